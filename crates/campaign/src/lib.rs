@@ -1,0 +1,2 @@
+//! Plans, cells, the evaluation of chips, and campaigns that continue.
+#![forbid(unsafe_code)]

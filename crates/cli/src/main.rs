@@ -1,0 +1,4 @@
+//! The `radhard` command.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Numeric kernels on slices: gather, matrix products, reductions, exp and log.

@@ -1,0 +1,1 @@
+//! Mapped files and huge-page aligned buffers.

@@ -1,0 +1,2 @@
+//! Recommendation models: parameters by name, layers, training, files.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! What trials leave: schema, writer, reader, export.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Tables, figures and the page, from records only.
+#![forbid(unsafe_code)]

@@ -1,0 +1,4 @@
+//! `cargo xtask`: test, bench, and checks of the workspace.
+#![forbid(unsafe_code)]
+
+fn main() {}
