@@ -1,0 +1,86 @@
+//! Benchmarks by short name.
+
+use std::fmt::Write as _;
+
+use anyhow::{Result, bail};
+
+use crate::cargo;
+use crate::finding::Finding;
+use crate::tree::Tree;
+
+/// One benchmark: its short name, the room it stands in, and what it shows.
+struct Benchmark {
+    name: &'static str,
+    room: &'static str,
+    shows: &'static str,
+}
+
+/// Every benchmark there is; each is a bench target of its room under the same name.
+const BENCHMARKS: &[Benchmark] = &[
+    Benchmark {
+        name: "inject",
+        room: "fault",
+        shows: "draw, inject and undo at each rate, beside one draw per bit and a copy",
+    },
+    Benchmark {
+        name: "auc",
+        room: "metrics",
+        shows: "AUC of a million scores, beside a comparison sort of them",
+    },
+];
+
+/// The names, one a line, with what each shows.
+pub(crate) fn list() -> String {
+    let mut text = String::new();
+    for benchmark in BENCHMARKS {
+        let _ = writeln!(text, "{:<10}{}", benchmark.name, benchmark.shows);
+    }
+    text
+}
+
+/// Runs one benchmark with the arguments passed on.
+pub(crate) fn run(name: &str, benchmark_arguments: &[String]) -> Result<()> {
+    let Some(benchmark) = BENCHMARKS.iter().find(|benchmark| benchmark.name == name) else {
+        let names: Vec<_> = BENCHMARKS.iter().map(|benchmark| benchmark.name).collect();
+        bail!("benchmark {name:?} is none of {}", names.join(", "));
+    };
+    let package = format!("radhard-{}", benchmark.room);
+    let mut call = vec!["bench", "--package", &package, "--bench", name];
+    if !benchmark_arguments.is_empty() {
+        call.push("--");
+        call.extend(benchmark_arguments.iter().map(String::as_str));
+    }
+    cargo::run(&call)
+}
+
+/// Listed benchmarks that no room has.
+pub(crate) fn findings(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for benchmark in BENCHMARKS {
+        let file = format!("crates/{}/benches/{}.rs", benchmark.room, benchmark.name);
+        if !tree.has_file(&file) {
+            let what = format!("benchmark {:?} is listed, but {file} is not there", benchmark.name);
+            findings.push(Finding::new("xtask/src/bench.rs", 1, what));
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listed_benchmark_without_a_file_is_found() {
+        let tree = Tree::of(&[("crates/fault/benches/inject.rs", "")]);
+        let findings = findings(&tree);
+        assert_eq!(findings.len(), BENCHMARKS.len() - 1);
+        assert!(findings[0].to_string().contains("crates/metrics/benches/auc.rs is not there"));
+    }
+
+    #[test]
+    fn an_unknown_name_shows_the_known_ones() {
+        let error = run("speed", &[]).unwrap_err();
+        assert_eq!(error.to_string(), "benchmark \"speed\" is none of inject, auc");
+    }
+}
