@@ -1,0 +1,162 @@
+//! Files seen as bytes in memory, read-only or writable in place.
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
+
+use memmap2::{Mmap, MmapMut};
+
+/// Why a file could not be mapped.
+#[derive(Debug, thiserror::Error)]
+pub enum MapError {
+    /// The file could not be opened.
+    #[error("cannot open {}: {source}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The path names a directory or a device.
+    #[error("{} is not a regular file", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The file could not be mapped into memory.
+    #[error("cannot map {} into memory: {source}", path.display())]
+    Map {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A file mapped read-only.
+#[derive(Debug)]
+pub struct Mapped {
+    map: Mmap,
+}
+
+impl Mapped {
+    /// Maps the file at `path`.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, MapError> {
+        let path = path.as_ref();
+        let file = open_regular(path, OpenOptions::new().read(true))?;
+        // SAFETY: the map is read-only and lives no longer than this value. The contract of memmap2 is that the
+        // file is not changed while it is mapped: radhard never writes into a file that it reads through `Mapped`,
+        // it replaces files by rename, which leaves the mapped bytes as they were.
+        let map = unsafe { Mmap::map(&file) };
+        map.map(|map| Self { map }).map_err(|source| MapError::Map { path: path.to_owned(), source })
+    }
+}
+
+impl Deref for Mapped {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.map
+    }
+}
+
+/// A file mapped for writing in place: what is stored in the bytes reaches the file.
+#[derive(Debug)]
+pub struct MappedMut {
+    map: MmapMut,
+}
+
+impl MappedMut {
+    /// Maps the file at `path`, which must be readable and writable.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, MapError> {
+        let path = path.as_ref();
+        let file = open_regular(path, OpenOptions::new().read(true).write(true))?;
+        // SAFETY: `&mut self` guards the writes of this process. The contract of memmap2 is that nobody else
+        // changes or truncates the file meanwhile; whoever maps a file for writing in place is its only user.
+        let map = unsafe { MmapMut::map_mut(&file) };
+        map.map(|map| Self { map }).map_err(|source| MapError::Map { path: path.to_owned(), source })
+    }
+
+    /// Writes changed pages to the disk and waits until they are there.
+    pub fn flush(&self) -> io::Result<()> {
+        self.map.flush()
+    }
+}
+
+impl Deref for MappedMut {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.map
+    }
+}
+
+impl DerefMut for MappedMut {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.map
+    }
+}
+
+fn open_regular(path: &Path, options: &OpenOptions) -> Result<File, MapError> {
+    // Looked at before it is opened: opening a pipe would wait for its other end.
+    let metadata =
+        std::fs::metadata(path).map_err(|source| MapError::Open { path: path.to_owned(), source })?;
+    if !metadata.is_file() {
+        return Err(MapError::NotAFile { path: path.to_owned() });
+    }
+    options.open(path).map_err(|source| MapError::Open { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mapped_file_has_its_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        std::fs::write(&path, b"bits").unwrap();
+        assert_eq!(&*Mapped::open(&path).unwrap(), b"bits");
+    }
+
+    #[test]
+    fn an_empty_file_maps_to_no_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        std::fs::write(&path, b"").unwrap();
+        assert_eq!(Mapped::open(&path).unwrap().len(), 0);
+        assert_eq!(MappedMut::open(&path).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn what_is_written_through_a_map_is_in_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        std::fs::write(&path, b"bits").unwrap();
+        let mut map = MappedMut::open(&path).unwrap();
+        map[0] ^= 1;
+        map.flush().unwrap();
+        drop(map);
+        assert_eq!(std::fs::read(&path).unwrap(), b"cits");
+    }
+
+    #[test]
+    fn a_replaced_file_leaves_the_mapped_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        std::fs::write(&path, b"old").unwrap();
+        let map = Mapped::open(&path).unwrap();
+        crate::write_atomically(&path, |w| io::Write::write_all(w, b"new")).unwrap();
+        assert_eq!(&*map, b"old");
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_missing_file_and_a_directory_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = dir.path().join("missing");
+        let error = Mapped::open(&missing).unwrap_err();
+        assert!(matches!(error, MapError::Open { .. }));
+        assert!(error.to_string().contains("missing"), "{error}");
+        assert!(matches!(Mapped::open(dir.path()).unwrap_err(), MapError::NotAFile { .. }));
+        assert!(matches!(MappedMut::open(dir.path()).unwrap_err(), MapError::NotAFile { .. }));
+    }
+}
