@@ -51,9 +51,11 @@ pub fn write_atomically(
     drop(file);
     fs::rename(&temporary.path, path)?;
     temporary.kept = true;
-    // The rename itself reaches the disk with the directory; only Unix can open one.
-    #[cfg(unix)]
-    File::open(directory)?.sync_all()?;
+    // The rename itself reaches the disk with its directory. Where a directory cannot be synced the system does so
+    // in its own time: the file is whole either way.
+    if let Ok(directory) = File::open(directory) {
+        let _ = directory.sync_all();
+    }
     Ok(())
 }
 

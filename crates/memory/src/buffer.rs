@@ -38,9 +38,7 @@ impl<T: Pod> Buffer<T> {
     /// Panics: when the system has no such memory, as `Vec` does.
     pub fn zeroed(len: usize) -> Self {
         const { assert!(align_of::<T>() <= CACHE_LINE_BYTES, "the element needs a larger alignment") }
-        let bytes =
-            len.checked_mul(size_of::<T>()).filter(|&b| b <= isize::MAX as usize - 2 * HUGE_PAGE_BYTES);
-        let Some(bytes) = bytes else { panic!("a buffer of {len} elements does not fit the address space") };
+        let bytes = bytes_of::<T>(len);
         if bytes >= HUGE_PAGE_BYTES { Self::mapped(bytes) } else { Self::on_heap(bytes) }
     }
 
@@ -68,6 +66,13 @@ impl<T: Pod> Buffer<T> {
         let _ = map.advise(memmap2::Advice::HugePage);
         let start = map.as_ptr().align_offset(HUGE_PAGE_BYTES);
         Self { memory: Memory::Map(map), start, bytes, element: PhantomData }
+    }
+}
+
+fn bytes_of<T>(len: usize) -> usize {
+    match len.checked_mul(size_of::<T>()) {
+        Some(bytes) if bytes <= isize::MAX as usize - 2 * HUGE_PAGE_BYTES => bytes,
+        _ => panic!("a buffer of {len} elements does not fit the address space"),
     }
 }
 
