@@ -1,0 +1,220 @@
+//! The area under the ROC curve as an exact count of won pairs, and what a missing score does to it.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// What stands in for a score that is not a number, in `auc`, log loss and the rankings of users.
+///
+/// A service that gets no number still answers: with a constant, or by putting the item last or first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NonFinite {
+    /// A declared probability, by custom the positive rate of the training part.
+    #[default]
+    Fallback,
+    /// Ranked below every number; probability 0.
+    Lowest,
+    /// Ranked above every number; probability 1.
+    Highest,
+}
+
+impl NonFinite {
+    /// All policies, in the order of their names' usual listing.
+    pub const ALL: [Self; 3] = [Self::Fallback, Self::Lowest, Self::Highest];
+
+    /// The score that stands in for NaN in a ranking: the fallback, or an infinity below or above all numbers.
+    pub fn rank_score(self, fallback: f64) -> f32 {
+        match self {
+            Self::Fallback => fallback as f32,
+            Self::Lowest => f32::NEG_INFINITY,
+            Self::Highest => f32::INFINITY,
+        }
+    }
+
+    /// The probability that stands in for NaN in sums: the fallback, 0 or 1.
+    pub fn probability(self, fallback: f64) -> f32 {
+        match self {
+            Self::Fallback => fallback as f32,
+            Self::Lowest => 0.0,
+            Self::Highest => 1.0,
+        }
+    }
+}
+
+impl fmt::Display for NonFinite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fallback => "fallback",
+            Self::Lowest => "lowest",
+            Self::Highest => "highest",
+        })
+    }
+}
+
+/// A word that names no policy for scores that are not numbers.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("non-finite policy {0:?} is not one of fallback, lowest, highest")]
+pub struct UnknownNonFinite(pub String);
+
+impl FromStr for NonFinite {
+    type Err = UnknownNonFinite;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|policy| policy.to_string() == word)
+            .ok_or_else(|| UnknownNonFinite(word.to_owned()))
+    }
+}
+
+/// The Mann–Whitney count: over all pairs of one positive and one negative, 2 for a win of the positive,
+/// 1 for a tie.
+///
+/// Numerics: at most 2·P·N ≤ n²/2, so `u64` holds it for n < 2^32 rows; integers until the one division.
+/// Source: Mann & Whitney 1947; AUC = U/(P·N), Hanley & McNeil 1982; ties count ½ (mid-ranks).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MannWhitney {
+    /// Twice the number of pairs won by the positive, plus the number of ties.
+    pub doubled: u64,
+    /// Number of positives.
+    pub positives: u64,
+    /// Number of negatives.
+    pub negatives: u64,
+}
+
+impl MannWhitney {
+    /// The area under the curve, `None` where one class is missing.
+    pub fn auc(&self) -> Option<f64> {
+        let pairs = self.positives * self.negatives;
+        (pairs > 0).then(|| self.doubled as f64 / (2 * pairs) as f64)
+    }
+}
+
+/// The three AUCs of one set of scores; each is `None` where one class is missing among what it ranks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Aucs {
+    /// NaN replaced as [`NonFinite`] says.
+    pub auc: Option<f64>,
+    /// Rows with NaN left out.
+    pub auc_finite: Option<f64>,
+    /// Positive rows with NaN ranked last, negative ones first: no policy does worse.
+    pub auc_worst: Option<f64>,
+    /// Rows with NaN.
+    pub non_finite: u64,
+}
+
+/// The Mann–Whitney counts from which all three AUCs follow: numbers are ranked once, NaN rows are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AucCounts {
+    /// Pairs among the rows whose score is a number.
+    pub finite: MannWhitney,
+    /// Positive rows with NaN.
+    pub nan_positives: u64,
+    /// Negative rows with NaN.
+    pub nan_negatives: u64,
+    /// Where the substitute of NaN stands among the numbers.
+    pub substitute: Standing,
+}
+
+/// How many rows with a number stand where, seen from one score.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Negatives below it.
+    pub negatives_below: u64,
+    /// Negatives tied with it.
+    pub negatives_equal: u64,
+    /// Positives above it.
+    pub positives_above: u64,
+    /// Positives tied with it.
+    pub positives_equal: u64,
+}
+
+impl Standing {
+    /// Counts where `score` stands among the scores that are numbers.
+    pub fn of(score: f32, scores: &[f32], labels: &[u8]) -> Self {
+        let mut standing = Self::default();
+        for (&other, &label) in scores.iter().zip(labels) {
+            match (other.partial_cmp(&score), label != 0) {
+                (Some(Ordering::Less), false) => standing.negatives_below += 1,
+                (Some(Ordering::Equal), false) => standing.negatives_equal += 1,
+                (Some(Ordering::Greater), true) => standing.positives_above += 1,
+                (Some(Ordering::Equal), true) => standing.positives_equal += 1,
+                _ => {}
+            }
+        }
+        standing
+    }
+}
+
+impl AucCounts {
+    /// The count with every NaN row at the substitute's place, all of them tied.
+    pub fn substituted(&self) -> MannWhitney {
+        let Standing { negatives_below, negatives_equal, positives_above, positives_equal } = self.substitute;
+        MannWhitney {
+            doubled: self.finite.doubled
+                + self.nan_positives * (2 * negatives_below + negatives_equal)
+                + self.nan_negatives * (2 * positives_above + positives_equal)
+                + self.nan_positives * self.nan_negatives,
+            positives: self.finite.positives + self.nan_positives,
+            negatives: self.finite.negatives + self.nan_negatives,
+        }
+    }
+
+    /// The count with every pair that a NaN row is part of lost.
+    pub fn worst(&self) -> MannWhitney {
+        MannWhitney {
+            doubled: self.finite.doubled,
+            positives: self.finite.positives + self.nan_positives,
+            negatives: self.finite.negatives + self.nan_negatives,
+        }
+    }
+
+    /// The three AUCs.
+    pub fn aucs(&self) -> Aucs {
+        Aucs {
+            auc: self.substituted().auc(),
+            auc_finite: self.finite.auc(),
+            auc_worst: self.worst().auc(),
+            non_finite: self.nan_positives + self.nan_negatives,
+        }
+    }
+}
+
+/// The AUC of scores without NaN policy: rows with NaN are left out; `None` where one class is missing.
+///
+/// # Panics
+///
+/// If the lengths differ.
+pub fn auc(scores: &[f32], labels: &[u8]) -> Option<f64> {
+    crate::Ranking::default().count(scores, labels, f32::NEG_INFINITY).finite.auc()
+}
+
+/// The plain version of [`crate::Ranking::count`]: a comparison sort, then one walk over groups of ties.
+///
+/// # Panics
+///
+/// If the lengths differ.
+pub fn count_by_comparison(scores: &[f32], labels: &[u8], substitute: f32) -> AucCounts {
+    assert_eq!(scores.len(), labels.len(), "scores and labels differ in length");
+    let mut counts = AucCounts { substitute: Standing::of(substitute, scores, labels), ..Default::default() };
+    let mut rows: Vec<(f32, u8)> = Vec::with_capacity(scores.len());
+    for (&score, &label) in scores.iter().zip(labels) {
+        match (score.is_nan(), label != 0) {
+            (true, true) => counts.nan_positives += 1,
+            (true, false) => counts.nan_negatives += 1,
+            (false, _) => rows.push((score + 0.0, label)),
+        }
+    }
+    rows.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+    for group in rows.chunk_by(|a, b| a.0 == b.0) {
+        let positives = group.iter().filter(|row| row.1 != 0).count() as u64;
+        let negatives = group.len() as u64 - positives;
+        counts.finite.doubled += positives * (2 * counts.finite.negatives + negatives);
+        counts.finite.positives += positives;
+        counts.finite.negatives += negatives;
+    }
+    counts
+}
