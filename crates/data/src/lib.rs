@@ -1,2 +1,36 @@
 //! Ratings and tables in, one mapped data set with a stored split out.
+//!
+//! [`prepare`] reads the original files, [`synth`] makes stand-ins for them; both write one prepared file, whose format
+//! is described in `docs/formats/data.md`. [`DataSet::open`] maps it back, checked.
+//!
+//! Letters of shapes: B rows, F categorical fields, N numeric columns.
 #![forbid(unsafe_code)]
+#[cfg(target_endian = "big")]
+compile_error!("prepared files are mapped as little-endian words");
+
+mod data_set;
+mod file;
+mod meta;
+mod part;
+mod random;
+mod rows;
+mod split;
+mod vocabulary;
+
+pub use data_set::{DataSet, OpenError};
+pub use file::Columns;
+pub use meta::{FORMAT_VERSION, IdRule, Meta, Planted, SplitMeta};
+pub use part::Part;
+pub use rows::{Rows, RowsView};
+pub use split::{Split, SplitRatio};
+pub use vocabulary::Vocabulary;
+
+/// A word that names nothing, with the words that would.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{value:?} is not {expected}")]
+pub struct UnknownWord {
+    /// What was given.
+    pub value: String,
+    /// What can be given.
+    pub expected: &'static str,
+}

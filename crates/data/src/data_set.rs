@@ -1,0 +1,492 @@
+//! The prepared file, mapped and checked.
+use std::borrow::Cow;
+use std::ops::{Deref, Range};
+use std::path::Path;
+
+use radhard_memory::{Buffer, MapError, Mapped};
+use rayon::prelude::*;
+use safetensors::{Dtype, SafeTensors, tensor::Metadata};
+
+use crate::file::{self, Columns, META_KEY};
+use crate::meta::{FORMAT_VERSION, Meta};
+use crate::part::Part;
+use crate::rows::Rows;
+use crate::vocabulary::Vocabulary;
+
+/// Why a file is no prepared data set.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file could not be mapped.
+    #[error(transparent)]
+    Map(#[from] MapError),
+    /// The file is not in safetensors format, or cut short.
+    #[error("not a whole safetensors file: {0}")]
+    NotSafetensors(String),
+    /// A safetensors file of something else.
+    #[error("no metadata key `radhard.data`: the file was not written by `radhard data`")]
+    Foreign,
+    /// A prepared file of another version.
+    #[error("data format version {found}, but this program reads version {FORMAT_VERSION}")]
+    Version {
+        /// What the file says.
+        found: String,
+    },
+    /// The metadata could not be read.
+    #[error("metadata `radhard.data` cannot be read: {0}")]
+    Meta(String),
+    /// The metadata contradict themselves or the tensors.
+    #[error("metadata `radhard.data`: {0}")]
+    Contradiction(String),
+    /// A tensor is missing.
+    #[error("tensor `{0}` is missing")]
+    Missing(String),
+    /// A tensor has another type or shape than the metadata ask for.
+    #[error("tensor `{name}` is {found}, expected {expected}")]
+    Tensor {
+        /// The tensor.
+        name: String,
+        /// Type and shape in the file.
+        found: String,
+        /// Type and shape that the metadata ask for.
+        expected: String,
+    },
+    /// A tensor does not begin on a multiple of its word.
+    #[error("tensor `{0}` does not begin on a multiple of its word")]
+    Misaligned(String),
+    /// An index is outside its field.
+    #[error("row {row}: index {value} of field `{field}` is not below its dim {dim}")]
+    Index {
+        /// The row, from 0.
+        row: u64,
+        /// The field.
+        field: String,
+        /// The index.
+        value: u32,
+        /// Rows of the field.
+        dim: u32,
+    },
+    /// A numeric value is NaN or infinite.
+    #[error("row {row}: value {value} of column `{column}` is not finite")]
+    Numeric {
+        /// The row, from 0.
+        row: u64,
+        /// The column.
+        column: String,
+        /// The value.
+        value: f32,
+    },
+    /// A label is neither 0 nor 1.
+    #[error("row {row}: label {value} is neither 0 nor 1")]
+    Label {
+        /// The row, from 0.
+        row: u64,
+        /// The label.
+        value: u8,
+    },
+    /// A part is none of train, validation, test.
+    #[error("row {row}: part {value} is none of 0 train, 1 validation, 2 test")]
+    Part {
+        /// The row, from 0.
+        row: u64,
+        /// The code.
+        value: u8,
+    },
+    /// A vocabulary cannot be read.
+    #[error("vocabulary of field `{field}`: {reason}")]
+    Vocabulary {
+        /// The field.
+        field: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+enum Bytes {
+    Mapped(Mapped),
+    Owned(Buffer<u8>),
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Owned(buffer) => buffer,
+        }
+    }
+}
+
+/// A prepared data set, checked once when opened.
+///
+/// Shapes: `indices` [B, F], `numeric` [B, N], `labels` [B], `parts` [B].
+pub struct DataSet {
+    bytes: Bytes,
+    meta: Meta,
+    indices: Range<usize>,
+    numeric: Range<usize>,
+    labels: Range<usize>,
+    parts: Range<usize>,
+    vocabularies: Vec<Option<Vocabulary>>,
+}
+
+impl std::fmt::Debug for DataSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DataSet").field("meta", &self.meta).finish_non_exhaustive()
+    }
+}
+
+impl DataSet {
+    /// Maps the prepared file at `path` and checks all of it.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::checked(Bytes::Mapped(Mapped::open(path)?))
+    }
+
+    /// The data set in the bytes of a prepared file.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, OpenError> {
+        Self::checked(Bytes::Owned(Buffer::from_slice(bytes)))
+    }
+
+    /// A data set in memory, as [`Columns::write`] and [`DataSet::open`] would give it.
+    pub fn from_columns(meta: Meta, columns: &Columns) -> Result<Self, OpenError> {
+        let mut bytes = Vec::new();
+        let meta = columns.describe(meta);
+        columns.encode(&meta, &mut bytes).map_err(|error| OpenError::Meta(error.to_string()))?;
+        Self::from_bytes(&bytes)
+    }
+
+    /// What the file says about itself.
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// Rows, B.
+    pub fn rows(&self) -> usize {
+        self.meta.rows as usize
+    }
+
+    /// Categorical fields, F.
+    pub fn fields(&self) -> usize {
+        self.meta.fields()
+    }
+
+    /// Row of each field's table, [B, F], row-major, without offsets.
+    pub fn indices(&self) -> &[u32] {
+        bytemuck::cast_slice(&self.bytes[self.indices.clone()])
+    }
+
+    /// Numeric values, [B, N], row-major.
+    pub fn numeric(&self) -> &[f32] {
+        bytemuck::cast_slice(&self.bytes[self.numeric.clone()])
+    }
+
+    /// Labels, 0 or 1, [B].
+    pub fn labels(&self) -> &[u8] {
+        &self.bytes[self.labels.clone()]
+    }
+
+    /// Parts, 0 train, 1 validation, 2 test, [B].
+    pub fn parts(&self) -> &[u8] {
+        &self.bytes[self.parts.clone()]
+    }
+
+    /// What the rows of field `field` were called; `None` where ids were taken as they are.
+    pub fn vocabulary(&self, field: usize) -> Option<&Vocabulary> {
+        self.vocabularies.get(field)?.as_ref()
+    }
+
+    /// The rows of one part in their order; [`Part::All`] borrows, the others are gathered.
+    pub fn select(&self, part: Part) -> Rows<'_> {
+        let (fields, numeric_width) = (self.fields(), self.meta.numeric_names.len());
+        let Some(code) = part.code() else {
+            return Rows {
+                fields,
+                numeric_width,
+                indices: Cow::Borrowed(self.indices()),
+                numeric: Cow::Borrowed(self.numeric()),
+                labels: Cow::Borrowed(self.labels()),
+                row_ids: None,
+            };
+        };
+        let count = self.meta.part_counts()[usize::from(code)] as usize;
+        let mut row_ids = Vec::with_capacity(count);
+        row_ids.extend((0u32..).zip(self.parts()).filter(|(_, p)| **p == code).map(|(row, _)| row));
+        Rows {
+            fields,
+            numeric_width,
+            indices: Cow::Owned(gathered(self.indices(), fields, &row_ids)),
+            numeric: Cow::Owned(gathered(self.numeric(), numeric_width, &row_ids)),
+            labels: Cow::Owned(gathered(self.labels(), 1, &row_ids)),
+            row_ids: Some(row_ids),
+        }
+    }
+
+    /// The fingerprint of the rows as they are now, which equals the stored one unless the file was changed.
+    pub fn computed_fingerprint(&self) -> String {
+        file::fingerprint(&self.meta.field_dims, self.indices(), self.numeric(), self.labels(), self.parts())
+    }
+
+    fn checked(bytes: Bytes) -> Result<Self, OpenError> {
+        let (header, metadata) = SafeTensors::read_metadata(&bytes)
+            .map_err(|error| OpenError::NotSafetensors(error.to_string()))?;
+        let tensors = Tensors { metadata: &metadata, start: header + 8 };
+        let meta = read_meta(&metadata)?;
+        let rows = usize::try_from(meta.rows).ok().filter(|_| meta.rows <= u64::from(u32::MAX)).ok_or_else(
+            || OpenError::Contradiction(format!("{} rows, at most {} are allowed", meta.rows, u32::MAX)),
+        )?;
+        let numeric_width = meta.numeric_names.len();
+        let indices = tensors.range(file::INDICES, Dtype::U32, &[rows, meta.fields()])?;
+        let numeric = if numeric_width == 0 {
+            0..0
+        } else {
+            tensors.range(file::NUMERIC, Dtype::F32, &[rows, numeric_width])?
+        };
+        let labels = tensors.range(file::LABEL, Dtype::U8, &[rows])?;
+        let parts = tensors.range(file::PART, Dtype::U8, &[rows])?;
+        aligned::<u32>(&bytes[indices.clone()], file::INDICES)?;
+        aligned::<f32>(&bytes[numeric.clone()], file::NUMERIC)?;
+        let vocabularies = (meta.field_names.iter().zip(&meta.field_dims))
+            .map(|(field, dim)| read_vocabulary(&bytes, &tensors, field, *dim))
+            .collect::<Result<Vec<_>, _>>()?;
+        let data = Self { bytes, meta, indices, numeric, labels, parts, vocabularies };
+        data.check_indices()?;
+        data.check_numeric()?;
+        data.check_labels_and_parts()?;
+        Ok(data)
+    }
+
+    fn check_indices(&self) -> Result<(), OpenError> {
+        let (fields, dims) = (self.fields(), &self.meta.field_dims);
+        if fields == 0 {
+            return Ok(());
+        }
+        let block = 1 << 16;
+        let found =
+            (self.indices().par_chunks(block * fields).enumerate()).find_map_first(|(piece, indices)| {
+                let bad = |row: &[u32]| row.iter().zip(dims).any(|(index, dim)| index >= dim);
+                let row = indices.chunks_exact(fields).position(bad)?;
+                let of_row = &indices[row * fields..(row + 1) * fields];
+                let field = of_row.iter().zip(dims).position(|(index, dim)| index >= dim)?;
+                Some((piece * block + row, field, of_row[field]))
+            });
+        found.map_or(Ok(()), |(row, field, value)| {
+            let name = self.meta.field_names[field].clone();
+            Err(OpenError::Index { row: row as u64, field: name, value, dim: dims[field] })
+        })
+    }
+
+    fn check_numeric(&self) -> Result<(), OpenError> {
+        let width = self.meta.numeric_names.len();
+        let found = self.numeric().par_iter().position_first(|value| !value.is_finite());
+        found.map_or(Ok(()), |place| {
+            let column = self.meta.numeric_names[place % width].clone();
+            Err(OpenError::Numeric { row: (place / width) as u64, column, value: self.numeric()[place] })
+        })
+    }
+
+    fn check_labels_and_parts(&self) -> Result<(), OpenError> {
+        let (labels, parts, meta) = (self.labels(), self.parts(), &self.meta);
+        if let Some(row) = labels.par_iter().position_first(|label| *label > 1) {
+            return Err(OpenError::Label { row: row as u64, value: labels[row] });
+        }
+        if let Some(row) = parts.par_iter().position_first(|part| *part > 2) {
+            return Err(OpenError::Part { row: row as u64, value: parts[row] });
+        }
+        let mut rows = [0u64; 3];
+        let mut positives = [0u64; 3];
+        for (label, part) in labels.iter().zip(parts) {
+            rows[usize::from(*part)] += 1;
+            positives[usize::from(*part)] += u64::from(*label);
+        }
+        let all = positives.iter().sum::<u64>();
+        if all != meta.positives {
+            let reason = format!("{} positives, but the labels have {all}", meta.positives);
+            return Err(OpenError::Contradiction(reason));
+        }
+        if rows != meta.part_counts() {
+            let reason = format!("parts of {:?} rows, but the rows have {rows:?}", meta.part_counts());
+            return Err(OpenError::Contradiction(reason));
+        }
+        let rate = file::base_rate((positives[0], rows[0]), (all, meta.rows));
+        if rate != meta.train_positive_rate {
+            let reason =
+                format!("train_positive_rate {}, but the labels have {rate}", meta.train_positive_rate);
+            return Err(OpenError::Contradiction(reason));
+        }
+        Ok(())
+    }
+}
+
+fn gathered<T: Copy>(values: &[T], width: usize, rows: &[u32]) -> Vec<T> {
+    let mut out = Vec::with_capacity(rows.len() * width);
+    for &row in rows {
+        let start = row as usize * width;
+        out.extend_from_slice(&values[start..start + width]);
+    }
+    out
+}
+
+/// The tensors of a file by name, as ranges of its bytes.
+struct Tensors<'a> {
+    metadata: &'a Metadata,
+    start: usize,
+}
+
+impl Tensors<'_> {
+    fn range(&self, name: &str, dtype: Dtype, shape: &[usize]) -> Result<Range<usize>, OpenError> {
+        let info = self.metadata.info(name).ok_or_else(|| OpenError::Missing(name.to_owned()))?;
+        if info.dtype != dtype || info.shape != shape {
+            return Err(OpenError::Tensor {
+                name: name.to_owned(),
+                found: format!("{:?} {:?}", info.dtype, info.shape),
+                expected: format!("{dtype:?} {shape:?}"),
+            });
+        }
+        Ok(self.start + info.data_offsets.0..self.start + info.data_offsets.1)
+    }
+
+    /// A tensor of one dimension and any length.
+    fn vector(&self, name: &str, dtype: Dtype) -> Result<Range<usize>, OpenError> {
+        let length = self.metadata.info(name).and_then(|info| info.shape.first().copied()).unwrap_or(0);
+        self.range(name, dtype, &[length])
+    }
+}
+
+fn aligned<'a, T: bytemuck::Pod>(bytes: &'a [u8], name: &str) -> Result<&'a [T], OpenError> {
+    bytemuck::try_cast_slice(bytes).map_err(|_| OpenError::Misaligned(name.to_owned()))
+}
+
+fn read_meta(metadata: &Metadata) -> Result<Meta, OpenError> {
+    let json = metadata.metadata().as_ref().and_then(|m| m.get(META_KEY)).ok_or(OpenError::Foreign)?;
+    let value: serde_json::Value =
+        serde_json::from_str(json).map_err(|error| OpenError::Meta(error.to_string()))?;
+    match value.get("format_version").and_then(serde_json::Value::as_u64) {
+        Some(version) if version == u64::from(FORMAT_VERSION) => {}
+        found => {
+            let found = found.map_or("none".to_owned(), |version| version.to_string());
+            return Err(OpenError::Version { found });
+        }
+    }
+    let meta: Meta = serde_json::from_value(value).map_err(|error| OpenError::Meta(error.to_string()))?;
+    check_meta(&meta).map_or(Ok(meta), |reason| Err(OpenError::Contradiction(reason)))
+}
+
+/// What the metadata contradict by themselves.
+fn check_meta(meta: &Meta) -> Option<String> {
+    let fields = meta.fields();
+    if meta.field_names.len() != fields {
+        return Some(format!("{} field names for {fields} field dims", meta.field_names.len()));
+    }
+    if meta.rows == 0 {
+        return Some("no rows".to_owned());
+    }
+    if meta.field_dims.iter().map(|dim| u64::from(*dim)).sum::<u64>() > u64::from(u32::MAX) {
+        return Some(format!("the field dims sum to more than {}", u32::MAX));
+    }
+    let mut names: Vec<&String> = meta.field_names.iter().chain(&meta.numeric_names).collect();
+    names.sort();
+    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Some(format!("two columns are called `{}`", pair[0]));
+    }
+    if let Some(field) =
+        [meta.user_field, meta.item_field].into_iter().flatten().find(|field| *field >= fields)
+    {
+        return Some(format!("field {field} is named as user or item, but there are {fields} fields"));
+    }
+    let counted = meta.split.as_ref().and_then(|split| {
+        split
+            .counts
+            .iter()
+            .try_fold(0u64, |sum, count| sum.checked_add(*count))
+            .filter(|sum| *sum == meta.rows)
+    });
+    if meta.split.is_some() && counted.is_none() {
+        return Some(format!("the parts do not add up to {} rows", meta.rows));
+    }
+    None
+}
+
+fn read_vocabulary(
+    bytes: &[u8],
+    tensors: &Tensors<'_>,
+    field: &str,
+    dim: u32,
+) -> Result<Option<Vocabulary>, OpenError> {
+    let name = file::vocabulary_tensor(field);
+    let Some(info) = tensors.metadata.info(&name) else { return Ok(None) };
+    let wrong = |reason: String| OpenError::Vocabulary { field: field.to_owned(), reason };
+    let words = |name: &str| -> Result<Vec<i64>, OpenError> {
+        Ok(aligned::<i64>(&bytes[tensors.vector(name, Dtype::I64)?], name)?.to_vec())
+    };
+    let vocabulary = if info.dtype == Dtype::I64 {
+        Vocabulary::Integers(words(&name)?)
+    } else {
+        let text = &bytes[tensors.vector(&name, Dtype::U8)?];
+        let offsets = words(&file::vocabulary_offsets_tensor(field))?;
+        if offsets.first() != Some(&0) || offsets.last() != Some(&(text.len() as i64)) {
+            return Err(wrong(format!("the offsets do not span its {} bytes", text.len())));
+        }
+        let strings =
+            offsets.windows(2).map(|pair| text.get(pair[0] as usize..pair[1] as usize).map(Box::from));
+        let strings: Option<Vec<Box<[u8]>>> = strings.collect();
+        Vocabulary::Strings(strings.ok_or_else(|| wrong("the offsets are not ascending".to_owned()))?)
+    };
+    if vocabulary.len() > dim as usize {
+        return Err(wrong(format!("{} values for {dim} rows", vocabulary.len())));
+    }
+    Ok(Some(vocabulary))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small() -> (Meta, Columns) {
+        let mut meta = Meta::new("small", vec!["user".into(), "item".into()], vec![3, 4]);
+        meta.numeric_names = vec!["age".into()];
+        meta.split = Some(crate::SplitMeta { seed: 0, ratio: [2, 1, 1], counts: [2, 1, 1] });
+        let columns = Columns {
+            indices: vec![0, 3, 1, 2, 2, 1, 0, 0],
+            numeric: vec![0.5, 1.5, 2.5, 3.5],
+            labels: vec![1, 0, 1, 0],
+            parts: vec![0, 2, 0, 1],
+            vocabularies: vec![
+                Some(Vocabulary::Integers(vec![10, 20, 30])),
+                Some(Vocabulary::Strings(vec![b"a".as_slice().into(), b"".as_slice().into()])),
+            ],
+        };
+        (meta, columns)
+    }
+
+    #[test]
+    fn a_data_set_has_the_rows_it_was_written_with() {
+        let (meta, columns) = small();
+        let data = DataSet::from_columns(meta, &columns).unwrap();
+        assert_eq!(data.indices(), columns.indices);
+        assert_eq!(data.numeric(), columns.numeric);
+        assert_eq!(data.labels(), columns.labels);
+        assert_eq!(data.parts(), columns.parts);
+        assert_eq!(data.vocabulary(0), columns.vocabularies[0].as_ref());
+        assert_eq!(data.vocabulary(1), columns.vocabularies[1].as_ref());
+        assert_eq!((data.meta().rows, data.meta().positives), (4, 2));
+        assert_eq!(data.meta().train_positive_rate, 1.0);
+        assert_eq!(data.meta().fingerprint, data.computed_fingerprint());
+    }
+
+    #[test]
+    fn a_part_keeps_the_order_of_its_rows() {
+        let (meta, columns) = small();
+        let data = DataSet::from_columns(meta, &columns).unwrap();
+        let train = data.select(Part::Train);
+        assert_eq!(train.len(), 2);
+        assert_eq!(&train.indices[..], [0, 3, 2, 1]);
+        assert_eq!(&train.numeric[..], [0.5, 2.5]);
+        assert_eq!(train.labels(), [1, 1]);
+        assert_eq!(train.row_ids.as_deref(), Some(&[0, 2][..]));
+        assert_eq!(train.field(1).collect::<Vec<_>>(), [3, 1]);
+        assert_eq!(train.slice(1..2).indices, [2, 1]);
+        assert_eq!(data.select(Part::Test).row_id(0), 1);
+        let all = data.select(Part::All);
+        assert!(matches!(all.indices, Cow::Borrowed(_)) && all.row_ids.is_none());
+        assert_eq!(all.view().numeric_of(3), [3.5]);
+    }
+}
