@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::MappedMut;
+
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// A temporary file that is gone when this is dropped, unless it became the target.
@@ -22,6 +24,48 @@ impl Drop for Temporary {
     }
 }
 
+impl Temporary {
+    /// A name beside `path` that nothing else uses; the file is not there yet.
+    fn beside(path: &Path) -> io::Result<Self> {
+        let Some(name) = path.file_name() else {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{} names no file", path.display()),
+            ));
+        };
+        let mut hidden = std::ffi::OsString::from(".");
+        hidden.push(name);
+        hidden.push(format!(".{}.{}.tmp", process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
+        Ok(Self { path: directory_of(path).join(hidden), kept: true })
+    }
+
+    /// Creates the file, which is removed from now on unless it becomes the target.
+    fn create(&mut self) -> io::Result<File> {
+        let file = OpenOptions::new().write(true).create_new(true).open(&self.path)?;
+        self.kept = false;
+        Ok(file)
+    }
+
+    /// Renames the file to `path`.
+    fn become_target(mut self, path: &Path) -> io::Result<()> {
+        fs::rename(&self.path, path)?;
+        self.kept = true;
+        // The rename itself reaches the disk with its directory. Where a directory cannot be synced the system does so
+        // in its own time: the file is whole either way.
+        if let Ok(directory) = File::open(directory_of(path)) {
+            let _ = directory.sync_all();
+        }
+        Ok(())
+    }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
 /// Writes a file beside `path`, brings it to the disk and renames it to `path`.
 ///
 /// Errors: on any error, and on a panic in `write`, the temporary file is removed and `path` is what it was.
@@ -30,33 +74,37 @@ pub fn write_atomically(
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> io::Result<()> {
     let path = path.as_ref();
-    let Some(name) = path.file_name() else {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{} names no file", path.display())));
-    };
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(name);
-    hidden.push(format!(".{}.{}.tmp", process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
-    let mut temporary = Temporary { path: directory.join(hidden), kept: true };
-    let file = OpenOptions::new().write(true).create_new(true).open(&temporary.path)?;
-    temporary.kept = false;
-    let mut writer = BufWriter::with_capacity(1 << 20, file);
+    let mut temporary = Temporary::beside(path)?;
+    let mut writer = BufWriter::with_capacity(1 << 20, temporary.create()?);
     write(&mut writer)?;
     writer.flush()?;
-    let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.sync_all()?;
-    drop(file);
-    fs::rename(&temporary.path, path)?;
-    temporary.kept = true;
-    // The rename itself reaches the disk with its directory. Where a directory cannot be synced the system does so
-    // in its own time: the file is whole either way.
-    if let Ok(directory) = File::open(directory) {
-        let _ = directory.sync_all();
-    }
-    Ok(())
+    writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+    temporary.become_target(path)
+}
+
+/// Copies the file `from` beside `to`, edits the copy in place as mapped bytes, and renames it to `to`.
+///
+/// The copy goes through the system, so memory holds only the pages that `edit` touches.
+///
+/// Errors: on any error, and on a panic in `edit`, the copy is removed and `to` is what it was.
+pub fn edit_copy<T, E: From<io::Error>>(
+    from: impl AsRef<Path>,
+    to: impl AsRef<Path>,
+    edit: impl FnOnce(&mut [u8]) -> Result<T, E>,
+) -> Result<T, E> {
+    let to = to.as_ref();
+    let mut source = File::open(from)?;
+    let mut temporary = Temporary::beside(to)?;
+    let mut copy = temporary.create()?;
+    io::copy(&mut source, &mut copy)?;
+    copy.sync_all()?;
+    drop(copy);
+    let mut mapped = MappedMut::open(&temporary.path).map_err(io::Error::other)?;
+    let value = edit(&mut mapped)?;
+    mapped.flush()?;
+    drop(mapped);
+    temporary.become_target(to)?;
+    Ok(value)
 }
 
 #[cfg(test)]
@@ -118,5 +166,28 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert!(write_atomically(dir.path().join("no").join("a"), |_| Ok(())).is_err());
         assert!(write_atomically("/", |_| Ok(())).is_err());
+    }
+
+    #[test]
+    fn an_edited_copy_leaves_the_original_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("a"), dir.path().join("b"));
+        fs::write(&from, [1, 2, 3]).unwrap();
+        let length = edit_copy(&from, &to, |bytes| {
+            bytes[1] = 9;
+            Ok::<_, io::Error>(bytes.len())
+        });
+        assert_eq!(length.unwrap(), 3);
+        assert_eq!((fs::read(&from).unwrap(), fs::read(&to).unwrap()), (vec![1, 2, 3], vec![1, 9, 3]));
+        assert_eq!(names(dir.path()), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_failed_edit_leaves_no_copy() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("a"), dir.path().join("b"));
+        fs::write(&from, [1, 2, 3]).unwrap();
+        edit_copy(&from, &to, |_| Err::<(), _>(io::Error::other("no"))).unwrap_err();
+        assert_eq!(names(dir.path()), ["a"]);
     }
 }
