@@ -1,0 +1,210 @@
+//! Cells: what is held fixed while chips vary.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::RecordsError;
+use crate::golden::SubjectKey;
+
+/// What names a cell: model × data × target × error model × rate × protection.
+///
+/// Ordered by these in turn, rates by value and a missing rate first: the order of every export.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CellKey {
+    /// Name of the model.
+    pub model: String,
+    /// Name of the data set.
+    pub data: String,
+    /// What is hit, as the plan names it.
+    pub target: String,
+    /// How bits go wrong, as the plan names it.
+    pub error_model: String,
+    /// Bit error rate per exposed bit and trial; none where the error model has no rate (`count:8`).
+    pub ber: Option<f64>,
+    /// What protects the model; `none` is the unprotected model.
+    pub protection: String,
+}
+
+impl CellKey {
+    /// The golden run this cell is held against.
+    pub fn subject(&self) -> SubjectKey {
+        SubjectKey { model: self.model.clone(), data: self.data.clone(), protection: self.protection.clone() }
+    }
+}
+
+impl Ord for CellKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (&self.model, &self.data, &self.target, &self.error_model)
+            .cmp(&(&other.model, &other.data, &other.target, &other.error_model))
+            .then_with(|| match (self.ber, other.ber) {
+                (None, None) => Ordering::Equal,
+                (None, Some(_)) => Ordering::Less,
+                (Some(_), None) => Ordering::Greater,
+                (Some(a), Some(b)) => a.total_cmp(&b),
+            })
+            .then_with(|| self.protection.cmp(&other.protection))
+    }
+}
+
+impl PartialOrd for CellKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for CellKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for CellKey {}
+
+impl fmt::Display for CellKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}, target {}, {}", self.model, self.data, self.target, self.error_model)?;
+        if let Some(ber) = self.ber {
+            write!(f, " at {ber:?}")?;
+        }
+        write!(f, ", protection {}", self.protection)
+    }
+}
+
+/// Number of a cell inside one directory; it says nothing in another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CellId(pub(crate) i64);
+
+impl fmt::Display for CellId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// One cell and what is known of it before any trial.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// What names it.
+    #[serde(flatten)]
+    pub key: CellKey,
+    /// Seed of its chips.
+    pub seed: u64,
+    /// Bits that the error model can hit.
+    pub exposed_bits: u64,
+    /// Exact probability that a chip has no flip; none where the error model has no closed form.
+    pub p_no_flip: Option<f64>,
+    /// Mean score that theory predicts, where it does.
+    pub predicted: Option<Prediction>,
+}
+
+impl Cell {
+    /// Errors: the first fact in which `offered` differs from this record.
+    pub(crate) fn check_same(&self, offered: &Self) -> Result<(), RecordsError> {
+        let bits = |p: Option<f64>| p.map(f64::to_bits);
+        let text = |p: Option<f64>| p.map_or_else(|| "undefined".to_owned(), |p| format!("{p:?}"));
+        let difference = if self.seed != offered.seed {
+            ("seed", self.seed.to_string(), offered.seed.to_string())
+        } else if self.exposed_bits != offered.exposed_bits {
+            ("exposed bits", self.exposed_bits.to_string(), offered.exposed_bits.to_string())
+        } else if bits(self.p_no_flip) != bits(offered.p_no_flip) {
+            ("probability of no flip", text(self.p_no_flip), text(offered.p_no_flip))
+        } else {
+            return Ok(());
+        };
+        let (what, recorded_value, offered) = difference;
+        Err(RecordsError::CellChanged {
+            cell: Box::new(self.key.clone()),
+            what,
+            recorded: recorded_value,
+            offered,
+        })
+    }
+}
+
+/// What theory says of a cell's mean score.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prediction {
+    /// Predicted mean of the AUC.
+    pub mean: f64,
+    /// How far it can be trusted.
+    pub kind: PredictionKind,
+    /// The law it comes from, and what it leaves out.
+    pub note: String,
+}
+
+/// How far a prediction can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PredictionKind {
+    /// Follows from the error model alone.
+    Exact,
+    /// Leaves something out that its note names.
+    Approximate,
+}
+
+impl PredictionKind {
+    /// Every kind, with the word it is written as.
+    pub const ALL: [(Self, &'static str); 2] = [(Self::Exact, "exact"), (Self::Approximate, "approximate")];
+}
+
+impl fmt::Display for PredictionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Exact => "exact",
+            Self::Approximate => "approximate",
+        })
+    }
+}
+
+impl FromStr for PredictionKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|(_, word)| *word == text)
+            .map(|(kind, _)| kind)
+            .ok_or_else(|| format!("prediction kind \"{text}\" is not one of exact, approximate"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(ber: Option<f64>, protection: &str) -> CellKey {
+        CellKey {
+            model: "fm".into(),
+            data: "ml".into(),
+            target: "all".into(),
+            error_model: "flips".into(),
+            ber,
+            protection: protection.into(),
+        }
+    }
+
+    #[test]
+    fn rates_are_ordered_by_value_and_not_as_text() {
+        let mut keys = vec![
+            key(Some(1e-2), "none"),
+            key(Some(5e-10), "none"),
+            key(Some(1e-9), "sbp"),
+            key(Some(1e-9), "none"),
+            key(None, "none"),
+        ];
+        keys.sort();
+        let order: Vec<_> = keys.iter().map(|key| (key.ber, key.protection.as_str())).collect();
+        assert_eq!(
+            order,
+            [
+                (None, "none"),
+                (Some(5e-10), "none"),
+                (Some(1e-9), "none"),
+                (Some(1e-9), "sbp"),
+                (Some(1e-2), "none")
+            ]
+        );
+    }
+}

@@ -1,0 +1,206 @@
+//! What can go wrong with records.
+
+use std::path::{Path, PathBuf};
+
+use crate::cell::{CellId, CellKey};
+use crate::golden::SubjectKey;
+use crate::header::Difference;
+
+/// What keeps records from being written, continued or read.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordsError {
+    /// The directory was written for another plan.
+    #[error("{} holds the records of another plan: {}", path.display(), list(differences))]
+    OtherPlan {
+        /// The records file.
+        path: PathBuf,
+        /// Every key that differs.
+        differences: Vec<Difference>,
+    },
+    /// Another process is writing to the directory.
+    #[error("{} is being written by another process", path.display())]
+    Busy {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// There are no records in the directory.
+    #[error("{} holds no records: there is no {} in it", path.display(), crate::FILE)]
+    NotFound {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The file is of another program, or no database at all.
+    #[error("{} is not a records file: {reason}", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What gave it away.
+        reason: String,
+    },
+    /// The file is of another version of the schema.
+    #[error("{} has records schema {found}, this program reads {known}", path.display())]
+    SchemaVersion {
+        /// The file.
+        path: PathBuf,
+        /// Version in the file.
+        found: i64,
+        /// Version that is understood.
+        known: i64,
+    },
+    /// A value in the file is none that this program writes, or the file is cut short.
+    #[error("{} is damaged at {place}: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Table and column, or what was read.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The disk is full; what was being written is not in the file.
+    #[error("no space left for {}: {action} was not written", path.display())]
+    Full {
+        /// The file.
+        path: PathBuf,
+        /// What was being done.
+        action: &'static str,
+    },
+    /// The file or its directory cannot be written.
+    #[error("{} cannot be written ({action}): it, or its directory, is read-only", path.display())]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+        /// What was being done.
+        action: &'static str,
+    },
+    /// The operating system refused.
+    #[error("{}: {action}: {source}", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What was being done.
+        action: &'static str,
+        /// What it said.
+        source: std::io::Error,
+    },
+    /// SQLite refused for another reason.
+    #[error("{}: {action}: {source}", path.display())]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// What was being done.
+        action: &'static str,
+        /// What it said.
+        source: rusqlite::Error,
+    },
+    /// A chip of a cell is recorded already, with another result.
+    #[error(
+        "chip {chip} of cell ({cell}) is recorded with {score} {recorded} and now gives {offered}: \
+         a trial must always give the same result"
+    )]
+    Conflict {
+        /// The cell.
+        cell: Box<CellKey>,
+        /// The chip.
+        chip: u64,
+        /// The first score that differs.
+        score: &'static str,
+        /// What is recorded.
+        recorded: String,
+        /// What was offered.
+        offered: String,
+    },
+    /// The golden run of a subject gave another result than the recorded one.
+    #[error("the golden run of {subject} is recorded with {what} {recorded} and now has {offered}")]
+    GoldenChanged {
+        /// Model, data set and protection.
+        subject: Box<SubjectKey>,
+        /// What differs.
+        what: &'static str,
+        /// What is recorded.
+        recorded: String,
+        /// What was offered.
+        offered: String,
+    },
+    /// A cell is recorded with other facts.
+    #[error("cell ({cell}) is recorded with {what} {recorded} and now has {offered}")]
+    CellChanged {
+        /// The cell.
+        cell: Box<CellKey>,
+        /// What differs.
+        what: &'static str,
+        /// What is recorded.
+        recorded: String,
+        /// What was offered.
+        offered: String,
+    },
+    /// A cell was put before its golden run.
+    #[error("cell ({cell}) has no golden run: put the golden run of {} first", cell.subject())]
+    GoldenMissing {
+        /// The cell.
+        cell: Box<CellKey>,
+    },
+    /// No cell has this number in this directory.
+    #[error("cell number {id} is not in these records")]
+    UnknownCell {
+        /// The number.
+        id: CellId,
+    },
+    /// A whole number is larger than the file can hold.
+    #[error("{what} {value} is above {}, the largest that records hold", i64::MAX)]
+    TooLarge {
+        /// What it counts.
+        what: &'static str,
+        /// Its value.
+        value: u64,
+    },
+    /// A rate is not a number.
+    #[error("bit error rate {value} of cell ({cell}) is outside [0, 1]")]
+    Rate {
+        /// The cell.
+        cell: Box<CellKey>,
+        /// Its rate.
+        value: f64,
+    },
+}
+
+fn list(differences: &[Difference]) -> String {
+    differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl RecordsError {
+    /// Sorts what SQLite said of `path` into the cases that a user can act upon.
+    pub(crate) fn sqlite(path: &Path, action: &'static str, source: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        let path = path.to_owned();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full { path, action },
+            Some(
+                ErrorCode::ReadOnly
+                | ErrorCode::PermissionDenied
+                | ErrorCode::AuthorizationForStatementDenied,
+            ) => Self::ReadOnly { path, action },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy { path },
+            Some(ErrorCode::NotADatabase) => {
+                Self::Foreign { path, reason: "it is no SQLite file".to_owned() }
+            }
+            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged {
+                path,
+                place: action.to_owned(),
+                reason: "the database is malformed or cut short".to_owned(),
+            },
+            _ => Self::Sqlite { path, action, source },
+        }
+    }
+
+    /// Sorts what the operating system said of `path` into the cases that a user can act upon.
+    pub(crate) fn io(path: &Path, action: &'static str, source: std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        let path = path.to_owned();
+        match source.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full { path, action },
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => Self::ReadOnly { path, action },
+            _ => Self::Io { path, action, source },
+        }
+    }
+}

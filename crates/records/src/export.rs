@@ -1,0 +1,230 @@
+//! Csv for other programs: `cells.csv` and `trials.csv`, as docs/formats/export.md describes them.
+
+use std::fmt::Display;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use radhard_memory::write_atomically;
+use radhard_metrics::Method;
+
+use crate::cell::CellKey;
+use crate::error::RecordsError;
+use crate::score::{self, Number};
+use crate::statistics::CellRecord;
+use crate::store::Store;
+
+/// Name of the file with one line a cell.
+pub const CELLS_FILE: &str = "cells.csv";
+
+/// Name of the file with one line a trial.
+pub const TRIALS_FILE: &str = "trials.csv";
+
+/// Columns that name a cell, in both files.
+pub const KEY_COLUMNS: [&str; 7] = ["model", "data", "target", "error_model", "ber", "protection", "seed"];
+
+/// Columns of `trials.csv` after those of the key.
+pub const TRIAL_COLUMNS: [&str; 11] = [
+    "chip",
+    "flips",
+    "auc",
+    "auc_finite",
+    "auc_worst",
+    "log_loss",
+    "non_finite",
+    "saturated",
+    "outcome",
+    "path",
+    "seconds",
+];
+
+/// Columns of `cells.csv` after those of the key.
+pub const CELL_COLUMNS: [&str; 22] = [
+    "n",
+    "known",
+    "golden",
+    "mean",
+    "stratified_mean",
+    "sd",
+    "min",
+    "max",
+    "median",
+    "quartile_1",
+    "quartile_3",
+    "ci_low",
+    "ci_high",
+    "ci_method",
+    "non_finite_share",
+    "collapse",
+    "flips_mean",
+    "exposed_bits",
+    "p_no_flip",
+    "predicted",
+    "prediction",
+    "stand_in",
+];
+
+/// What stops an export: the file that is written, or the records that are read.
+enum Failure {
+    File(io::Error),
+    Records(RecordsError),
+}
+
+impl From<io::Error> for Failure {
+    fn from(source: io::Error) -> Self {
+        Self::File(source)
+    }
+}
+
+impl From<csv::Error> for Failure {
+    fn from(source: csv::Error) -> Self {
+        Self::File(source.into())
+    }
+}
+
+impl From<RecordsError> for Failure {
+    fn from(source: RecordsError) -> Self {
+        Self::Records(source)
+    }
+}
+
+impl Store {
+    /// Writes [`CELLS_FILE`] and [`TRIALS_FILE`] into `dir`, which is made if it is not there; each appears whole or not at all.
+    pub fn export_csv(&self, dir: &Path) -> Result<(), RecordsError> {
+        let cells = self.cell_records()?;
+        std::fs::create_dir_all(dir)
+            .map_err(|source| RecordsError::io(dir, "making the directory", source))?;
+        write_file(&dir.join(CELLS_FILE), |out| Ok(write_cells(out, &cells)?))?;
+        write_file(&dir.join(TRIALS_FILE), |out| self.write_trials(out))
+    }
+
+    fn write_trials(&self, out: impl Write) -> Result<(), Failure> {
+        let mut csv = csv::Writer::from_writer(out);
+        csv.write_record(KEY_COLUMNS.iter().chain(&TRIAL_COLUMNS))?;
+        let [auc, auc_finite, auc_worst, log_loss, non_finite, saturated] =
+            ["auc", "auc_finite", "auc_worst", "log_loss", "non_finite", "saturated"].map(score::place);
+        for (id, cell) in self.cells() {
+            let key = key_fields(&cell.key, cell.seed);
+            for trial in self.trials(id)? {
+                let numbers = score::numbers(&trial.scores);
+                for field in &key {
+                    csv.write_field(field)?;
+                }
+                let fields: [&dyn Display; 11] = [
+                    &trial.chip,
+                    &trial.flips,
+                    &numbers[auc],
+                    &numbers[auc_finite],
+                    &numbers[auc_worst],
+                    &numbers[log_loss],
+                    &numbers[non_finite],
+                    &numbers[saturated],
+                    &trial.scores.outcome,
+                    &trial.path,
+                    &Number::Real(trial.seconds),
+                ];
+                for field in fields {
+                    csv.write_field(field.to_string())?;
+                }
+                csv.write_record(None::<&[u8]>)?;
+            }
+        }
+        Ok(csv.flush()?)
+    }
+}
+
+/// Writes cells as the csv of [`CELLS_FILE`], in the order given.
+pub fn write_cells(out: impl Write, cells: &[CellRecord]) -> io::Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
+    csv.write_record(KEY_COLUMNS.iter().chain(&CELL_COLUMNS))?;
+    for CellRecord { cell, stand_in, statistics, .. } in cells {
+        for field in key_fields(&cell.key, cell.seed) {
+            csv.write_field(field)?;
+        }
+        let interval = statistics.mean_interval;
+        let quartile = |which: usize| real(statistics.quartiles.map(|quartiles| quartiles[which]));
+        let fields: [&dyn Display; 22] = [
+            &statistics.n,
+            &statistics.known,
+            &real(Some(statistics.golden)),
+            &real(statistics.mean),
+            &real(statistics.stratified_mean),
+            &real(statistics.sd),
+            &real(statistics.min),
+            &real(statistics.max),
+            &real(statistics.median),
+            &quartile(0),
+            &quartile(1),
+            &real(interval.map(|interval| interval.low)),
+            &real(interval.map(|interval| interval.high)),
+            &interval.map_or("", |interval| method(interval.method)),
+            &real(statistics.non_finite.share),
+            &real(statistics.collapse.and_then(|collapse| collapse.share)),
+            &real(statistics.flips_mean),
+            &cell.exposed_bits,
+            &real(cell.p_no_flip),
+            &real(cell.predicted.as_ref().map(|predicted| predicted.mean)),
+            &cell.predicted.as_ref().map_or_else(String::new, |predicted| predicted.kind.to_string()),
+            &stand_in,
+        ];
+        for field in fields {
+            csv.write_field(field.to_string())?;
+        }
+        csv.write_record(None::<&[u8]>)?;
+    }
+    csv.flush()
+}
+
+/// The fields of [`KEY_COLUMNS`].
+pub(crate) fn key_fields(key: &CellKey, seed: u64) -> [String; 7] {
+    [
+        key.model.clone(),
+        key.data.clone(),
+        key.target.clone(),
+        key.error_model.clone(),
+        real(key.ber).to_string(),
+        key.protection.clone(),
+        seed.to_string(),
+    ]
+}
+
+/// A value that csv leaves empty where it is undefined or NaN.
+pub(crate) fn real(value: Option<f64>) -> Number {
+    value.filter(|value| !value.is_nan()).map_or(Number::Undefined, Number::Real)
+}
+
+fn write_file(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> Result<(), Failure>,
+) -> Result<(), RecordsError> {
+    let mut reading = None;
+    let written = write_atomically(path, |out| {
+        write(out).map_err(|failure| match failure {
+            Failure::File(source) => source,
+            Failure::Records(source) => {
+                reading = Some(source);
+                io::Error::other("the records cannot be read")
+            }
+        })
+    });
+    match (reading, written) {
+        (Some(source), _) => Err(source),
+        (None, Err(source)) => Err(RecordsError::io(path, "writing", source)),
+        (None, Ok(())) => Ok(()),
+    }
+}
+
+/// The word an interval's method is written as.
+pub fn method(method: Method) -> &'static str {
+    match method {
+        Method::Betting => "betting",
+        Method::Anderson => "anderson",
+        Method::Bootstrap => "bootstrap",
+        Method::OrderStatistics => "order-statistics",
+        Method::Wilson => "wilson",
+        Method::ClopperPearson => "clopper-pearson",
+        Method::ZeroEvents => "zero-events",
+        Method::DeLong => "de-long",
+        Method::Bounds => "bounds",
+    }
+}

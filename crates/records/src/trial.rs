@@ -1,0 +1,114 @@
+//! One trial: what one chip did to one cell.
+
+use std::fmt;
+use std::str::FromStr;
+
+use radhard_metrics::TrialScores;
+use serde::{Deserialize, Serialize};
+
+use crate::cell::CellKey;
+use crate::error::RecordsError;
+use crate::score;
+
+/// What one chip did to one cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    /// Number of the chip.
+    pub chip: u64,
+    /// Bits of the target that this chip changes, before any protection acts; 0 is the event whose probability the cell
+    /// holds as `p_no_flip`.
+    pub flips: u64,
+    /// Scores and outcome.
+    pub scores: TrialScores,
+    /// How the scores were found.
+    pub path: Path,
+    /// Time the trial took.
+    pub seconds: f64,
+}
+
+impl Trial {
+    /// Errors: the first of flips, outcome and scores in which `offered` differs from this record; path and time may.
+    pub(crate) fn check_same(&self, offered: &Self, cell: &CellKey) -> Result<(), RecordsError> {
+        let conflict = |score, recorded_value: String, offered: String| {
+            Err(RecordsError::Conflict {
+                cell: Box::new(cell.clone()),
+                chip: self.chip,
+                score,
+                recorded: recorded_value,
+                offered,
+            })
+        };
+        if self.flips != offered.flips {
+            return conflict("flips", self.flips.to_string(), offered.flips.to_string());
+        }
+        if self.scores.outcome != offered.scores.outcome {
+            return conflict("outcome", self.scores.outcome.to_string(), offered.scores.outcome.to_string());
+        }
+        match score::first_difference(&score::numbers(&self.scores), &score::numbers(&offered.scores)) {
+            None => Ok(()),
+            Some((score, recorded_value, offered)) => {
+                conflict(score, recorded_value.to_string(), offered.to_string())
+            }
+        }
+    }
+}
+
+/// How a trial's scores were found; all paths give the same bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Path {
+    /// Not evaluated: nothing changed, so the scores are the golden ones.
+    Known,
+    /// Only the rows that read a changed table row were scored again.
+    Rows,
+    /// Every row was scored again, from the first changed layer on.
+    Layers,
+    /// Every row was scored again, from its inputs.
+    Full,
+}
+
+impl Path {
+    /// Every path, with the word it is written as.
+    pub const ALL: [(Self, &'static str); 4] =
+        [(Self::Known, "known"), (Self::Rows, "rows"), (Self::Layers, "layers"), (Self::Full, "full")];
+
+    /// The word it is written as.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Known => "known",
+            Self::Rows => "rows",
+            Self::Layers => "layers",
+            Self::Full => "full",
+        }
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl FromStr for Path {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|(_, word)| *word == text)
+            .map(|(path, _)| path)
+            .ok_or_else(|| format!("path \"{text}\" is not one of known, rows, layers, full"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_reads_back_from_its_word() {
+        for (path, word) in Path::ALL {
+            assert_eq!((path.to_string().as_str(), word.parse()), (word, Ok(path)));
+        }
+    }
+}
