@@ -1,2 +1,45 @@
 //! Bits, error models, virtual chips, error maps, targets, injection and undo.
+//!
+//! A [`Target`] resolved against the [`Parameters`] of a model gives an [`Exposure`]; an [`ErrorModel`] draws what a
+//! [`Chip`] does to it into a [`DrawnMap`]; [`Injected`] brings that into the words for as long as it lives, and
+//! [`DrawnMap::resolve`] turns it into an [`ErrorMap`] to keep. Drawing, injecting and undoing cost what the flips touch.
 #![forbid(unsafe_code)]
+
+mod arrivals;
+mod band;
+mod bits;
+mod chip;
+mod drawn_map;
+mod effect;
+mod error_map;
+mod error_model;
+mod exposure;
+mod format;
+mod injected;
+mod parameter;
+pub mod philox;
+mod rate;
+pub mod safetensors_file;
+mod stream;
+mod target;
+mod words;
+
+pub use arrivals::{Arrival, Arrivals};
+pub use bits::{BitPos, BitSelection, BitsError, Field};
+pub use chip::Chip;
+pub use drawn_map::{DrawnMap, DrawnParameter, Origin};
+pub use effect::Effect;
+pub use error_map::{ApplyError, ErrorMap, MapOrigin, MapParameter};
+pub use error_model::{
+    Asymmetric, Burst, Count, DrawError, ErrorModel, ErrorModelParseError, Flips, Level, StuckAt, Value,
+    Written, parse_error_model,
+};
+pub use exposure::{ExposedParameter, Exposure, ExposureIdentity, StoredBits};
+pub use format::{Format, FormatError};
+pub use injected::{InjectError, Injected, with_injected};
+pub use parameter::{Component, OwnedParameters, ParameterSpec, Parameters, fingerprint};
+pub use rate::{BitErrorRate, RateError};
+pub use safetensors_file::{SafetensorsBytes, SafetensorsError};
+pub use stream::{Purpose, STREAM_VERSION, StreamKey, unit};
+pub use target::{Expose, ExposeError, Target, TargetError, TargetParseError};
+pub use words::{View, ViewError, Words, WordsMut};

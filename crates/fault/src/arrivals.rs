@@ -1,0 +1,118 @@
+//! Arrivals: which sites of a parameter a chip hits below a rate.
+
+use crate::band::{BANDS, BITS, Band, BandPurposes, WORDS};
+use crate::{BitErrorRate, Chip, ExposedParameter, StreamKey};
+
+/// A site and its arrival value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Arrival {
+    /// The bit in storage order, or the element.
+    pub site: u64,
+    /// Where in [0, 1) it arrives.
+    pub value: f64,
+}
+
+/// Draws arrivals; keeps its buffers from draw to draw.
+///
+/// Numerics: the count of sites below p is Binomial(sites, p) up to the precision of the bands' gaps (see the source of
+/// `band`). Work is O(sites · p), and O(sites) above p = 1/2.
+#[derive(Clone, Debug)]
+pub struct Arrivals {
+    bands: [Band; BANDS],
+    band_hits: Vec<u64>,
+    sites: Vec<u64>,
+    merged: Vec<u64>,
+}
+
+impl Default for Arrivals {
+    fn default() -> Self {
+        Self { bands: Band::all(), band_hits: Vec::new(), sites: Vec::new(), merged: Vec::new() }
+    }
+}
+
+impl Arrivals {
+    /// The bits of a parameter, exposed or not, that arrive below the rate, in storage order.
+    pub fn bits_below(&mut self, chip: Chip, parameter: &ExposedParameter, rate: BitErrorRate) -> &[u64] {
+        self.below(&chip.key(parameter), BITS, parameter.sites(), rate)
+    }
+
+    /// The elements of a parameter that arrive as words below the rate, in order.
+    pub fn words_below(&mut self, chip: Chip, parameter: &ExposedParameter, rate: BitErrorRate) -> &[u64] {
+        self.below(&chip.key(parameter), WORDS, parameter.elements, rate)
+    }
+
+    fn below(&mut self, key: &StreamKey, purposes: BandPurposes, sites: u64, rate: BitErrorRate) -> &[u64] {
+        let p = rate.get();
+        self.sites.clear();
+        for band in self.bands.iter().take_while(|band| band.lo < p) {
+            band.hits(key, purposes.gaps, sites, &mut self.band_hits);
+            if band.hi > p {
+                band.keep_below(p, key, purposes.marks, &mut self.band_hits);
+            }
+            if self.sites.is_empty() {
+                std::mem::swap(&mut self.sites, &mut self.band_hits);
+            } else if !self.band_hits.is_empty() {
+                union(&self.sites, &self.band_hits, &mut self.merged);
+                std::mem::swap(&mut self.sites, &mut self.merged);
+            }
+        }
+        &self.sites
+    }
+
+    /// Appends the bits of a parameter that arrive below the rate with their arrival values, in storage order.
+    pub fn marked_bits_below(
+        &mut self,
+        chip: Chip,
+        parameter: &ExposedParameter,
+        rate: BitErrorRate,
+        out: &mut Vec<Arrival>,
+    ) {
+        let (key, sites, p) = (chip.key(parameter), parameter.sites(), rate.get());
+        let start = out.len();
+        for band in self.bands.iter().take_while(|band| band.lo < p) {
+            band.hits(&key, BITS.gaps, sites, &mut self.band_hits);
+            band.for_each_mark(&key, BITS.marks, self.band_hits.len(), |i, value| {
+                if value < p {
+                    out.push(Arrival { site: self.band_hits[i], value });
+                }
+            });
+        }
+        // A site that several bands hit arrives in the lowest of them, which comes first.
+        let found = &mut out[start..];
+        found.sort_by_key(|arrival| arrival.site);
+        let mut last = None;
+        let mut kept = start;
+        for i in start..out.len() {
+            if last != Some(out[i].site) {
+                last = Some(out[i].site);
+                out[kept] = out[i];
+                kept += 1;
+            }
+        }
+        out.truncate(kept);
+    }
+
+    /// Bytes that the buffers hold.
+    pub(crate) fn allocated_bytes(&self) -> usize {
+        (self.band_hits.capacity() + self.sites.capacity() + self.merged.capacity()) * size_of::<u64>()
+    }
+}
+
+/// Replaces `out` by the sorted union of two sorted lists.
+fn union(a: &[u64], b: &[u64], out: &mut Vec<u64>) {
+    out.clear();
+    out.resize(a.len() + b.len(), 0);
+    let (mut i, mut j, mut written) = (0, 0, 0);
+    while i < a.len() && j < b.len() {
+        let (x, y) = (a[i], b[j]);
+        out[written] = x.min(y);
+        i += usize::from(x <= y);
+        j += usize::from(y <= x);
+        written += 1;
+    }
+    for rest in [&a[i..], &b[j..]] {
+        out[written..written + rest.len()].copy_from_slice(rest);
+        written += rest.len();
+    }
+    out.truncate(written);
+}

@@ -1,0 +1,175 @@
+//! Octave bands of arrival values, and geometric skips from hit to hit inside a band.
+//!
+//! Arrivals are split into [0, 2^-50), [2^-50, 2^-49), …, [1/2, 1). A site is hit in a band [lo, hi) with the
+//! probability q = (hi − lo) / (1 − lo) of arriving there given that it did not arrive below; hits are independent
+//! between bands and the lowest band that hits a site has its arrival, so a site arrives below hi with probability
+//! 1 − ∏(1 − q) = hi. The number of sites passed between two hits is geometric: floor(log(1 − v) / log(1 − q)) for a
+//! uniform v.
+//!
+//! # Precision
+//! Bands below 2^-16 take v = r · 2^-64 for a 64-bit integer r, and log1p: the chance of a hit among the next g sites is
+//! within 2^-64 of 1 − (1 − q)^g. The other bands take 1 − v = (r + 1) · 2^-53 for a 53-bit r, and log: it is within
+//! 2^-53, that is 2^-36 of q or less. Logarithms come from `libm`, so gaps are the same on every machine; their
+//! error of an ulp moves a gap of g sites by at most 1 with probability g · 2^-51.
+
+use crate::stream::{Purpose, StreamKey, unit};
+
+/// Number of bands.
+pub(crate) const BANDS: usize = 51;
+
+/// Exponent of the upper end of the lowest band.
+const LOWEST: i32 = -50;
+
+/// Upper ends up to here take uniform numbers with 64 bits after the point.
+const RARE: f64 = 1.0 / 65536.0;
+
+/// Numbers drawn at a time where hits are frequent.
+const CHUNK: usize = 64;
+
+/// A band of arrival values and its conditional hit rate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Band {
+    /// Number of the band, lowest first; the lane of its streams.
+    lane: u32,
+    /// Lower end, included.
+    pub(crate) lo: f64,
+    /// Upper end, excluded.
+    pub(crate) hi: f64,
+    /// Conditional hit rate.
+    q: f64,
+    /// log(1 − q), negative.
+    log_miss: f64,
+}
+
+/// The two streams that a band draws from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BandPurposes {
+    pub(crate) gaps: Purpose,
+    pub(crate) marks: Purpose,
+}
+
+/// Arrivals of bits.
+pub(crate) const BITS: BandPurposes = BandPurposes { gaps: Purpose::BitGaps, marks: Purpose::BitMarks };
+
+/// Arrivals of words.
+pub(crate) const WORDS: BandPurposes = BandPurposes { gaps: Purpose::WordGaps, marks: Purpose::WordMarks };
+
+impl Band {
+    /// All bands, from the lowest up.
+    pub(crate) fn all() -> [Self; BANDS] {
+        std::array::from_fn(|lane| {
+            let hi = libm::ldexp(1.0, LOWEST + lane as i32);
+            let lo = if lane == 0 { 0.0 } else { hi / 2.0 };
+            let q = (hi - lo) / (1.0 - lo);
+            Self { lane: lane as u32, lo, hi, q, log_miss: libm::log1p(-q) }
+        })
+    }
+
+    /// Replaces `out` by the sites in 0..`sites` that this band hits, in order.
+    pub(crate) fn hits(&self, key: &StreamKey, purpose: Purpose, sites: u64, out: &mut Vec<u64>) {
+        out.clear();
+        if self.q >= 1.0 {
+            out.extend(0..sites);
+            return;
+        }
+        let expected = self.q * sites as f64;
+        if expected < 0.5 {
+            self.few_hits(key, purpose, sites, out);
+            return;
+        }
+        out.reserve((expected + 4.0 * expected.sqrt()) as usize + CHUNK);
+        let mut numbers = [0; CHUNK];
+        let mut gaps = [0.0; CHUNK];
+        let mut next = 0;
+        for block in (0..).step_by(CHUNK / 2) {
+            key.fill(purpose, self.lane, block, &mut numbers);
+            for (gap, &number) in gaps.iter_mut().zip(&numbers) {
+                *gap = self.gap(number);
+            }
+            for &gap in &gaps {
+                if gap >= (sites - next) as f64 {
+                    return;
+                }
+                let site = next + gap as i64 as u64;
+                out.push(site);
+                next = site + 1;
+            }
+        }
+    }
+
+    /// [`hits`](Self::hits) two numbers at a time, and without a logarithm where there clearly is no hit.
+    fn few_hits(&self, key: &StreamKey, purpose: Purpose, sites: u64, out: &mut Vec<u64>) {
+        // −log1p(−v) ≥ v, so above this v the gap exceeds all sites; the margin is far wider than the rounding.
+        let none_above = -self.log_miss * sites as f64 * (1.0 + libm::ldexp(1.0, -40));
+        let mut next = 0;
+        for block in 0.. {
+            for number in key.pair(purpose, self.lane, block) {
+                if self.rare() && number as f64 * libm::ldexp(1.0, -64) > none_above {
+                    return;
+                }
+                let gap = self.gap(number);
+                if gap >= (sites - next) as f64 {
+                    return;
+                }
+                let site = next + gap as i64 as u64;
+                out.push(site);
+                next = site + 1;
+            }
+        }
+    }
+
+    fn rare(&self) -> bool {
+        self.hi <= RARE
+    }
+
+    /// Sites passed before the next hit, not yet rounded down.
+    #[inline]
+    fn gap(&self, number: u64) -> f64 {
+        if self.rare() {
+            libm::log1p(-(number as f64 * TWO_TO_MINUS_64)) / self.log_miss
+        } else {
+            libm::log(unit(number) + f64::EPSILON / 2.0) / self.log_miss
+        }
+    }
+
+    /// Arrival value of a hit in this band: uniform, with 52 random bits.
+    pub(crate) fn mark(&self, number: u64) -> f64 {
+        let fraction = number >> 12;
+        if self.lo == 0.0 {
+            fraction as f64 * (self.hi * f64::EPSILON)
+        } else {
+            f64::from_bits(self.lo.to_bits() | fraction)
+        }
+    }
+
+    /// Keeps the hits with an arrival below p, for a p inside the band.
+    pub(crate) fn keep_below(&self, p: f64, key: &StreamKey, purpose: Purpose, hits: &mut Vec<u64>) {
+        let mut kept = 0;
+        self.for_each_mark(key, purpose, hits.len(), |i, mark| {
+            hits[kept] = hits[i];
+            kept += usize::from(mark < p);
+        });
+        hits.truncate(kept);
+    }
+
+    /// Calls `visit` with the index and the arrival of each of `count` hits.
+    pub(crate) fn for_each_mark(
+        &self,
+        key: &StreamKey,
+        purpose: Purpose,
+        count: usize,
+        mut visit: impl FnMut(usize, f64),
+    ) {
+        let mut numbers = [0; CHUNK];
+        for start in (0..count).step_by(CHUNK) {
+            let chunk = &mut numbers[..CHUNK.min(count - start)];
+            key.fill(purpose, self.lane, start as u64 / 2, chunk);
+            for (i, &number) in chunk.iter().enumerate() {
+                visit(start + i, self.mark(number));
+            }
+        }
+    }
+}
+
+/// 2^-64.
+const TWO_TO_MINUS_64: f64 = 1.0 / 18_446_744_073_709_551_616.0;

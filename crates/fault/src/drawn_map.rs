@@ -1,0 +1,240 @@
+//! Drawn maps: what a chip does to the words of a model, whatever they store.
+
+use std::sync::Arc;
+
+use crate::arrivals::Arrivals;
+use crate::exposure::ExposureIdentity;
+use crate::{BitErrorRate, Chip, Effect, ExposedParameter, Exposure};
+
+/// Effects on words, sparse and sorted, as an error model drew them; keeps its buffers from draw to draw.
+///
+/// Memory: O(words hit), two or three 64-bit numbers each.
+#[derive(Debug, Default)]
+pub struct DrawnMap {
+    origin: Option<Origin>,
+    parameters: Vec<DrawnParameter>,
+    used: usize,
+    arrivals: Arrivals,
+}
+
+/// Where a drawn map comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Origin {
+    /// The chip.
+    pub chip: Chip,
+    /// The rate, for error models that take one.
+    pub rate: Option<BitErrorRate>,
+    /// Canonical name of the error model.
+    pub error_model: String,
+    /// What was exposed.
+    pub exposure: Arc<ExposureIdentity>,
+}
+
+/// Effects on the words of one parameter.
+#[derive(Clone, Debug)]
+pub struct DrawnParameter {
+    exposed: ExposedParameter,
+    elements: Vec<u64>,
+    xor: Vec<u64>,
+    /// Empty if all effects are flips.
+    and: Vec<u64>,
+    sorted: bool,
+}
+
+impl DrawnMap {
+    /// An empty map.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets the last draw and makes room for one in this exposure.
+    pub(crate) fn start(&mut self, origin: Origin, exposure: &Exposure) {
+        self.origin = Some(origin);
+        self.used = exposure.parameters().len();
+        for (i, &exposed) in exposure.parameters().iter().enumerate() {
+            match self.parameters.get_mut(i) {
+                Some(parameter) => parameter.clear(exposed),
+                None => self.parameters.push(DrawnParameter::new(exposed)),
+            }
+        }
+    }
+
+    /// Brings what was pushed into the order of the words.
+    pub(crate) fn finish(&mut self) {
+        for parameter in &mut self.parameters[..self.used] {
+            parameter.sort();
+        }
+    }
+
+    /// Where the last draw came from; `None` before the first.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
+    }
+
+    /// Effects per exposed parameter, in the order of the exposure.
+    pub fn parameters(&self) -> &[DrawnParameter] {
+        &self.parameters[..self.used]
+    }
+
+    /// For error models: an exposed parameter, by its place in the exposure, to push effects to.
+    pub fn parameter_mut(&mut self, place: usize) -> &mut DrawnParameter {
+        &mut self.parameters[..self.used][place]
+    }
+
+    /// For error models: what draws arrivals, and the parameters to push effects to.
+    pub fn split(&mut self) -> (&mut Arrivals, &mut [DrawnParameter]) {
+        (&mut self.arrivals, &mut self.parameters[..self.used])
+    }
+
+    /// Whether no word is touched: such a trial is the golden run.
+    pub fn is_empty(&self) -> bool {
+        self.parameters().iter().all(|parameter| parameter.elements.is_empty())
+    }
+
+    /// Number of words touched.
+    pub fn words(&self) -> u64 {
+        self.parameters().iter().map(|parameter| parameter.elements.len() as u64).sum()
+    }
+
+    /// Bytes that this map and its buffers hold.
+    pub fn allocated_bytes(&self) -> usize {
+        let words = |parameter: &DrawnParameter| {
+            parameter.elements.capacity() + parameter.xor.capacity() + parameter.and.capacity()
+        };
+        self.arrivals.allocated_bytes() + self.parameters.iter().map(words).sum::<usize>() * size_of::<u64>()
+    }
+}
+
+impl DrawnParameter {
+    fn new(exposed: ExposedParameter) -> Self {
+        Self { exposed, elements: Vec::new(), xor: Vec::new(), and: Vec::new(), sorted: true }
+    }
+
+    fn clear(&mut self, exposed: ExposedParameter) {
+        self.exposed = exposed;
+        self.elements.clear();
+        self.xor.clear();
+        self.and.clear();
+        self.sorted = true;
+    }
+
+    /// The parameter and its exposed bits.
+    pub fn exposed(&self) -> &ExposedParameter {
+        &self.exposed
+    }
+
+    /// Place of the parameter in the model.
+    pub fn index(&self) -> usize {
+        self.exposed.index
+    }
+
+    /// The words touched, in order, each once.
+    pub fn elements(&self) -> &[u64] {
+        &self.elements
+    }
+
+    /// The bits that flip, per word touched.
+    pub fn flips(&self) -> &[u64] {
+        &self.xor
+    }
+
+    /// Whether all effects are flips of stored bits, whatever these are.
+    pub fn flips_only(&self) -> bool {
+        self.and.is_empty()
+    }
+
+    /// The effect on the `i`-th word touched.
+    pub fn effect(&self, i: usize) -> Effect {
+        Effect { and: self.and.get(i).copied().unwrap_or(u64::MAX), xor: self.xor[i] }
+    }
+
+    /// The words touched with the effect on each.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, Effect)> {
+        self.elements.iter().enumerate().map(|(i, &element)| (element, self.effect(i)))
+    }
+
+    /// Adds an effect on a word, after those it has already; bits that are not exposed stay as they are.
+    ///
+    /// # Panics
+    /// If there is no such element.
+    pub fn push(&mut self, element: u64, effect: Effect) {
+        assert!(element < self.exposed.elements, "element {element} of {}", self.exposed.elements);
+        let effect = effect.within(self.exposed.mask);
+        if effect == Effect::NOTHING {
+            return;
+        }
+        match self.elements.last() {
+            Some(&last) if last == element => {
+                let last = self.elements.len() - 1;
+                self.replace(last, self.effect(last).then(effect));
+            }
+            Some(&last) => {
+                self.sorted &= last < element;
+                self.append(element, effect);
+            }
+            None => self.append(element, effect),
+        }
+    }
+
+    /// Adds flips of bits in storage order; those that are not exposed stay as they are.
+    ///
+    /// Sites must be sorted, unique and behind everything pushed before.
+    pub(crate) fn extend_flips(&mut self, sites: &[u64]) {
+        debug_assert!(self.and.is_empty() && sites.is_sorted_by(|a, b| a < b));
+        let exposed = self.exposed;
+        self.elements.reserve(sites.len());
+        self.xor.reserve(sites.len());
+        let mut pending = (u64::MAX, 0);
+        for &site in sites {
+            let (element, bit) = exposed.element_and_bit(site);
+            let mask = 1 << bit & exposed.mask;
+            if element == pending.0 {
+                pending.1 |= mask;
+            } else {
+                if pending.1 != 0 {
+                    self.elements.push(pending.0);
+                    self.xor.push(pending.1);
+                }
+                pending = (element, mask);
+            }
+        }
+        if pending.1 != 0 {
+            self.elements.push(pending.0);
+            self.xor.push(pending.1);
+        }
+    }
+
+    fn append(&mut self, element: u64, effect: Effect) {
+        self.elements.push(element);
+        self.xor.push(effect.xor);
+        if !self.and.is_empty() {
+            self.and.push(effect.and);
+        } else if effect.and != u64::MAX {
+            self.and.resize(self.elements.len() - 1, u64::MAX);
+            self.and.push(effect.and);
+        }
+    }
+
+    fn replace(&mut self, i: usize, effect: Effect) {
+        self.xor[i] = effect.xor;
+        if self.and.is_empty() && effect.and != u64::MAX {
+            self.and.resize(self.elements.len(), u64::MAX);
+        }
+        if let Some(and) = self.and.get_mut(i) {
+            *and = effect.and;
+        }
+    }
+
+    /// Sorts by element; effects on the same word keep their order and become one.
+    fn sort(&mut self) {
+        if self.sorted {
+            return;
+        }
+        let mut effects: Vec<_> = self.iter().collect();
+        effects.sort_by_key(|&(element, _)| element);
+        self.clear(self.exposed);
+        for (element, effect) in effects {
+            self.push(element, effect);
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Error maps: the effective changes of one trial to one model, which can be kept, applied and undone.
+
+use crate::injected::{InjectError, check_fit, check_length};
+use crate::{BitErrorRate, Chip, DrawnMap, Expose, Format, Parameters, fingerprint};
+
+/// What one trial changed in the words of one model: only words that differ, sorted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ErrorMap {
+    /// Where it comes from and what it fits.
+    pub origin: MapOrigin,
+    pub(crate) parameters: Vec<MapParameter>,
+}
+
+/// Where an error map comes from and what it fits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MapOrigin {
+    /// The chip.
+    pub chip: Chip,
+    /// The rate, for error models that take one.
+    pub rate: Option<BitErrorRate>,
+    /// Canonical name of the error model.
+    pub error_model: String,
+    /// Canonical target.
+    pub target: String,
+    /// What was exposed besides parameters.
+    pub expose: Expose,
+    /// Number of bits that were exposed.
+    pub exposed_bits: u64,
+    /// Fingerprint of the names, shapes and formats of the parameters.
+    pub fingerprint: String,
+}
+
+/// Changed words of one parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapParameter {
+    pub(crate) name: String,
+    pub(crate) format: Format,
+    /// Whether the words were written rather than flipped.
+    pub(crate) written: bool,
+    pub(crate) elements: Vec<u64>,
+    pub(crate) masks: Vec<u64>,
+    pub(crate) old: Vec<u64>,
+}
+
+/// Why an error map can't be applied or undone; nothing is changed then.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError {
+    /// Names, shapes or formats are not those the map fits.
+    #[error("the error map is for other parameters: its fingerprint is {expected}, theirs {found}")]
+    OtherParameters {
+        /// Fingerprint in the map.
+        expected: String,
+        /// Fingerprint of the parameters.
+        found: String,
+    },
+    /// The map names a parameter that is not there, or has it in another format.
+    #[error("the error map changes \"{name}\" in format {format}, which the parameters lack")]
+    NoParameter {
+        /// Name in the map.
+        name: String,
+        /// Format in the map.
+        format: Format,
+    },
+    /// The map changes an element that is not there.
+    #[error("the error map changes element {element} of \"{name}\", which has {elements}")]
+    NoElement {
+        /// The parameter.
+        name: String,
+        /// The element.
+        element: u64,
+        /// Elements there are.
+        elements: u64,
+    },
+    /// A word is not what the map says it was before.
+    #[error(
+        "word {element} of \"{name}\" is {found:#x}, not {expected:#x}: the map is {} or for another model",
+        if *.applied { "applied already" } else { "not applied" }
+    )]
+    OtherWord {
+        /// The parameter.
+        name: String,
+        /// The element.
+        element: u64,
+        /// The word expected.
+        expected: u64,
+        /// The word found.
+        found: u64,
+        /// Whether the map was to be applied, rather than undone.
+        applied: bool,
+    },
+    /// A view lends fewer or more words than its spec says.
+    #[error(transparent)]
+    Lent(#[from] InjectError),
+}
+
+impl DrawnMap {
+    /// What this map changes in these parameters: words that come out as they were are left out.
+    ///
+    /// Errors: the map is for other parameters.
+    pub fn resolve<P: Parameters + ?Sized>(&self, parameters: &P) -> Result<ErrorMap, InjectError> {
+        check_fit(parameters, self)?;
+        let origin = self.origin().ok_or(InjectError::NotDrawn)?;
+        let exposure = &origin.exposure;
+        let mut changed = Vec::new();
+        for drawn in self.parameters().iter().filter(|drawn| !drawn.elements().is_empty()) {
+            let spec = &exposure.specs[drawn.index()];
+            let words = parameters.words(drawn.index());
+            let mut parameter = MapParameter::new(spec.name.clone(), spec.format, !drawn.flips_only());
+            for (element, effect) in drawn.iter() {
+                let old = words.get(element);
+                parameter.push(element, old ^ effect.on(old), old);
+            }
+            if !parameter.elements.is_empty() {
+                changed.push(parameter);
+            }
+        }
+        Ok(ErrorMap {
+            origin: MapOrigin {
+                chip: origin.chip,
+                rate: origin.rate,
+                error_model: origin.error_model.clone(),
+                target: exposure.target.clone(),
+                expose: exposure.expose,
+                exposed_bits: exposure.bits,
+                fingerprint: exposure.fingerprint.clone(),
+            },
+            parameters: changed,
+        })
+    }
+}
+
+impl ErrorMap {
+    /// The parameters with changed words, in the order of the model.
+    pub fn parameters(&self) -> &[MapParameter] {
+        &self.parameters
+    }
+
+    /// Number of bits that change.
+    pub fn flips(&self) -> u64 {
+        let masks = self.parameters.iter().flat_map(|parameter| &parameter.masks);
+        masks.map(|mask| u64::from(mask.count_ones())).sum()
+    }
+
+    /// Number of words that change.
+    pub fn words(&self) -> u64 {
+        self.parameters.iter().map(|parameter| parameter.elements.len() as u64).sum()
+    }
+
+    /// Changes the words, if all of them are what they were when the map was made.
+    ///
+    /// Errors: other parameters; a word differs, so the map is applied already or for another model (see
+    /// [`rebased`](Self::rebased)). Nothing is changed then.
+    pub fn apply<P: Parameters + ?Sized>(&self, parameters: &mut P) -> Result<(), ApplyError> {
+        self.replace(parameters, true)
+    }
+
+    /// Restores the words, if all of them are what the map made of them.
+    ///
+    /// Errors: other parameters; a word differs, so the map is not applied. Nothing is changed then.
+    pub fn undo<P: Parameters + ?Sized>(&self, parameters: &mut P) -> Result<(), ApplyError> {
+        self.replace(parameters, false)
+    }
+
+    /// The same faults on the words of another model with the same names, shapes and formats.
+    ///
+    /// Flips flip what that model stores; written bits are written over it. Words that come out as they were are left out.
+    ///
+    /// Errors: other parameters.
+    pub fn rebased<P: Parameters + ?Sized>(&self, parameters: &P) -> Result<Self, ApplyError> {
+        let places = self.places(parameters)?;
+        let mut rebased = Self { origin: self.origin.clone(), parameters: Vec::new() };
+        for (changed, &place) in self.parameters.iter().zip(&places) {
+            let words = parameters.words(place);
+            let mut parameter = MapParameter::new(changed.name.clone(), changed.format, changed.written);
+            for (element, mask, old) in changed.iter() {
+                let word = words.get(element);
+                // Of a written word the bits under the mask are known: those of old ^ mask.
+                let mask = if changed.written { (word ^ old ^ mask) & mask } else { mask };
+                parameter.push(element, mask, word);
+            }
+            if !parameter.elements.is_empty() {
+                rebased.parameters.push(parameter);
+            }
+        }
+        Ok(rebased)
+    }
+
+    fn replace<P: Parameters + ?Sized>(&self, parameters: &mut P, applied: bool) -> Result<(), ApplyError> {
+        let places = self.places(parameters)?;
+        for (changed, &place) in self.parameters.iter().zip(&places) {
+            let words = parameters.words(place);
+            for (element, mask, old) in changed.iter() {
+                let expected = if applied { old } else { old ^ mask };
+                let found = words.get(element);
+                if found != expected {
+                    let name = changed.name.clone();
+                    return Err(ApplyError::OtherWord { name, element, expected, found, applied });
+                }
+            }
+        }
+        for (changed, &place) in self.parameters.iter().zip(&places) {
+            parameters.words_mut(place).flip(&changed.elements, &changed.masks);
+        }
+        Ok(())
+    }
+
+    /// The place of each changed parameter among these, all checked to have the elements that change.
+    fn places<P: Parameters + ?Sized>(&self, parameters: &P) -> Result<Vec<usize>, ApplyError> {
+        let specs = parameters.specs();
+        let found = fingerprint(specs);
+        if found != self.origin.fingerprint {
+            return Err(ApplyError::OtherParameters { expected: self.origin.fingerprint.clone(), found });
+        }
+        let place = |changed: &MapParameter| {
+            let name = changed.name.clone();
+            let place = specs.iter().position(|spec| spec.name == name && spec.format == changed.format);
+            let place =
+                place.ok_or(ApplyError::NoParameter { name: name.clone(), format: changed.format })?;
+            check_length(parameters, place)?;
+            let elements = specs[place].elements();
+            match changed.elements.last() {
+                Some(&element) if element >= elements => {
+                    Err(ApplyError::NoElement { name, element, elements })
+                }
+                _ => Ok(place),
+            }
+        };
+        self.parameters.iter().map(place).collect()
+    }
+}
+
+impl MapParameter {
+    fn new(name: String, format: Format, written: bool) -> Self {
+        Self { name, format, written, elements: Vec::new(), masks: Vec::new(), old: Vec::new() }
+    }
+
+    fn push(&mut self, element: u64, mask: u64, old: u64) {
+        let mask = mask & self.format.word_mask();
+        if mask != 0 {
+            self.elements.push(element);
+            self.masks.push(mask);
+            self.old.push(old);
+        }
+    }
+
+    /// The parameter's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The format of its words.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Whether words were written, rather than bits flipped whatever they were.
+    pub fn written(&self) -> bool {
+        self.written
+    }
+
+    /// The changed words, sorted, each once.
+    pub fn elements(&self) -> &[u64] {
+        &self.elements
+    }
+
+    /// The bits that change, per changed word; never empty.
+    pub fn masks(&self) -> &[u64] {
+        &self.masks
+    }
+
+    /// The words before.
+    pub fn old(&self) -> &[u64] {
+        &self.old
+    }
+
+    /// Element, changed bits and old word of each change.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, u64, u64)> {
+        self.elements
+            .iter()
+            .zip(&self.masks)
+            .zip(&self.old)
+            .map(|((&element, &mask), &old)| (element, mask, old))
+    }
+}

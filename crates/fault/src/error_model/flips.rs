@@ -1,0 +1,45 @@
+use super::{DrawError, ErrorModel, Wrong};
+use crate::{BitErrorRate, Chip, DrawnMap, Exposure, StoredBits};
+
+/// Every exposed bit flips with the probability of the rate, independently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flips;
+
+impl Flips {
+    pub(super) fn parse(settings: &[&str]) -> Result<Box<dyn ErrorModel>, Wrong> {
+        if settings.is_empty() { Ok(Box::new(Self)) } else { Err(Wrong::Form) }
+    }
+}
+
+impl ErrorModel for Flips {
+    fn name(&self) -> String {
+        "flips".to_owned()
+    }
+
+    fn nests(&self) -> bool {
+        true
+    }
+
+    fn fill(
+        &self,
+        chip: Chip,
+        exposure: &Exposure,
+        rate: BitErrorRate,
+        out: &mut DrawnMap,
+    ) -> Result<(), DrawError> {
+        let (arrivals, parameters) = out.split();
+        for (exposed, drawn) in exposure.parameters().iter().zip(parameters) {
+            drawn.extend_flips(arrivals.bits_below(chip, exposed, rate));
+        }
+        Ok(())
+    }
+
+    fn p_no_flip(
+        &self,
+        exposure: &Exposure,
+        rate: Option<BitErrorRate>,
+        _stored: Option<&StoredBits>,
+    ) -> Option<f64> {
+        Some(rate?.none_of(exposure.bits()))
+    }
+}

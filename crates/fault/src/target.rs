@@ -1,0 +1,293 @@
+//! Targets: which parameters, and which bits of their words, are exposed.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bits::BitsError;
+use crate::{BitSelection, Component, Exposure, ParameterSpec};
+
+/// What is exposed: a list of parameters by component or name, each with a choice of bits.
+///
+/// Written `all`, `embedding`, `dense` or a glob over names (`*` is any text, dots included, `?` any character), several
+/// of them with commas between, each with bits after an `@`: `embedding@exponent`, `mlp.*.weight@23-31,fc.bias`.
+///
+/// # Example
+/// ```
+/// use radhard_fault::Target;
+///
+/// let target: Target = "embedding@30, mlp.*".parse()?;
+/// assert_eq!(target.to_string(), "embedding@30,mlp.*");
+/// # Ok::<(), radhard_fault::TargetParseError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Target {
+    items: Vec<Item>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Item {
+    selector: Selector,
+    bits: BitSelection,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Selector {
+    All,
+    Embedding,
+    Dense,
+    Glob(String),
+}
+
+/// What of a model is exposed besides its learnt parameters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Expose {
+    /// Learnt parameters only.
+    #[default]
+    Parameters,
+    /// BatchNorm statistics too; counters of batches never.
+    State,
+}
+
+/// Why a text is not a target.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TargetParseError {
+    /// Nothing between two commas, or nothing at all.
+    #[error("target \"{0}\" has an empty item")]
+    EmptyItem(String),
+    /// Nothing before the `@`.
+    #[error("target \"{0}\" has bits without a parameter before the @")]
+    NoSelector(String),
+    /// The bits after the `@` make no sense.
+    #[error("target \"{target}\": {reason}")]
+    Bits {
+        /// The whole target.
+        target: String,
+        /// What is wrong with its bits.
+        #[source]
+        reason: BitsError,
+    },
+}
+
+/// A name that no kind of exposure has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" can't be exposed, expected parameters or state")]
+pub struct ExposeError(String);
+
+/// Why a target does not fit a model.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// An item of the target matches no parameter.
+    #[error("target \"{item}\" matches no {} parameter, there are: {names}", .expose.adjective())]
+    NoMatch {
+        /// The item.
+        item: String,
+        /// What may be exposed.
+        expose: Expose,
+        /// The parameters there are.
+        names: String,
+    },
+    /// The item matches parameters, but their formats have none of the bits.
+    #[error("target \"{item}\" selects no bit of the parameters it matches, which have formats {formats}")]
+    NoBits {
+        /// The item.
+        item: String,
+        /// The formats of the matched parameters.
+        formats: String,
+    },
+    /// Two parameters have the same name, so their draws would be the same.
+    #[error("parameter \"{0}\" is there twice")]
+    DuplicateName(String),
+    /// Sites are counted exactly up to 2^53.
+    #[error("parameter \"{name}\" has more than 2^53 bits")]
+    TooLarge {
+        /// The parameter.
+        name: String,
+    },
+}
+
+impl Target {
+    /// Every learnt parameter, all bits.
+    pub fn all() -> Self {
+        Self { items: vec![Item { selector: Selector::All, bits: BitSelection::All }] }
+    }
+
+    /// The parameters and bits of a model that this target exposes.
+    ///
+    /// Errors: an item that matches nothing, or no bit; names there are twice; parameters beyond 2^53 bits.
+    pub fn resolve(&self, specs: &[ParameterSpec], expose: Expose) -> Result<Exposure, TargetError> {
+        let mut names: Vec<_> = specs.iter().map(|spec| spec.name.as_str()).collect();
+        names.sort_unstable();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(TargetError::DuplicateName(pair[0].to_owned()));
+        }
+        let mut masks = vec![0; specs.len()];
+        for item in &self.items {
+            let matched: Vec<_> = (0..specs.len()).filter(|&i| item.matches(&specs[i], expose)).collect();
+            if matched.is_empty() {
+                let names = list_names(specs);
+                return Err(TargetError::NoMatch { item: item.to_string(), expose, names });
+            }
+            let mut bits = 0;
+            for &index in &matched {
+                let mask = item.bits.mask(specs[index].format);
+                masks[index] |= mask;
+                bits |= mask;
+            }
+            if bits == 0 {
+                let mut formats: Vec<_> = matched.iter().map(|&index| specs[index].format.name()).collect();
+                formats.sort_unstable();
+                formats.dedup();
+                return Err(TargetError::NoBits { item: item.to_string(), formats: formats.join(" ") });
+            }
+        }
+        Exposure::new(specs, &masks, self.to_string(), expose)
+    }
+}
+
+/// Names for an error message: all of a model's, or the first and how many more.
+fn list_names(specs: &[ParameterSpec]) -> String {
+    const SHOWN: usize = 40;
+    let mut text = specs.iter().take(SHOWN).map(|spec| spec.name.as_str()).collect::<Vec<_>>().join(", ");
+    if specs.len() > SHOWN {
+        text += &format!(" and {} more", specs.len() - SHOWN);
+    }
+    if text.is_empty() { "none".to_owned() } else { text }
+}
+
+impl Item {
+    fn matches(&self, spec: &ParameterSpec, expose: Expose) -> bool {
+        let never = spec.name.rsplit('.').next() == Some("num_batches_tracked");
+        let hidden = spec.component == Component::State && expose == Expose::Parameters;
+        let selected = match &self.selector {
+            Selector::All => true,
+            Selector::Embedding => spec.component == Component::Embedding,
+            // The statistics of a BatchNorm belong to a dense layer, so exposing state exposes them here too.
+            Selector::Dense => matches!(spec.component, Component::Dense | Component::State),
+            Selector::Glob(pattern) => glob_matches(pattern, &spec.name),
+        };
+        selected && !hidden && !never
+    }
+}
+
+/// Whether a name fits a pattern in which `*` is any text and `?` any character.
+///
+/// Greedy with one point to return to: the last star, so the work is at most pattern × name.
+fn glob_matches(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<_>, Vec<_>) = (pattern.chars().collect(), name.chars().collect());
+    let (mut p, mut n) = (0, 0);
+    let mut star = None;
+    while n < name.len() {
+        if p < pattern.len() && pattern[p] == '*' {
+            star = Some((p, n));
+            p += 1;
+        } else if p < pattern.len() && (pattern[p] == '?' || pattern[p] == name[n]) {
+            p += 1;
+            n += 1;
+        } else if let Some((star_p, star_n)) = star {
+            star = Some((star_p, star_n + 1));
+            p = star_p + 1;
+            n = star_n + 1;
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|&character| character == '*')
+}
+
+impl FromStr for Target {
+    type Err = TargetParseError;
+
+    fn from_str(text: &str) -> Result<Self, TargetParseError> {
+        let items = text.split(',').map(|item| {
+            let (selector, bits) = match item.trim().split_once('@') {
+                Some((selector, bits)) => {
+                    let bits = bits
+                        .trim()
+                        .parse()
+                        .map_err(|reason| TargetParseError::Bits { target: text.to_owned(), reason })?;
+                    (selector.trim(), bits)
+                }
+                None => (item.trim(), BitSelection::All),
+            };
+            let selector = match selector {
+                "" if item.trim().is_empty() => return Err(TargetParseError::EmptyItem(text.to_owned())),
+                "" => return Err(TargetParseError::NoSelector(text.to_owned())),
+                "all" => Selector::All,
+                "embedding" => Selector::Embedding,
+                "dense" => Selector::Dense,
+                pattern => Selector::Glob(pattern.to_owned()),
+            };
+            Ok(Item { selector, bits })
+        });
+        Ok(Self { items: items.collect::<Result<_, _>>()? })
+    }
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.selector {
+            Selector::All => "all",
+            Selector::Embedding => "embedding",
+            Selector::Dense => "dense",
+            Selector::Glob(pattern) => pattern,
+        })?;
+        if self.bits == BitSelection::All { Ok(()) } else { write!(f, "@{}", self.bits) }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, item) in self.items.iter().enumerate() {
+            write!(f, "{}{item}", if i == 0 { "" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+impl TryFrom<String> for Target {
+    type Error = TargetParseError;
+
+    fn try_from(text: String) -> Result<Self, TargetParseError> {
+        text.parse()
+    }
+}
+
+impl From<Target> for String {
+    fn from(target: Target) -> Self {
+        target.to_string()
+    }
+}
+
+impl Expose {
+    const fn adjective(self) -> &'static str {
+        match self {
+            Self::Parameters => "exposed",
+            Self::State => "exposable",
+        }
+    }
+}
+
+impl fmt::Display for Expose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Parameters => "parameters",
+            Self::State => "state",
+        })
+    }
+}
+
+impl FromStr for Expose {
+    type Err = ExposeError;
+
+    fn from_str(text: &str) -> Result<Self, ExposeError> {
+        match text {
+            "parameters" => Ok(Self::Parameters),
+            "state" => Ok(Self::State),
+            _ => Err(ExposeError(text.to_owned())),
+        }
+    }
+}
