@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn rates_are_ordered_by_value_and_not_as_text() {
-        let mut keys = vec![
+        let mut keys = [
             key(Some(1e-2), "none"),
             key(Some(5e-10), "none"),
             key(Some(1e-9), "sbp"),

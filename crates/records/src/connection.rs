@@ -60,6 +60,7 @@ pub(crate) fn is_empty(connection: &Connection, file: &Path) -> Result<bool, Rec
     let application = read("PRAGMA application_id").map_err(failed)?;
     let version = read("PRAGMA user_version").map_err(failed)?;
     let tables = read("SELECT count(*) FROM sqlite_schema").map_err(failed)?;
+    check_whole_pages(read("PRAGMA page_size").map_err(failed)?, file)?;
     match (application, version) {
         (0, 0) if tables == 0 => Ok(true),
         (schema::APPLICATION, schema::VERSION) => Ok(false),
@@ -71,6 +72,21 @@ pub(crate) fn is_empty(connection: &Connection, file: &Path) -> Result<bool, Rec
             reason: format!("it is a database with application id {application:#x}"),
         }),
     }
+}
+
+/// SQLite reads a last page that is cut short as if zeros followed; here it is damage. A log may hold the page whole.
+fn check_whole_pages(page_bytes: i64, file: &Path) -> Result<(), RecordsError> {
+    let length = std::fs::metadata(file)
+        .map_err(|source| RecordsError::io(file, "opening the records", source))?
+        .len();
+    if has_log(file) || length.is_multiple_of(page_bytes.cast_unsigned()) {
+        return Ok(());
+    }
+    Err(RecordsError::Damaged {
+        path: file.to_owned(),
+        place: format!("byte {length}"),
+        reason: format!("the file ends inside a page of {page_bytes} bytes"),
+    })
 }
 
 /// Makes the tables and the header, all at once.

@@ -50,7 +50,6 @@ impl Store {
                 golden.subject.model.clone(),
                 golden.subject.data.clone(),
                 golden.subject.protection.clone(),
-                golden.rows.to_string(),
                 golden.positives.to_string(),
                 golden.split.clone(),
                 golden.stand_in.to_string(),

@@ -33,9 +33,7 @@ pub struct Golden {
     pub subject: SubjectKey,
     /// Scores of the fault-free run held against itself: those of a chip without flips.
     pub scores: TrialScores,
-    /// Rows scored.
-    pub rows: u64,
-    /// Rows among them whose label is 1.
+    /// Rows scored whose label is 1.
     pub positives: u64,
     /// Which rows are scored: `train`, `validation`, `test` or `all`.
     pub split: String,
@@ -58,7 +56,6 @@ impl Golden {
             ("model fingerprint", self.model_fingerprint.clone(), offered.model_fingerprint.clone()),
             ("data fingerprint", self.data_fingerprint.clone(), offered.data_fingerprint.clone()),
             ("split", self.split.clone(), offered.split.clone()),
-            ("rows", self.rows.to_string(), offered.rows.to_string()),
             ("positives", self.positives.to_string(), offered.positives.to_string()),
             ("stand-in", self.stand_in.to_string(), offered.stand_in.to_string()),
             ("outcome", self.scores.outcome.to_string(), offered.scores.outcome.to_string()),

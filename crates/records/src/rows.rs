@@ -70,22 +70,21 @@ pub(crate) fn read_goldens(connection: &Connection, file: &Path) -> Result<Vec<G
     let mut rows = statement.query([]).map_err(failed)?;
     let mut goldens = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
-        let outcome = parse(file, "goldens outcome", &row.get::<_, String>(11).map_err(failed)?)?;
+        let outcome = parse(file, "goldens outcome", &row.get::<_, String>(10).map_err(failed)?)?;
         goldens.push(Golden {
             subject: SubjectKey {
                 model: row.get(0).map_err(failed)?,
                 data: row.get(1).map_err(failed)?,
                 protection: row.get(2).map_err(failed)?,
             },
-            rows: unsigned(row, 3).map_err(failed)?,
-            positives: unsigned(row, 4).map_err(failed)?,
-            split: row.get(5).map_err(failed)?,
-            stand_in: row.get(6).map_err(failed)?,
-            parameters: unsigned(row, 7).map_err(failed)?,
-            model_fingerprint: row.get(8).map_err(failed)?,
-            data_fingerprint: row.get(9).map_err(failed)?,
-            seconds: row.get(10).map_err(failed)?,
-            scores: score::of_numbers(read_numbers(row, 12, file)?, outcome)
+            positives: unsigned(row, 3).map_err(failed)?,
+            split: row.get(4).map_err(failed)?,
+            stand_in: row.get(5).map_err(failed)?,
+            parameters: unsigned(row, 6).map_err(failed)?,
+            model_fingerprint: row.get(7).map_err(failed)?,
+            data_fingerprint: row.get(8).map_err(failed)?,
+            seconds: row.get(9).map_err(failed)?,
+            scores: score::of_numbers(read_numbers(row, 11, file)?, outcome)
                 .map_err(|column| wrong_type(file, "goldens", column))?,
         });
     }

@@ -31,7 +31,6 @@ CREATE TABLE goldens (
     model TEXT NOT NULL,
     data TEXT NOT NULL,
     protection TEXT NOT NULL,
-    rows INTEGER NOT NULL,
     positives INTEGER NOT NULL,
     split TEXT NOT NULL,
     stand_in INTEGER NOT NULL,

@@ -168,7 +168,6 @@ impl Store {
             Value::from(golden.subject.model.clone()),
             golden.subject.data.clone().into(),
             golden.subject.protection.clone().into(),
-            signed("rows", golden.rows)?.into(),
             signed("positives", golden.positives)?.into(),
             golden.split.clone().into(),
             golden.stand_in.into(),
@@ -339,5 +338,81 @@ impl Store {
             return Ok(());
         }
         Err(RecordsError::ReadOnly { path: self.file.clone(), action })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use radhard_metrics::{Observed, ScoreOptions, TrialScores};
+
+    use super::*;
+    use crate::trial::Path as TrialPath;
+
+    #[test]
+    fn a_full_disk_is_named_and_leaves_whole_batches() {
+        let dir = tempfile::tempdir().unwrap();
+        let header = Header {
+            plan: String::new(),
+            identity: BTreeMap::new(),
+            seed: 1,
+            version: String::new(),
+            stream_version: 1,
+            numeric_contract: 1,
+        };
+        let probabilities = [0.1, 0.9];
+        let observed = Observed { probabilities: &probabilities, logits: None, labels: &[0, 1] };
+        let golden = radhard_metrics::Golden { probabilities: &probabilities, auc: Some(1.0) };
+        let scores = TrialScores::of(&observed, Some(&golden), &ScoreOptions::new(0.5));
+        let subject = SubjectKey { model: "fm".into(), data: "ml".into(), protection: "none".into() };
+        let key = CellKey {
+            model: "fm".into(),
+            data: "ml".into(),
+            target: "all".into(),
+            error_model: "flips".into(),
+            ber: Some(1e-9),
+            protection: "none".into(),
+        };
+        let mut store = Store::create_or_continue(dir.path(), &header).unwrap();
+        store
+            .put_golden(&Golden {
+                subject,
+                scores: scores.clone(),
+                positives: 1,
+                split: "test".into(),
+                stand_in: false,
+                parameters: 1,
+                model_fingerprint: String::new(),
+                data_fingerprint: String::new(),
+                seconds: 0.0,
+            })
+            .unwrap();
+        let id = store
+            .put_cell(&Cell { key, seed: 1, exposed_bits: 32, p_no_flip: None, predicted: None })
+            .unwrap();
+        let pages: i64 = store.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        store.connection.pragma_update(None, "max_page_count", pages + 3).unwrap();
+
+        let batch = |first: u64| -> Vec<(CellId, Trial)> {
+            let trial =
+                |chip| Trial { chip, flips: 0, scores: scores.clone(), path: TrialPath::Known, seconds: 0.0 };
+            (first..first + 100).map(|chip| (id, trial(chip))).collect()
+        };
+        let mut written = 0;
+        let error = loop {
+            match store.append(&batch(written)) {
+                Ok(()) => written += 100,
+                Err(error) => break error,
+            }
+        };
+        assert!(written > 0 && written < 10_000);
+        assert!(matches!(error, RecordsError::Full { .. }), "{error}");
+        assert!(error.to_string().starts_with("no space left for "), "{error}");
+        assert_eq!(store.chips_done(id).unwrap(), (0..written).collect::<Vec<_>>());
+        store.connection.pragma_update(None, "max_page_count", pages + 300).unwrap();
+        store.append(&batch(written)).unwrap();
+        drop(store);
+        assert_eq!(Store::open(dir.path()).unwrap().trial_count().unwrap(), written + 100);
     }
 }
