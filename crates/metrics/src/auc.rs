@@ -205,16 +205,26 @@ pub fn count_by_comparison(scores: &[f32], labels: &[u8], substitute: f32) -> Au
         match (score.is_nan(), label != 0) {
             (true, true) => counts.nan_positives += 1,
             (true, false) => counts.nan_negatives += 1,
-            (false, _) => rows.push((score + 0.0, label)),
+            (false, _) => rows.push((score, label)),
         }
     }
+    counts.finite = count_pairs(&mut rows);
+    counts
+}
+
+/// Counts the pairs of (score, label) without NaN by a comparison sort; -0 ties with +0.
+pub(crate) fn count_pairs(rows: &mut [(f32, u8)]) -> MannWhitney {
+    for row in rows.iter_mut() {
+        row.0 += 0.0;
+    }
     rows.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+    let mut count = MannWhitney::default();
     for group in rows.chunk_by(|a, b| a.0 == b.0) {
         let positives = group.iter().filter(|row| row.1 != 0).count() as u64;
         let negatives = group.len() as u64 - positives;
-        counts.finite.doubled += positives * (2 * counts.finite.negatives + negatives);
-        counts.finite.positives += positives;
-        counts.finite.negatives += negatives;
+        count.doubled += positives * (2 * count.negatives + negatives);
+        count.positives += positives;
+        count.negatives += negatives;
     }
-    counts
+    count
 }

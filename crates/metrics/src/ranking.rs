@@ -1,69 +1,62 @@
 //! Ranking a million scores in a few linear passes.
 //!
-//! A score that is a number becomes an integer key of the same order: for probabilities the bits themselves,
-//! which fit 30 bits because 1.0 is 0x3f80_0000. The label rides in the lowest bit. A least-significant-digit
-//! radix sort of three passes orders the words, and one walk without branches counts the pairs.
-//! Scores outside [0, 2) take the same road with 32-bit keys in `u64` words.
+//! A score of at least 0 orders as its bits do: the bits are the key, 30 of them for a probability because 1.0 is
+//! 0x3f80_0000. The label rides in the lowest bit of the word.
+//!
+//! Two scatter passes order the words by the low 20 bits of the key, as a least-significant-digit radix sort does.
+//! The high bits need no pass of their own: the words arrive at each high value in order of their low bits, so each
+//! high value keeps its own running count of pairs, and the counts are joined at the end.
+//! Negative scores, which no probability is, take the comparison sort.
 
-use crate::auc::{AucCounts, Aucs, MannWhitney, NonFinite, Standing};
+use crate::auc::{AucCounts, Aucs, MannWhitney, NonFinite, Standing, count_pairs};
 
 /// Reusable memory for ranking scores; after the first call on n rows nothing is allocated for n rows again.
 ///
 /// Numerics: -0 ties with +0; ±Inf rank at the ends; NaN is counted, not ranked.
 #[derive(Clone, Debug, Default)]
 pub struct Ranking {
-    narrow: Pair<u32>,
-    wide: Pair<u64>,
+    sweep: Sweep,
+    numbers: Vec<f32>,
+    number_labels: Vec<u8>,
+    rows: Vec<(f32, u8)>,
 }
 
+/// Memory of the linear passes.
 #[derive(Clone, Debug, Default)]
-struct Pair<W> {
-    from: Vec<W>,
-    to: Vec<W>,
+struct Sweep {
+    half_sorted: Vec<u32>,
+    sorted: Vec<u32>,
 }
 
-/// A key above a label bit.
-trait Word: Copy + Default {
-    /// Digit width that makes three passes cover the key.
-    const DIGIT_BITS: u32;
-    fn digit(self, pass: u32) -> usize;
-    fn key(self) -> u32;
-    fn label(self) -> u64;
+const DIGIT_BITS: u32 = 10;
+const DIGITS: usize = 1 << DIGIT_BITS;
+/// High parts of the keys of all scores from 0 to +Inf.
+const RUNS: usize = 1 << (31 - 2 * DIGIT_BITS);
+const INFINITY: u32 = 0x7f80_0000;
+
+/// The bits of a score with -0 as +0: ordered as the scores from 0 to +Inf; NaN and negative scores lie above.
+fn bits(score: f32) -> u32 {
+    (score + 0.0).to_bits()
 }
 
-impl Word for u32 {
-    const DIGIT_BITS: u32 = 10;
-    fn digit(self, pass: u32) -> usize {
-        (self >> (1 + pass * Self::DIGIT_BITS)) as usize & ((1 << Self::DIGIT_BITS) - 1)
-    }
-    fn key(self) -> u32 {
-        self >> 1
-    }
-    fn label(self) -> u64 {
-        u64::from(self & 1)
-    }
+/// The digit of a key that scatter pass 0 or 1 sorts by.
+fn digit(key: u32, pass: u32) -> usize {
+    (key >> (pass * DIGIT_BITS)) as usize % DIGITS
 }
 
-impl Word for u64 {
-    const DIGIT_BITS: u32 = 11;
-    fn digit(self, pass: u32) -> usize {
-        (self >> (1 + pass * Self::DIGIT_BITS)) as usize & ((1 << Self::DIGIT_BITS) - 1)
-    }
-    fn key(self) -> u32 {
-        (self >> 1) as u32
-    }
-    fn label(self) -> u64 {
-        self & 1
-    }
+/// The words seen so far with one value of the high bits.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    /// Positives in the upper half, negatives in the lower.
+    seen: u64,
+    /// `seen` where the current group of ties began.
+    below: u64,
+    /// The key of that group.
+    key: u32,
 }
 
-const PASSES: u32 = 3;
-
-/// The order of all f32 as integers: sign bit set on numbers from +0 up, all bits inverted below.
-fn ordered_bits(score: f32) -> u32 {
-    let bits = (score + 0.0).to_bits();
-    bits ^ (((bits as i32 >> 31) as u32) | 0x8000_0000)
-}
+const EMPTY: Run = Run { seen: 0, below: 0, key: u32::MAX };
+const LOWER_HALF: u64 = 0xffff_ffff;
 
 impl Ranking {
     /// The three AUCs of `scores` against `labels` (0 negative, else positive).
@@ -83,102 +76,99 @@ impl Ranking {
     pub fn count(&mut self, scores: &[f32], labels: &[u8], substitute: f32) -> AucCounts {
         assert_eq!(scores.len(), labels.len(), "scores and labels differ in length");
         assert!(u32::try_from(scores.len()).is_ok(), "{} rows are too many for exact counts", scores.len());
-        let finite = if self.pack_narrow(scores, labels) {
-            self.narrow.sort();
-            count_pairs(&self.narrow.from)
-        } else {
-            self.pack_wide(scores, labels);
-            self.wide.sort();
-            count_pairs(&self.wide.from)
-        };
-        let mut counts = AucCounts { finite, ..AucCounts::default() };
-        if finite.positives + finite.negatives < scores.len() as u64 {
-            assert!(!substitute.is_nan(), "the substitute for scores that are not numbers is not a number");
-            counts.nan_positives =
-                scores.iter().zip(labels).filter(|(s, l)| s.is_nan() && **l != 0).count() as u64;
-            counts.nan_negatives =
-                scores.len() as u64 - finite.positives - finite.negatives - counts.nan_positives;
+        if let Some(finite) = self.sweep.count(scores, labels) {
+            return AucCounts { finite, ..AucCounts::default() };
         }
-        if !substitute.is_nan() && counts.nan_positives + counts.nan_negatives > 0 {
-            counts.substitute = Standing::of(substitute, scores, labels);
+        self.numbers.clear();
+        self.number_labels.clear();
+        let mut counts = AucCounts::default();
+        for (&score, &label) in scores.iter().zip(labels) {
+            match (score.is_nan(), label != 0) {
+                (true, true) => counts.nan_positives += 1,
+                (true, false) => counts.nan_negatives += 1,
+                (false, _) => {
+                    self.numbers.push(score);
+                    self.number_labels.push(label);
+                }
+            }
+        }
+        let (numbers, labels) = (&self.numbers, &self.number_labels);
+        counts.finite = self.sweep.count(numbers, labels).unwrap_or_else(|| {
+            self.rows.clear();
+            self.rows.extend(numbers.iter().copied().zip(labels.iter().copied()));
+            count_pairs(&mut self.rows)
+        });
+        if counts.nan_positives + counts.nan_negatives > 0 {
+            assert!(!substitute.is_nan(), "the substitute for scores that are not numbers is not a number");
+            counts.substitute = Standing::of(substitute, numbers, labels);
         }
         counts
     }
-
-    /// Packs the numbers among `scores`; false where one of them has no 30-bit key.
-    fn pack_narrow(&mut self, scores: &[f32], labels: &[u8]) -> bool {
-        let words = &mut self.narrow.from;
-        words.resize(scores.len(), 0);
-        let (mut kept, mut beyond) = (0, 0);
-        for (&score, &label) in scores.iter().zip(labels) {
-            let bits = (score + 0.0).to_bits();
-            words[kept] = bits << 1 | u32::from(label != 0);
-            let is_number = !score.is_nan();
-            kept += usize::from(is_number);
-            beyond |= (bits >> 30) * u32::from(is_number);
-        }
-        words.truncate(kept);
-        beyond == 0
-    }
-
-    fn pack_wide(&mut self, scores: &[f32], labels: &[u8]) {
-        self.wide.from.clear();
-        let numbers = scores.iter().zip(labels).filter(|(score, _)| !score.is_nan());
-        self.wide
-            .from
-            .extend(numbers.map(|(&s, &label)| u64::from(ordered_bits(s)) << 1 | u64::from(label != 0)));
-    }
 }
 
-impl<W: Word> Pair<W> {
-    /// Sorts `from` by key, the lowest digit first; a digit that all words share costs no pass.
-    fn sort(&mut self) {
-        let Self { from, to } = self;
-        let buckets = 1 << W::DIGIT_BITS;
-        let mut histogram = vec![[0_u32; PASSES as usize]; buckets];
-        for &word in from.iter() {
-            for pass in 0..PASSES {
-                histogram[word.digit(pass)][pass as usize] += 1;
-            }
+impl Sweep {
+    /// Counts the pairs of scores from 0 to +Inf; `None` where a score is negative or NaN.
+    fn count(&mut self, scores: &[f32], labels: &[u8]) -> Option<MannWhitney> {
+        let mut next = [[0_u32; DIGITS]; 2];
+        let mut highest = 0;
+        for &score in scores {
+            let key = bits(score);
+            highest = highest.max(key);
+            next[0][digit(key, 0)] += 1;
+            next[1][digit(key, 1)] += 1;
         }
-        to.resize(from.len(), W::default());
-        for pass in 0..PASSES {
-            if from.first().is_none_or(|w| histogram[w.digit(pass)][pass as usize] as usize == from.len()) {
-                continue;
-            }
-            let mut next = vec![0_u32; buckets];
+        if highest > INFINITY {
+            return None;
+        }
+        for counts in &mut next {
             let mut start = 0;
-            for (slot, counts) in next.iter_mut().zip(&histogram) {
-                *slot = start;
-                start += counts[pass as usize];
+            for count in counts {
+                start += std::mem::replace(count, start);
             }
-            for &word in from.iter() {
-                let slot = &mut next[word.digit(pass)];
-                to[*slot as usize] = word;
-                *slot += 1;
-            }
-            std::mem::swap(from, to);
         }
+        self.half_sorted.resize(scores.len(), 0);
+        self.sorted.resize(scores.len(), 0);
+        let (half_sorted, sorted) = (self.half_sorted.as_mut_slice(), self.sorted.as_mut_slice());
+        for (&score, &label) in scores.iter().zip(labels) {
+            let key = bits(score);
+            let slot = &mut next[0][digit(key, 0)];
+            half_sorted[*slot as usize] = key << 1 | u32::from(label != 0);
+            *slot += 1;
+        }
+        for &word in half_sorted.iter() {
+            let slot = &mut next[1][digit(word >> 1, 1)];
+            sorted[*slot as usize] = word;
+            *slot += 1;
+        }
+        Some(join(sorted))
     }
 }
 
-/// Counts the pairs of sorted words.
+/// Counts the pairs of words sorted by the low bits of their keys.
 ///
-/// Each row adds what it decides against the rows before it: a positive 2 per negative below its group of ties
-/// and 1 per negative before it in the group, a negative 1 per positive before it in the group.
-fn count_pairs<W: Word>(sorted: &[W]) -> MannWhitney {
-    let (mut doubled, mut positives, mut negatives) = (0_u64, 0_u64, 0_u64);
-    let (mut positives_below, mut negatives_below) = (0_u64, 0_u64);
-    let mut key = None;
-    for &word in sorted {
-        if key != Some(word.key()) {
-            key = Some(word.key());
-            (positives_below, negatives_below) = (positives, negatives);
-        }
-        let label = word.label();
-        doubled += if label == 1 { negatives_below + negatives } else { positives - positives_below };
-        positives += label;
-        negatives += 1 - label;
+/// Within a run, a positive adds 2 per negative below its group of ties and 1 per negative before it in the group,
+/// a negative adds 1 per positive before it in the group; pairs of different runs are added at the end.
+fn join(words: &[u32]) -> MannWhitney {
+    let mut runs = [EMPTY; RUNS];
+    let mut doubled = 0;
+    for &word in words {
+        let run = &mut runs[(word >> (1 + 2 * DIGIT_BITS)) as usize];
+        let key = word >> 1;
+        let below = if key == run.key { run.below } else { run.seen };
+        let label = u64::from(word & 1);
+        let of_positive = (below & LOWER_HALF) + (run.seen & LOWER_HALF);
+        let of_negative = (run.seen - below) >> 32;
+        doubled += if label == 1 { of_positive } else { of_negative };
+        (run.key, run.below) = (key, below);
+        run.seen += 1 << (label * 32);
     }
-    MannWhitney { doubled, positives, negatives }
+    let within_runs = MannWhitney { doubled, ..MannWhitney::default() };
+    runs.iter().fold(within_runs, |total, run| {
+        let (positives, negatives) = (run.seen >> 32, run.seen & LOWER_HALF);
+        MannWhitney {
+            doubled: total.doubled + 2 * positives * total.negatives,
+            positives: total.positives + positives,
+            negatives: total.negatives + negatives,
+        }
+    })
 }
