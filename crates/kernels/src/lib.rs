@@ -1,1 +1,45 @@
-//! Numeric kernels on slices: gather, matrix products, reductions, exp and log.
+//! Numeric kernels on slices: gather, linear layers, interactions, normalisation, sigmoid, Adam.
+//!
+//! Every kernel exists once as plain code for one data row (module [`plain`]), which defines the bits, and once over
+//! *lanes*: a block keeps its values feature-major, so that 16 data rows share one vector and each row meets the
+//! plain code's operations in the plain code's order. The result of a row therefore depends on neither the
+//! instruction set, nor the block, nor the neighbours.
+//!
+//! Letters of shapes: R rows of a block (a multiple of 16), G = R / 16 lane groups, F fields, D embedding width,
+//! K inputs and J outputs of a layer. A feature-major value `[K, R]` is a `&[Lane]` of K · G lanes.
+//!
+//! # Numeric contract
+//!
+//! All arithmetic is IEEE binary32, rounded to nearest, subnormals kept; `fma` rounds once.
+//!
+//! - *Tree* of n values: the left part is the largest power of two below n, `tree(left) + tree(right)`; in other
+//!   words neighbours are added pair by pair, a last odd one moves up a level.
+//! - *Sum over fields*: the tree of the fields.
+//! - *Sum over a dimension*: 16 virtual lanes, lane l adds the elements l, l + 16, l + 32 … in this order; then the
+//!   tree of the min(n, 16) lanes.
+//! - *Field layer* (a linear layer that reads the concatenated embedding rows): per field an fma chain over the
+//!   embedding dimension from +0, the tree over fields, then the bias.
+//! - *Linear layer*: one fma chain from +0 per block of 256 inputs, the blocks added in order, then the bias.
+//! - *Batch norm*: α = w · (1 / √(var + ε)), β = b − mean · α, y = fma(α, x, β).
+//! - *Factorisation machine*: per dimension s = tree of v, q = tree of v · v, t = s · s − q; ½ times the sum over
+//!   the dimensions of t.
+//! - *Rectifier*: x ≤ 0 gives +0, everything else (NaN too) passes.
+//! - *exp*: [`plain::exp`]; *sigmoid*: 1 / (1 + exp(−x)).
+//!
+//! The payload and sign of a NaN are not part of the contract; stored scores carry 0x7fc00000.
+
+#[macro_use]
+mod dispatch;
+mod adam;
+mod batch_norm;
+mod cross;
+mod exp;
+mod factorisation;
+mod gather;
+mod lanes;
+mod linear;
+pub mod plain;
+
+pub use adam::AdamStep;
+pub use dispatch::{Kernels, Path};
+pub use lanes::{LANES, Lane};

@@ -1,2 +1,28 @@
 //! Recommendation models: parameters by name, layers, training, files.
+//!
+//! A model is a list of layers over blocks of rows ([`Graph`]), built from its [`Config`] by one of
+//! [`architectures`]. Its [`Parameters`] are plain bytes in memory under their state-dict names; whoever changes
+//! them changes what [`Model::scores`] gives, and nothing else keeps a copy.
 #![forbid(unsafe_code)]
+
+mod architecture;
+mod architectures;
+mod config;
+mod file;
+mod graph;
+mod layers;
+mod model;
+mod parameter;
+mod pass;
+mod random;
+mod scores;
+pub mod training;
+
+pub use architecture::{Architecture, architecture, architectures, components};
+pub use config::{Config, ConfigError};
+pub use file::{DataMeta, FORMAT_VERSION, OpenError, StateDictError, TrainingMeta};
+pub use graph::Graph;
+pub use model::{Init, Model};
+pub use parameter::{Component, NumberFormat, Parameters, Start, Tensor, TensorSpec};
+pub use scores::{BLOCK, Scores, ScoresError};
+pub use training::{Epoch, Optimizer, Progress, TrainError, TrainOptions, TrainReport, train};

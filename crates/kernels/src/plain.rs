@@ -1,0 +1,219 @@
+//! The kernels for one data row, as defined: the reference that every fast path equals bit for bit.
+
+/// Inputs per block of a linear layer's chain.
+pub const CHAIN: usize = 256;
+
+/// The sum of `values` by the fixed tree; +0 for none.
+pub fn tree(values: &[f32]) -> f32 {
+    match values {
+        [] => 0.0,
+        [one] => *one,
+        more => {
+            let left = more.len().next_power_of_two() / 2;
+            tree(&more[..left]) + tree(&more[left..])
+        }
+    }
+}
+
+/// The sum over a dimension: 16 virtual lanes, then their tree.
+pub fn sum(values: &[f32]) -> f32 {
+    let used = values.len().min(crate::LANES);
+    let mut lanes = [0.0; crate::LANES];
+    lanes[..used].copy_from_slice(&values[..used]);
+    for (i, &x) in values.iter().enumerate().skip(used) {
+        lanes[i % crate::LANES] += x;
+    }
+    tree(&lanes[..used])
+}
+
+/// One fma chain from +0.
+fn chain(weights: &[f32], x: &[f32]) -> f32 {
+    weights.iter().zip(x).fold(0.0, |sum, (&w, &x)| x.mul_add(w, sum))
+}
+
+fn with_bias(value: f32, bias: &[f32], output: usize) -> f32 {
+    bias.get(output).map_or(value, |b| value + b)
+}
+
+/// A linear layer on the concatenated embedding rows.
+///
+/// # Shapes
+/// `weights` [J, F · D], `bias` [J] or empty, `x` [F · D], `y` [J].
+pub fn field_layer(weights: &[f32], bias: &[f32], x: &[f32], fields: usize, y: &mut [f32]) {
+    let dim = x.len() / fields;
+    for (output, (y, row)) in y.iter_mut().zip(weights.chunks_exact(x.len())).enumerate() {
+        let parts: Vec<f32> =
+            row.chunks_exact(dim).zip(x.chunks_exact(dim)).map(|(w, x)| chain(w, x)).collect();
+        *y = with_bias(tree(&parts), bias, output);
+    }
+}
+
+/// A linear layer.
+///
+/// # Shapes
+/// `weights` [J, K], `bias` [J] or empty, `x` [K], `y` [J].
+pub fn linear(weights: &[f32], bias: &[f32], x: &[f32], y: &mut [f32]) {
+    for (output, (y, row)) in y.iter_mut().zip(weights.chunks_exact(x.len())).enumerate() {
+        let blocks = row.chunks(CHAIN).zip(x.chunks(CHAIN)).map(|(w, x)| chain(w, x));
+        *y = with_bias(blocks.reduce(|a, b| a + b).unwrap_or(0.0), bias, output);
+    }
+}
+
+/// The coefficients α and β of batch norm in evaluation.
+pub fn batch_norm(weight: f32, bias: f32, mean: f32, variance: f32, epsilon: f32) -> (f32, f32) {
+    let alpha = weight * (1.0 / (variance + epsilon).sqrt());
+    (alpha, bias - mean * alpha)
+}
+
+/// fma(α, x, β).
+pub fn affine(alpha: f32, beta: f32, x: f32) -> f32 {
+    alpha.mul_add(x, beta)
+}
+
+/// +0 where x ≤ 0, x elsewhere; NaN stays NaN.
+pub fn relu(x: f32) -> f32 {
+    if x <= 0.0 { 0.0 } else { x }
+}
+
+/// The second-order term of a factorisation machine.
+///
+/// # Shapes
+/// `v` [F · D].
+pub fn factorisation(v: &[f32], fields: usize) -> f32 {
+    let dim = v.len() / fields;
+    let terms: Vec<f32> = (0..dim)
+        .map(|d| {
+            let column: Vec<f32> = v.chunks_exact(dim).map(|row| row[d]).collect();
+            let squares: Vec<f32> = column.iter().map(|x| x * x).collect();
+            let total = tree(&column);
+            total * total - tree(&squares)
+        })
+        .collect();
+    0.5 * sum(&terms)
+}
+
+/// One cross layer: fma(x0, s, b) + x.
+pub fn cross(x0: f32, s: f32, b: f32, x: f32) -> f32 {
+    x0.mul_add(s, b) + x
+}
+
+/// The exponential function.
+///
+/// # Numerics
+/// x = k·ln 2 + r with |r| ≤ ½ ln 2 in two fma steps, a polynomial of degree 7 in r (Taylor's, remainder below 2^-29
+/// relative), and 2^k in two factors so that subnormal results round once. Within 1 ULP for normal results;
+/// +Inf above 88.722839, +0 below −103.972084, NaN for NaN.
+#[inline(always)]
+pub fn exp(x: f32) -> f32 {
+    const SHIFT: f32 = 12_582_912.0; // 1.5 · 2^23: adding it rounds to an integer
+    let clamped = if x > 89.0 { 89.0 } else { x };
+    let clamped = if clamped < -105.0 { -105.0 } else { clamped };
+    let shifted = clamped.mul_add(std::f32::consts::LOG2_E, SHIFT);
+    let k = shifted - SHIFT;
+    let r = k.mul_add(-0.693_359_4, clamped);
+    let r = k.mul_add(2.121_944_4e-4, r);
+    let p = (1.0f32 / 5040.0).mul_add(r, 1.0 / 720.0);
+    let p = p.mul_add(r, 1.0 / 120.0);
+    let p = p.mul_add(r, 1.0 / 24.0);
+    let p = p.mul_add(r, 1.0 / 6.0);
+    let p = p.mul_add(r, 0.5);
+    let p = p.mul_add(r * r, r) + 1.0;
+    // `shifted` holds k in its low bits, above those of SHIFT.
+    let whole = (shifted.to_bits() as i32).wrapping_sub(0x4b40_0000);
+    let half = whole >> 1;
+    let low = f32::from_bits((half.wrapping_add(127) << 23) as u32);
+    let high = f32::from_bits((whole.wrapping_sub(half).wrapping_add(127) << 23) as u32);
+    // NaN reaches this through `r`; its k is arbitrary, the products stay NaN.
+    p * low * high
+}
+
+/// 1 / (1 + exp(−x)).
+#[inline(always)]
+pub fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + exp(-x))
+}
+
+/// The softmax of `x` in place: exp(x − max), divided by the sum over the dimension.
+///
+/// # Numerics
+/// A NaN anywhere makes every result NaN.
+pub fn softmax(x: &mut [f32]) {
+    let top = maximum(x);
+    for x in x.iter_mut() {
+        *x = exp(*x - top);
+    }
+    let total = sum(x);
+    for x in x {
+        *x /= total;
+    }
+}
+
+/// The largest value, NaN if there is one; −Inf for none.
+pub fn maximum(x: &[f32]) -> f32 {
+    x.iter().fold(f32::NEG_INFINITY, |top, &x| if x > top || x.is_nan() { x } else { top })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_pairs_neighbours_and_lifts_the_odd_one() {
+        let v = [1e8, 1.0, -1e8, 1.0, 3.0];
+        assert_eq!(tree(&v), ((1e8 + 1.0) + (-1e8 + 1.0)) + 3.0);
+        assert_eq!(tree(&[]).to_bits(), 0);
+    }
+
+    #[test]
+    fn sums_use_sixteen_lanes() {
+        let v: Vec<f32> = (0..35).map(|i| (i as f32).exp2()).collect();
+        let mut lanes = [0.0f32; 16];
+        lanes.copy_from_slice(&v[..16]);
+        for i in 16..35 {
+            lanes[i % 16] += v[i];
+        }
+        assert_eq!(sum(&v), tree(&lanes));
+        assert_eq!(sum(&[-0.0]).to_bits(), (-0.0f32).to_bits());
+    }
+
+    #[test]
+    fn exp_is_within_one_ulp_of_the_rounded_truth() {
+        let mut worst = 0;
+        for i in 0..2_000_000 {
+            let x = -87.3 + i as f32 * (176.0 / 2_000_000.0);
+            let truth = libm::exp(f64::from(x)) as f32;
+            worst = worst.max((i64::from(exp(x).to_bits()) - i64::from(truth.to_bits())).abs());
+        }
+        assert!(worst <= 1, "{worst} ulp");
+    }
+
+    #[test]
+    fn exp_keeps_edges() {
+        assert_eq!(exp(0.0), 1.0);
+        assert_eq!(exp(-0.0), 1.0);
+        assert_eq!(exp(f32::INFINITY), f32::INFINITY);
+        assert_eq!(exp(f32::NEG_INFINITY), 0.0);
+        assert_eq!(exp(88.722_84), f32::INFINITY);
+        assert!(exp(88.722_83).is_finite());
+        assert!(exp(f32::NAN).is_nan());
+        assert_eq!(exp(-103.0).to_bits(), 1);
+        assert_eq!(exp(-104.0), 0.0);
+        assert_eq!(sigmoid(f32::NEG_INFINITY), 0.0);
+        assert_eq!(sigmoid(f32::INFINITY), 1.0);
+        assert_eq!(sigmoid(0.0), 0.5);
+    }
+
+    #[test]
+    fn relu_keeps_nan() {
+        assert!(relu(f32::NAN).is_nan());
+        assert_eq!(relu(-0.0).to_bits(), 0);
+        assert_eq!(relu(f32::INFINITY), f32::INFINITY);
+    }
+
+    #[test]
+    fn softmax_of_a_nan_is_nan_everywhere() {
+        let mut x = [1.0, f32::NAN, 2.0];
+        softmax(&mut x);
+        assert!(x.iter().all(|x| x.is_nan()));
+    }
+}

@@ -1,0 +1,38 @@
+//! The table of architectures: a new model is one file and one line here.
+
+use crate::architectures::fm::Fm;
+use crate::architectures::wide_deep::WideDeep;
+use crate::config::Config;
+use crate::graph::Graph;
+use crate::parameter::Component;
+
+/// A model: its parameters in state-dict order and the layers that read them.
+pub trait Architecture: Sync {
+    /// The name in plans and files.
+    fn name(&self) -> &'static str;
+
+    /// What it computes, in one line.
+    fn formula(&self) -> &'static str;
+
+    /// Parameters and layers for a configuration that was checked.
+    fn graph(&self, config: &Config) -> Graph;
+}
+
+/// Every architecture there is.
+pub fn architectures() -> &'static [&'static dyn Architecture] {
+    &[&Fm, &WideDeep]
+}
+
+/// The architecture of a name.
+pub fn architecture(name: &str) -> Option<&'static dyn Architecture> {
+    architectures().iter().copied().find(|a| a.name() == name)
+}
+
+/// The names of a configuration's tensors with their parts, in state-dict order.
+///
+/// # Errors
+/// If the configuration is not one of a known model.
+pub fn components(config: &Config) -> Result<Vec<(String, Component)>, crate::ConfigError> {
+    let graph = Graph::of(config)?;
+    Ok(graph.specs().iter().map(|s| (s.name.clone(), s.component)).collect())
+}

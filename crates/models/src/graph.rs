@@ -1,0 +1,287 @@
+//! A model as a list of layers over feature-major blocks, built once for its configuration.
+//!
+//! Letters of shapes: R rows of a block, F fields, D embedding width, H width of a hidden layer.
+
+use crate::config::{Config, ConfigError};
+use crate::layers::Layer;
+use crate::layers::batch_norm::BatchNorm;
+use crate::layers::dropout::Dropout;
+use crate::layers::embedding::Embedding;
+use crate::layers::factorisation::Factorisation;
+use crate::layers::first_order::FirstOrder;
+use crate::layers::linear::Linear;
+use crate::layers::rectifier::Rectifier;
+use crate::layers::sum::Sum;
+use crate::parameter::{Component, NumberFormat, Start, TensorSpec};
+
+/// The position of a tensor among the parameters.
+pub(crate) type ParameterId = usize;
+
+/// The position of a value among a block's values.
+pub(crate) type Slot = usize;
+
+/// A table and the width of a row of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Table {
+    pub(crate) parameter: ParameterId,
+    pub(crate) width: usize,
+    /// Whether all fields of a row share one gradient.
+    pub(crate) shared: bool,
+}
+
+/// The layers of a model in the order of their evaluation, and the tensors they read.
+pub struct Graph {
+    config: Config,
+    offsets: Vec<u32>,
+    specs: Vec<TensorSpec>,
+    widths: Vec<usize>,
+    layers: Vec<Box<dyn Layer>>,
+    tables: Vec<Table>,
+    logit: Slot,
+}
+
+impl std::fmt::Debug for Graph {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Graph")
+            .field("config", &self.config)
+            .field("layers", &self.layers.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Graph {
+    /// The layers of a configuration.
+    ///
+    /// # Errors
+    /// If no model can have this configuration.
+    pub fn of(config: &Config) -> Result<Self, ConfigError> {
+        config.check()?;
+        let architecture = crate::architecture::architecture(&config.name)
+            .ok_or_else(|| ConfigError::UnknownModel { name: config.name.clone() })?;
+        Ok(architecture.graph(config))
+    }
+
+    /// Names, shapes and roles of the tensors, in state-dict order.
+    pub fn specs(&self) -> &[TensorSpec] {
+        &self.specs
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The first table row of each field.
+    pub(crate) fn offsets(&self) -> &[u32] {
+        &self.offsets
+    }
+
+    /// The width of each value.
+    pub(crate) fn widths(&self) -> &[usize] {
+        &self.widths
+    }
+
+    pub(crate) fn layers(&self) -> &[Box<dyn Layer>] {
+        &self.layers
+    }
+
+    pub(crate) fn tables(&self) -> &[Table] {
+        &self.tables
+    }
+
+    pub(crate) fn logit(&self) -> Slot {
+        self.logit
+    }
+}
+
+/// Collects parameters and layers in state-dict order.
+pub(crate) struct Builder {
+    graph: Graph,
+}
+
+impl Builder {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            graph: Graph {
+                config: config.clone(),
+                offsets: config.offsets(),
+                specs: Vec::new(),
+                widths: Vec::new(),
+                layers: Vec::new(),
+                tables: Vec::new(),
+                logit: 0,
+            },
+        }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.graph.config
+    }
+
+    pub(crate) fn width(&self, slot: Slot) -> usize {
+        self.graph.widths[slot]
+    }
+
+    /// Declares an f32 parameter.
+    pub(crate) fn parameter(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        component: Component,
+        start: Start,
+    ) -> ParameterId {
+        self.tensor(name, shape, component, start, NumberFormat::F32)
+    }
+
+    fn tensor(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        component: Component,
+        start: Start,
+        format: NumberFormat,
+    ) -> ParameterId {
+        self.graph.specs.push(TensorSpec {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            format,
+            component,
+            start,
+        });
+        self.graph.specs.len() - 1
+    }
+
+    /// Declares a value `[width, R]`.
+    pub(crate) fn slot(&mut self, width: usize) -> Slot {
+        self.graph.widths.push(width);
+        self.graph.widths.len() - 1
+    }
+
+    pub(crate) fn layer(&mut self, layer: impl Layer + 'static) {
+        self.graph.layers.push(Box::new(layer));
+    }
+
+    fn table(&mut self, name: &str, width: usize, shared: bool, start: Start) -> ParameterId {
+        let rows = self.graph.config.table_rows();
+        let parameter = self.parameter(name, &[rows, width], Component::Embedding, start);
+        self.graph.tables.push(Table { parameter, width, shared });
+        parameter
+    }
+
+    /// The concatenated embedding rows `[F · D, R]`.
+    pub(crate) fn embedding(&mut self, name: &str) -> Slot {
+        let (rows, dim) = (self.graph.config.table_rows(), self.graph.config.embed_dim);
+        let table = self.table(name, dim, false, Start::xavier(rows, dim));
+        let fields = self.graph.config.fields();
+        let output = self.slot(fields * dim);
+        self.layer(Embedding { table, fields, dim, output });
+        output
+    }
+
+    /// The sum of the first-order weights and their bias `[1, R]`.
+    pub(crate) fn first_order(&mut self, bias: &str, weight: &str) -> Slot {
+        let bias = self.parameter(bias, &[1], Component::Dense, Start::Constant(0.0));
+        let table = self.table(weight, 1, true, Start::FirstOrder);
+        let fields = self.graph.config.fields();
+        let gathered = self.slot(fields);
+        let output = self.slot(1);
+        self.layer(FirstOrder { table, bias, fields, gathered, output });
+        output
+    }
+
+    /// The second-order term of a factorisation machine `[1, R]`.
+    pub(crate) fn factorisation(&mut self, rows: Slot) -> Slot {
+        let fields = self.graph.config.fields();
+        let output = self.slot(1);
+        self.layer(Factorisation { input: rows, fields, output });
+        output
+    }
+
+    /// A linear layer `[H, R]`; `fields` where it reads the concatenated rows directly.
+    pub(crate) fn linear(&mut self, name: &str, input: Slot, outputs: usize, fields: Option<usize>) -> Slot {
+        let inputs = self.width(input);
+        let start = Start::fan_in(inputs);
+        let weight = self.parameter(&format!("{name}.weight"), &[outputs, inputs], Component::Dense, start);
+        let bias = self.parameter(&format!("{name}.bias"), &[outputs], Component::Dense, start);
+        let output = self.slot(outputs);
+        self.layer(Linear { weight, bias: Some(bias), input, inputs, fields, output });
+        output
+    }
+
+    fn batch_norm(&mut self, name: &str, input: Slot) -> Slot {
+        let width = self.width(input);
+        let mut part = |part: &str, component, value| {
+            self.parameter(&format!("{name}.{part}"), &[width], component, Start::Constant(value))
+        };
+        let weight = part("weight", Component::Dense, 1.0);
+        let bias = part("bias", Component::Dense, 0.0);
+        let mean = part("running_mean", Component::State, 0.0);
+        let variance = part("running_var", Component::State, 1.0);
+        let name = format!("{name}.num_batches_tracked");
+        let batches = self.tensor(&name, &[], Component::State, Start::Constant(0.0), NumberFormat::I64);
+        let output = self.slot(width);
+        self.layer(BatchNorm { weight, bias, mean, variance, batches, width, input, output });
+        output
+    }
+
+    /// Linear → BatchNorm → ReLU → Dropout per hidden width, then (if `output`) a linear layer to one value.
+    pub(crate) fn mlp(&mut self, prefix: &str, input: Slot, output: bool) -> Slot {
+        let dims = self.graph.config.mlp_dims.clone();
+        let mut value = input;
+        for (i, &dim) in dims.iter().enumerate() {
+            let fields = (i == 0).then_some(self.graph.config.fields());
+            value = self.linear(&format!("{prefix}.{}", 4 * i), value, dim, fields);
+            value = self.batch_norm(&format!("{prefix}.{}", 4 * i + 1), value);
+            value = self.rectifier(value);
+            value = self.dropout(value);
+        }
+        if output {
+            let fields = dims.is_empty().then_some(self.graph.config.fields());
+            value = self.linear(&format!("{prefix}.{}", 4 * dims.len()), value, 1, fields);
+        }
+        value
+    }
+
+    pub(crate) fn rectifier(&mut self, input: Slot) -> Slot {
+        let output = self.slot(self.width(input));
+        self.layer(Rectifier { input, output });
+        output
+    }
+
+    /// Dropout by the configured share; no layer where it is zero.
+    pub(crate) fn dropout(&mut self, input: Slot) -> Slot {
+        let share = self.graph.config.dropout;
+        if share == 0.0 {
+            return input;
+        }
+        let output = self.slot(self.width(input));
+        let layer = self.graph.layers.len();
+        self.layer(Dropout { share, layer, input, output });
+        output
+    }
+
+    /// Ends with the logit, the sum of terms of width 1 from left to right.
+    pub(crate) fn finish(mut self, terms: &[Slot]) -> Graph {
+        let output = match terms {
+            [one] => *one,
+            _ => {
+                let output = self.slot(1);
+                self.layer(Sum { inputs: terms.to_vec(), output });
+                output
+            }
+        };
+        self.graph.logit = output;
+        self.graph
+    }
+}
+
+impl Start {
+    /// Xavier-uniform of a matrix.
+    fn xavier(rows: usize, columns: usize) -> Self {
+        Self::Uniform { bound: (6.0 / (rows + columns) as f64).sqrt() }
+    }
+
+    /// The default of torch's linear layers.
+    fn fan_in(inputs: usize) -> Self {
+        Self::Uniform { bound: 1.0 / (inputs as f64).sqrt() }
+    }
+}

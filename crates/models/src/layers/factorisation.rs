@@ -1,0 +1,26 @@
+//! The second-order term of a factorisation machine.
+
+use crate::graph::Slot;
+use crate::layers::{Gradients, Layer, Scope, Values};
+
+/// `[1, R]`: ½ Σ_d[(Σ_f v)² − Σ_f v²].
+pub(crate) struct Factorisation {
+    pub(crate) input: Slot,
+    pub(crate) fields: usize,
+    pub(crate) output: Slot,
+}
+
+impl Layer for Factorisation {
+    fn forward(&self, scope: &Scope<'_>, values: &mut Values) {
+        values.write(self.output, |values, out| {
+            scope.kernels.factorisation(values.get(self.input), self.fields, out);
+        });
+    }
+
+    fn backward(&self, scope: &Scope<'_>, values: &Values, gradients: &mut Gradients) {
+        gradients.values.write(self.input, |gradients, dv| {
+            let dy = gradients.get(self.output);
+            scope.kernels.factorisation_gradient(values.get(self.input), self.fields, dy, dv);
+        });
+    }
+}

@@ -1,0 +1,148 @@
+//! The layers, forward and backward side by side, each on one feature-major block of rows.
+
+pub(crate) mod batch_norm;
+pub(crate) mod dropout;
+pub(crate) mod embedding;
+pub(crate) mod factorisation;
+pub(crate) mod first_order;
+pub(crate) mod linear;
+pub(crate) mod rectifier;
+pub(crate) mod sum;
+
+use radhard_kernels::{Kernels, Lane};
+
+use crate::graph::{ParameterId, Slot};
+use crate::parameter::{Parameters, Tensor};
+
+/// The parameters that a pass reads.
+#[derive(Clone, Copy)]
+pub(crate) struct Weights<'a> {
+    tensors: &'a [Tensor],
+}
+
+impl<'a> Weights<'a> {
+    pub(crate) fn of(parameters: &'a Parameters) -> Self {
+        Self { tensors: parameters.as_slice() }
+    }
+
+    pub(crate) fn f32s(&self, id: ParameterId) -> &'a [f32] {
+        self.tensors[id].f32s()
+    }
+}
+
+/// What a layer sees of a pass over one block.
+#[derive(Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    pub(crate) kernels: Kernels,
+    pub(crate) weights: Weights<'a>,
+    /// What the layer derived from its parameters (or, in training, from the batch).
+    pub(crate) derived: &'a [f32],
+    /// Table rows [F, R], offsets included.
+    pub(crate) ids: &'a [u32],
+    /// In training: which mask each row of the block gets.
+    pub(crate) training: Option<TrainingScope>,
+}
+
+/// Where a block stands in training.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TrainingScope {
+    pub(crate) seed: u64,
+    /// The step, counted from 1 over all epochs.
+    pub(crate) step: u64,
+    /// The block's first row within the batch.
+    pub(crate) first_row: usize,
+    /// The block's rows that are not padding.
+    pub(crate) rows: usize,
+}
+
+/// The values of one block, feature-major `[width, R]` each.
+#[derive(Debug, Default)]
+pub(crate) struct Values {
+    slots: Vec<Vec<Lane>>,
+    groups: usize,
+}
+
+impl Values {
+    /// Room for blocks of `groups` lane groups.
+    pub(crate) fn new(widths: &[usize], groups: usize) -> Self {
+        Self {
+            slots: widths.iter().map(|w| vec![[0.0; radhard_kernels::LANES]; w * groups]).collect(),
+            groups,
+        }
+    }
+
+    /// Lane groups of the block.
+    pub(crate) fn groups(&self) -> usize {
+        self.groups
+    }
+
+    pub(crate) fn get(&self, slot: Slot) -> &[Lane] {
+        &self.slots[slot]
+    }
+
+    pub(crate) fn get_mut(&mut self, slot: Slot) -> &mut [Lane] {
+        &mut self.slots[slot]
+    }
+
+    /// Runs `f` with one value to write and all others to read.
+    pub(crate) fn write(&mut self, output: Slot, f: impl FnOnce(&Self, &mut [Lane])) {
+        let mut taken = std::mem::take(&mut self.slots[output]);
+        f(self, &mut taken);
+        self.slots[output] = taken;
+    }
+
+    pub(crate) fn clear(&mut self) {
+        for slot in &mut self.slots {
+            slot.fill([0.0; radhard_kernels::LANES]);
+        }
+    }
+}
+
+/// The gradients of one block.
+#[derive(Debug)]
+pub(crate) struct Gradients {
+    /// By slot.
+    pub(crate) values: Values,
+    /// By parameter, empty for tables and state.
+    pub(crate) dense: Vec<Vec<f32>>,
+    /// By parameter, for tables: row-major `[R, F · D]`, or `[R]` where all fields share one gradient.
+    pub(crate) tables: Vec<Vec<f32>>,
+}
+
+/// One layer of a graph.
+pub(crate) trait Layer: Send + Sync {
+    /// What the layer computes from its parameters once per pass.
+    fn derive(&self, weights: Weights<'_>) -> Vec<f32> {
+        let _ = weights;
+        Vec::new()
+    }
+
+    /// Writes the layer's output.
+    fn forward(&self, scope: &Scope<'_>, values: &mut Values);
+
+    /// Adds to the gradients of the layer's inputs and parameters, given that of its output.
+    fn backward(&self, scope: &Scope<'_>, values: &Values, gradients: &mut Gradients);
+
+    /// The layer's statistics over a batch, where it needs them.
+    fn batch(&self) -> Option<&dyn BatchLayer> {
+        None
+    }
+}
+
+/// A layer whose training depends on the whole batch.
+pub(crate) trait BatchLayer {
+    /// What one block contributes before the forward pass.
+    fn statistics(&self, rows: usize, values: &Values) -> Vec<f64>;
+
+    /// The layer's derived values from the contributions of all blocks in order.
+    fn combine(&self, weights: Weights<'_>, blocks: &[Vec<f64>]) -> Vec<f32>;
+
+    /// Moves the running statistics.
+    fn track(&self, parameters: &mut Parameters, blocks: &[Vec<f64>]);
+
+    /// What one block contributes before the backward pass; adds the block's parameter gradients.
+    fn gradient_statistics(&self, scope: &Scope<'_>, values: &Values, gradients: &mut Gradients) -> Vec<f64>;
+
+    /// Appends to the derived values what the backward pass needs.
+    fn combine_gradient(&self, derived: &mut Vec<f32>, blocks: &[Vec<f64>], rows: usize);
+}

@@ -1,0 +1,145 @@
+//! A model: its configuration, its parameters, and where they come from.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::config::{Config, ConfigError};
+use crate::file::{DataMeta, TrainingMeta};
+use crate::graph::Graph;
+use crate::parameter::{NumberFormat, Parameters, Start, Tensor};
+use crate::random::{Purpose, Random};
+
+/// How parameters start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Init {
+    /// As torchfm: Xavier-uniform tables, first-order weights from N(0, 1), torch's defaults elsewhere.
+    #[serde(rename = "torchfm")]
+    TorchFm,
+    /// The same with first-order weights of zero.
+    #[default]
+    ZeroFirstOrder,
+}
+
+impl std::fmt::Display for Init {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::TorchFm => "torchfm",
+            Self::ZeroFirstOrder => "zero-first-order",
+        })
+    }
+}
+
+/// A name that is no start.
+#[derive(Debug, thiserror::Error)]
+#[error("initialisation {0:?} is not known; known are torchfm, zero-first-order")]
+pub struct UnknownInit(pub String);
+
+impl FromStr for Init {
+    type Err = UnknownInit;
+
+    fn from_str(s: &str) -> Result<Self, UnknownInit> {
+        match s {
+            "torchfm" => Ok(Self::TorchFm),
+            "zero-first-order" => Ok(Self::ZeroFirstOrder),
+            _ => Err(UnknownInit(s.to_owned())),
+        }
+    }
+}
+
+/// A model in memory.
+#[derive(Debug, Clone)]
+pub struct Model {
+    graph: Arc<Graph>,
+    parameters: Parameters,
+    /// How it was trained, if it was.
+    pub training: Option<TrainingMeta>,
+    /// What it was trained on, if known.
+    pub data: Option<DataMeta>,
+}
+
+impl Model {
+    /// An untrained model.
+    ///
+    /// # Errors
+    /// If no model can have this configuration.
+    pub fn new(config: &Config, init: Init, seed: u64) -> Result<Self, ConfigError> {
+        let mut model = Self::zeroed(config)?;
+        for (i, (spec, tensor)) in model.graph.specs().iter().zip(&mut model.parameters).enumerate() {
+            start(tensor, spec.start, init, Random::new(seed, Purpose::Start(i)));
+        }
+        Ok(model)
+    }
+
+    /// A model whose parameters are all zero.
+    pub(crate) fn zeroed(config: &Config) -> Result<Self, ConfigError> {
+        let graph = Graph::of(config)?;
+        let parameters = Parameters::new(graph.specs().iter().map(Tensor::zeroed).collect());
+        Ok(Self { graph: Arc::new(graph), parameters, training: None, data: None })
+    }
+
+    /// Architecture and hyper-parameters.
+    pub fn config(&self) -> &Config {
+        self.graph.config()
+    }
+
+    /// The layers.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The tensors in state-dict order.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// The tensors, to be changed in place.
+    pub fn parameters_mut(&mut self) -> &mut Parameters {
+        &mut self.parameters
+    }
+
+    /// The graph beside the tensors, to be changed in place.
+    pub(crate) fn split_mut(&mut self) -> (&Graph, &mut Parameters) {
+        (&self.graph, &mut self.parameters)
+    }
+
+    /// SHA-256 over names, formats, shapes and bytes, as lower-case hexadecimal.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        for tensor in &self.parameters {
+            let head = format!("{} {} {:?}\n", tensor.name(), tensor.format(), tensor.shape());
+            hash.update((head.len() as u64).to_le_bytes());
+            hash.update(head);
+            hash.update(tensor.bytes());
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+fn start(tensor: &mut Tensor, start: Start, init: Init, random: Random) {
+    if tensor.format() == NumberFormat::I64 {
+        if let Start::Constant(value) = start {
+            tensor.i64s_mut().fill(value as i64);
+        }
+        return;
+    }
+    let fill = |values: &mut [f32], f: &(dyn Fn(u64) -> f64 + Sync)| {
+        values.par_chunks_mut(1 << 14).enumerate().for_each(|(chunk, values)| {
+            for (i, value) in values.iter_mut().enumerate() {
+                *value = f(((chunk << 14) + i) as u64) as f32;
+            }
+        });
+    };
+    match start {
+        Start::Uniform { bound } => {
+            fill(tensor.f32s_mut(), &|i| (2.0 * random.uniform(i) - 1.0) * bound);
+        }
+        Start::FirstOrder if init == Init::TorchFm => fill(tensor.f32s_mut(), &|i| random.normal(i)),
+        Start::FirstOrder => tensor.f32s_mut().fill(0.0),
+        Start::Constant(value) => tensor.f32s_mut().fill(value as f32),
+    }
+}

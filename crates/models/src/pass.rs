@@ -1,0 +1,70 @@
+//! One forward pass: the layers with what they derived from the parameters of this moment.
+
+use radhard_kernels::{Kernels, LANES};
+
+use crate::graph::Graph;
+use crate::layers::{Scope, Values, Weights};
+use crate::parameter::Parameters;
+
+/// What all blocks of a pass share.
+pub(crate) struct Pass<'a> {
+    graph: &'a Graph,
+    kernels: Kernels,
+    weights: Weights<'a>,
+    derived: Vec<Vec<f32>>,
+}
+
+/// The buffers of one worker.
+pub(crate) struct Workspace {
+    ids: Vec<u32>,
+    values: Values,
+}
+
+impl Workspace {
+    /// Room for blocks of `rows` rows.
+    pub(crate) fn new(graph: &Graph, rows: usize) -> Self {
+        Self { ids: vec![0; graph.offsets().len() * rows], values: Values::new(graph.widths(), rows / LANES) }
+    }
+}
+
+impl<'a> Pass<'a> {
+    pub(crate) fn new(graph: &'a Graph, parameters: &'a Parameters, kernels: Kernels) -> Self {
+        let weights = Weights::of(parameters);
+        let derived = graph.layers().iter().map(|layer| layer.derive(weights)).collect();
+        Self { graph, kernels, weights, derived }
+    }
+
+    /// The logits of one block.
+    ///
+    /// # Shapes
+    /// `indices` [B, F] without offsets, 1 ≤ B ≤ R; `logits` [B].
+    pub(crate) fn block(&self, indices: &[u32], workspace: &mut Workspace, logits: &mut [f32]) {
+        table_rows(indices, self.graph.offsets(), &mut workspace.ids);
+        for (layer, derived) in self.graph.layers().iter().zip(&self.derived) {
+            let scope = Scope {
+                kernels: self.kernels,
+                weights: self.weights,
+                derived,
+                ids: &workspace.ids,
+                training: None,
+            };
+            layer.forward(&scope, &mut workspace.values);
+        }
+        let all = workspace.values.get(self.graph.logit()).as_flattened();
+        logits.copy_from_slice(&all[..logits.len()]);
+    }
+}
+
+/// Table rows `[F, R]` of the rows `[B, F]`; a block that is not full repeats its last row.
+pub(crate) fn table_rows(indices: &[u32], offsets: &[u32], ids: &mut [u32]) {
+    let fields = offsets.len();
+    let block = ids.len() / fields;
+    let rows = indices.len() / fields;
+    for (f, (ids, offset)) in ids.chunks_exact_mut(block).zip(offsets).enumerate() {
+        let (used, padding) = ids.split_at_mut(rows);
+        for (id, row) in used.iter_mut().zip(indices.chunks_exact(fields)) {
+            *id = row[f] + offset;
+        }
+        padding.fill(used[rows - 1]);
+    }
+}

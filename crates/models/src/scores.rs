@@ -1,0 +1,137 @@
+//! Evaluation: logits and probabilities of rows.
+
+use radhard_data::RowsView;
+use radhard_kernels::Kernels;
+use rayon::prelude::*;
+use thiserror::Error;
+
+use crate::model::Model;
+use crate::pass::{Pass, Workspace};
+
+/// Rows evaluated together; the last block is padded, so that a row's score does not depend on its block.
+pub const BLOCK: usize = 64;
+
+/// The bits of every stored NaN.
+const CANONICAL_NAN: f32 = f32::from_bits(0x7fc0_0000);
+
+/// What a model says about rows, in their order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Scores {
+    /// The values before the sigmoid.
+    pub logits: Vec<f32>,
+    /// The values after it.
+    pub probabilities: Vec<f32>,
+}
+
+impl Scores {
+    /// Whether both have the same bits in every row.
+    pub fn same_bits(&self, other: &Self) -> bool {
+        let same = |a: &[f32], b: &[f32]| {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
+        };
+        same(&self.logits, &other.logits) && same(&self.probabilities, &other.probabilities)
+    }
+}
+
+/// Rows that a model cannot read.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ScoresError {
+    /// Another number of fields.
+    #[error("the rows have {rows} categorical fields, the model {model}")]
+    Fields {
+        /// Fields of the rows.
+        rows: usize,
+        /// Fields of the model.
+        model: usize,
+    },
+    /// Another number of numeric inputs.
+    #[error("the rows have {rows} numeric inputs, the model {model}")]
+    Numeric {
+        /// Numeric inputs of the rows.
+        rows: usize,
+        /// Numeric inputs of the model.
+        model: usize,
+    },
+    /// An index beyond its field.
+    #[error("row {row}, field {field}: index {index} is outside [0, {dim})")]
+    Index {
+        /// The row, counted in the rows given.
+        row: usize,
+        /// The field.
+        field: usize,
+        /// The index.
+        index: u32,
+        /// The field's dim.
+        dim: u32,
+    },
+}
+
+/// Checks that every index lies in its field.
+pub(crate) fn check(rows: &RowsView<'_>, field_dims: &[u32], numeric: usize) -> Result<(), ScoresError> {
+    let fields = field_dims.len();
+    if rows.fields != fields {
+        return Err(ScoresError::Fields { rows: rows.fields, model: fields });
+    }
+    if rows.numeric_width != numeric {
+        return Err(ScoresError::Numeric { rows: rows.numeric_width, model: numeric });
+    }
+    let bad = rows.indices.par_chunks(4096 * fields).enumerate().find_map_first(|(chunk, indices)| {
+        let at = indices
+            .chunks_exact(fields)
+            .position(|row| row.iter().zip(field_dims).any(|(i, dim)| i >= dim))?;
+        let row = &indices[at * fields..(at + 1) * fields];
+        let field = row.iter().zip(field_dims).position(|(i, dim)| i >= dim)?;
+        Some(ScoresError::Index { row: chunk * 4096 + at, field, index: row[field], dim: field_dims[field] })
+    });
+    bad.map_or(Ok(()), Err)
+}
+
+impl Model {
+    /// Evaluates rows on the current thread pool.
+    ///
+    /// # Numerics
+    /// The numeric contract of `radhard-kernels`: a row's bits depend on the row and the parameters alone.
+    /// NaN is stored as 0x7fc00000.
+    ///
+    /// # Errors
+    /// If the rows have other fields, or an index beyond its field.
+    pub fn scores(&self, rows: &RowsView<'_>, out: &mut Scores) -> Result<(), ScoresError> {
+        self.scores_with(Kernels::detected(), rows, out)
+    }
+
+    /// [`Model::scores`] with chosen kernels, which give the same bits.
+    ///
+    /// # Errors
+    /// As [`Model::scores`].
+    pub fn scores_with(
+        &self,
+        kernels: Kernels,
+        rows: &RowsView<'_>,
+        out: &mut Scores,
+    ) -> Result<(), ScoresError> {
+        let config = self.config();
+        check(rows, &config.field_dims, config.numeric)?;
+        let (fields, graph) = (config.fields(), self.graph());
+        let pass = Pass::new(graph, self.parameters(), kernels);
+        out.logits.resize(rows.len(), 0.0);
+        out.probabilities.resize(rows.len(), 0.0);
+        out.logits
+            .par_chunks_mut(BLOCK)
+            .zip(out.probabilities.par_chunks_mut(BLOCK))
+            .zip(rows.indices.par_chunks(BLOCK * fields))
+            .for_each_init(
+                || Workspace::new(graph, BLOCK),
+                |workspace, ((logits, probabilities), indices)| {
+                    pass.block(indices, workspace, logits);
+                    kernels.sigmoid(logits, probabilities);
+                    for score in logits.iter_mut().chain(probabilities) {
+                        if score.is_nan() {
+                            *score = CANONICAL_NAN;
+                        }
+                    }
+                },
+            );
+        Ok(())
+    }
+}

@@ -1,0 +1,324 @@
+//! Epochs until the validation AUC stops improving.
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use radhard_data::{DataSet, Part, Rows};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::file::{DataMeta, TrainingMeta};
+use crate::model::Model;
+use crate::parameter::Parameters;
+use crate::random::{Purpose, Random};
+use crate::scores::{Scores, ScoresError, check};
+use crate::training::Optimizer;
+use crate::training::batch::{Batch, Trainer};
+
+/// AUC of probabilities against labels; `None` where it is undefined.
+pub type AucFunction<'a> = dyn Fn(&[f32], &[u8]) -> Option<f64> + 'a;
+
+/// What training is asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TrainOptions {
+    /// The optimiser.
+    pub optimizer: Optimizer,
+    /// The learning rate.
+    pub learning_rate: f64,
+    /// Times the weight, added to the gradient.
+    pub weight_decay: f64,
+    /// Share kept of the first moment.
+    pub beta1: f64,
+    /// Share kept of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+    /// Rows per step.
+    pub batch_size: usize,
+    /// Epochs at most.
+    pub epochs: u64,
+    /// Epochs without a better validation AUC after which training ends.
+    pub patience: u64,
+    /// The seed of shuffles and dropout.
+    pub seed: u64,
+}
+
+impl Default for TrainOptions {
+    fn default() -> Self {
+        Self {
+            optimizer: Optimizer::Adam,
+            learning_rate: 1e-3,
+            weight_decay: 1e-6,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            batch_size: 4096,
+            epochs: 100,
+            patience: 3,
+            seed: 0,
+        }
+    }
+}
+
+impl TrainOptions {
+    /// Whether training can be done with these.
+    ///
+    /// # Errors
+    /// The first value that cannot be.
+    pub fn check(&self) -> Result<(), TrainError> {
+        let bad = |what, value: f64, rule| Err(TrainError::Option { what, value, rule });
+        if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
+            return bad("learning rate", self.learning_rate, "a positive number");
+        }
+        if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
+            return bad("weight decay", self.weight_decay, "zero or a positive number");
+        }
+        for (what, beta) in [("beta1", self.beta1), ("beta2", self.beta2)] {
+            if !(0.0..1.0).contains(&beta) {
+                return bad(what, beta, "in [0, 1)");
+            }
+        }
+        if !(self.epsilon > 0.0 && self.epsilon.is_finite()) {
+            return bad("epsilon", self.epsilon, "a positive number");
+        }
+        for (what, n) in
+            [("batch size", self.batch_size as u64), ("epochs", self.epochs), ("patience", self.patience)]
+        {
+            if n == 0 {
+                return bad(what, 0.0, "at least 1");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An epoch that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Epoch {
+    /// Counted from 1.
+    pub epoch: u64,
+    /// The mean loss of its rows, each before its step.
+    pub loss: f64,
+    /// AUC on the validation rows.
+    pub validation_auc: Option<f64>,
+    /// Whether it is the best so far.
+    pub best: bool,
+    /// Seconds since training began.
+    pub seconds: f64,
+}
+
+/// How far training is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Progress {
+    /// A step ended.
+    Step {
+        /// The epoch, counted from 1.
+        epoch: u64,
+        /// The step within it, counted from 1.
+        step: u64,
+        /// Steps of an epoch.
+        steps: u64,
+        /// The mean loss of the batch.
+        loss: f64,
+    },
+    /// An epoch ended.
+    Epoch(Epoch),
+}
+
+/// What training came to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrainReport {
+    /// Every epoch.
+    pub epochs: Vec<Epoch>,
+    /// The epoch whose weights were kept, counted from 1; 0 where none ended.
+    pub best_epoch: u64,
+    /// AUC of the kept weights on the validation rows.
+    pub validation_auc: Option<f64>,
+    /// AUC of the kept weights on the test rows.
+    pub test_auc: Option<f64>,
+    /// Whether the caller ended it.
+    pub interrupted: bool,
+    /// Seconds of everything.
+    pub seconds: f64,
+    /// Training rows a second, evaluation left out.
+    pub rows_per_second: f64,
+}
+
+/// Why training cannot be done.
+#[derive(Debug, Error, PartialEq)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A value that cannot be.
+    #[error("{what} is {value}; it has to be {rule}")]
+    Option {
+        /// Which.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+        /// The rule.
+        rule: &'static str,
+    },
+    /// Model and data have other fields.
+    #[error("the data has field dims {data:?}, the model {model:?}")]
+    FieldDims {
+        /// Of the data.
+        data: Vec<u32>,
+        /// Of the model.
+        model: Vec<u32>,
+    },
+    /// Rows that the model cannot read.
+    #[error(transparent)]
+    Rows(#[from] ScoresError),
+    /// Nothing to train on.
+    #[error("the data has no training rows")]
+    NoRows,
+    /// The loss is no number.
+    #[error("the loss is {loss} in epoch {epoch}, step {step}")]
+    Diverged {
+        /// The epoch, counted from 1.
+        epoch: u64,
+        /// The step within it, counted from 1.
+        step: u64,
+        /// The loss.
+        loss: f64,
+    },
+}
+
+/// Trains a model in place and keeps the weights of the best epoch.
+///
+/// Where the data has no validation rows (or their AUC is undefined), all epochs are run and the last is kept.
+///
+/// # Numerics
+/// The result depends on the model, the data and the options alone: blocks of a batch are fixed, their sums are added
+/// in order.
+///
+/// # Errors
+/// If options, fields or rows do not fit, or the loss is no number.
+pub fn train(
+    model: &mut Model,
+    data: &DataSet,
+    options: &TrainOptions,
+    auc: &AucFunction<'_>,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<TrainReport, TrainError> {
+    options.check()?;
+    let meta = data.meta();
+    if meta.field_dims != model.config().field_dims {
+        let model = model.config().field_dims.clone();
+        return Err(TrainError::FieldDims { data: meta.field_dims.clone(), model });
+    }
+    let [rows, validation, test] = Part::STORED.map(|part| data.select(part));
+    for part in [&rows, &validation, &test] {
+        check(&part.view(), &meta.field_dims, model.config().numeric)?;
+    }
+    if rows.is_empty() {
+        return Err(TrainError::NoRows);
+    }
+    let mut report = epochs(model, &rows, &validation, options, auc, progress)?;
+    report.test_auc = auc_of(model, &test, auc)?;
+    model.training = Some(TrainingMeta {
+        options: options.clone(),
+        init: None,
+        epochs: report.epochs.len() as u64,
+        best_epoch: report.best_epoch,
+        validation_auc: report.validation_auc,
+        test_auc: report.test_auc,
+    });
+    model.data = Some(DataMeta {
+        name: meta.name.clone(),
+        fingerprint: meta.fingerprint.clone(),
+        split_seed: meta.split.as_ref().map(|s| s.seed),
+        train_positive_rate: meta.train_positive_rate,
+        stand_in: meta.stand_in,
+    });
+    Ok(report)
+}
+
+fn auc_of(model: &Model, rows: &Rows<'_>, auc: &AucFunction<'_>) -> Result<Option<f64>, TrainError> {
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let mut scores = Scores::default();
+    model.scores(&rows.view(), &mut scores)?;
+    Ok(auc(&scores.probabilities, rows.labels()))
+}
+
+fn epochs(
+    model: &mut Model,
+    rows: &Rows<'_>,
+    validation: &Rows<'_>,
+    options: &TrainOptions,
+    auc: &AucFunction<'_>,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<TrainReport, TrainError> {
+    let began = Instant::now();
+    let mut trainer = Trainer::new(model.graph(), model.parameters());
+    let mut best: Option<(f64, Parameters)> = None;
+    let mut report = TrainReport {
+        epochs: Vec::new(),
+        best_epoch: 0,
+        validation_auc: None,
+        test_auc: None,
+        interrupted: false,
+        seconds: 0.0,
+        rows_per_second: 0.0,
+    };
+    let (mut trained, mut busy, mut waited) = (0usize, 0.0, 0);
+    let steps = rows.len().div_ceil(options.batch_size) as u64;
+    for epoch in 1..=options.epochs {
+        let order = Random::new(options.seed, Purpose::Shuffle(epoch)).permutation(rows.len());
+        let mut total = 0.0;
+        for (step, order) in (1..).zip(order.chunks(options.batch_size)) {
+            let clock = Instant::now();
+            let batch = Batch { indices: &rows.indices, labels: rows.labels(), order };
+            let (graph, parameters) = model.split_mut();
+            let loss = trainer.step(graph, parameters, batch, options);
+            busy += clock.elapsed().as_secs_f64();
+            trained += order.len();
+            if !loss.is_finite() {
+                return Err(TrainError::Diverged { epoch, step, loss });
+            }
+            total += loss * order.len() as f64;
+            if progress(Progress::Step { epoch, step, steps, loss }).is_break() {
+                report.interrupted = true;
+                break;
+            }
+        }
+        if report.interrupted {
+            break;
+        }
+        let validation_auc = auc_of(model, validation, auc)?;
+        let better = match (validation_auc, &best) {
+            (Some(now), Some((top, _))) => now > *top,
+            _ => true,
+        };
+        if better {
+            report.best_epoch = epoch;
+            report.validation_auc = validation_auc;
+            best = validation_auc.map(|auc| (auc, model.parameters().clone()));
+            waited = 0;
+        } else {
+            waited += 1;
+        }
+        let seconds = began.elapsed().as_secs_f64();
+        let loss = total / rows.len() as f64;
+        let ended = Epoch { epoch, loss, validation_auc, best: better, seconds };
+        report.epochs.push(ended);
+        if progress(Progress::Epoch(ended)).is_break() {
+            report.interrupted = true;
+            break;
+        }
+        if waited >= options.patience {
+            break;
+        }
+    }
+    if let Some((_, parameters)) = best {
+        *model.parameters_mut() = parameters;
+    }
+    report.seconds = began.elapsed().as_secs_f64();
+    report.rows_per_second = if busy > 0.0 { trained as f64 / busy } else { 0.0 };
+    debug_assert!(trainer.steps() <= options.epochs * steps);
+    Ok(report)
+}

@@ -1,0 +1,12 @@
+//! Training: batches, loss, optimiser, early stopping.
+
+mod batch;
+mod bias_baseline;
+mod fit;
+mod loss;
+mod optimizer;
+mod tables;
+
+pub use bias_baseline::bias_baseline;
+pub use fit::{AucFunction, Epoch, Progress, TrainError, TrainOptions, TrainReport, train};
+pub use optimizer::Optimizer;
