@@ -199,7 +199,7 @@ pub fn auc(scores: &[f32], labels: &[u8]) -> Option<f64> {
 /// If the lengths differ.
 pub fn count_by_comparison(scores: &[f32], labels: &[u8], substitute: f32) -> AucCounts {
     assert_eq!(scores.len(), labels.len(), "scores and labels differ in length");
-    let mut counts = AucCounts { substitute: Standing::of(substitute, scores, labels), ..Default::default() };
+    let mut counts = AucCounts::default();
     let mut rows: Vec<(f32, u8)> = Vec::with_capacity(scores.len());
     for (&score, &label) in scores.iter().zip(labels) {
         match (score.is_nan(), label != 0) {
@@ -209,6 +209,9 @@ pub fn count_by_comparison(scores: &[f32], labels: &[u8], substitute: f32) -> Au
         }
     }
     counts.finite = count_pairs(&mut rows);
+    if counts.nan_positives + counts.nan_negatives > 0 {
+        counts.substitute = Standing::of(substitute, scores, labels);
+    }
     counts
 }
 

@@ -21,7 +21,7 @@ pub const UNBOUNDED: [f64; 2] = [f64::NEG_INFINITY, f64::INFINITY];
 /// What the chips of one cell gave.
 #[derive(Clone, Copy, Debug)]
 pub struct CellSample<'a> {
-    /// The fault-free score.
+    /// The fault-free score; NaN where undefined.
     pub golden: f64,
     /// Exact probability that a chip belongs to the known ones.
     pub p_no_flip: f64,
@@ -65,10 +65,11 @@ pub struct CellStatistics {
     /// Chips whose score is undefined.
     pub undefined: u64,
     /// The fault-free score.
-    pub golden: f64,
+    pub golden: Option<f64>,
     /// Mean over the chips.
     pub mean: Option<f64>,
-    /// P0 · golden + (1 - P0) · mean over the chips with flips.
+    /// P0 · golden + (1 - P0) · mean over the chips with flips: less spread than `mean`, since P0 is exact, and right
+    /// where only chips with flips were drawn.
     pub stratified_mean: Option<f64>,
     /// Standard deviation over the chips (divisor n - 1).
     pub sd: Option<f64>,
@@ -90,7 +91,7 @@ pub struct CellStatistics {
     pub bootstrap: Option<Interval>,
     /// Exact interval of the median.
     pub median_interval: Option<Interval>,
-    /// P(score < ½ + 0.1·(golden - ½)), for AUCs.
+    /// P(score < ½ + 0.1·(golden - ½)), for AUCs of a model that beats guessing.
     pub collapse: Option<Proportion>,
     /// P(a chip has a score that is not a number).
     pub non_finite: Proportion,
@@ -135,27 +136,25 @@ impl CellStatistics {
     /// If a defined score lies outside the bounds.
     pub fn of(sample: &CellSample<'_>) -> Self {
         let CellSample { golden, p_no_flip, bounds, known, with_flips, .. } = *sample;
-        let defined: Vec<f64> = with_flips.iter().copied().filter(|score| !score.is_nan()).collect();
-        let undefined = (with_flips.len() - defined.len()) as u64;
+        let mut all: Vec<f64> = with_flips.iter().copied().filter(|score| !score.is_nan()).collect();
         let n = known + with_flips.len() as u64;
-
-        let mut all = defined.clone();
-        all.resize(defined.len() + known as usize, golden);
-        let centre = mean(&all);
-        let draws = if p_no_flip == 0.0 { &all } else { &defined };
-        let complete = undefined == 0 && n > 0;
+        let drawn = if p_no_flip == 0.0 { n } else { n - known };
+        if !golden.is_nan() {
+            all.resize(all.len() + known as usize, golden);
+        }
+        let undefined = n - all.len() as u64;
+        let complete = undefined == 0 && n > 0 && !golden.is_nan();
+        // Where every score is defined, the draws come first in `all`.
+        let draws = if complete { &all[..drawn as usize] } else { &[] };
+        let over_all_chips = |inner: Interval| inner.mapped(p_no_flip * golden, 1.0 - p_no_flip);
         let interval = if complete { mean_interval(golden, p_no_flip, bounds, draws) } else { None };
-        let bootstrap = bootstrap_interval(draws, LEVEL, sample.seed)
-            .filter(|_| complete)
-            .map(|inner| inner.mapped(p_no_flip * golden, 1.0 - p_no_flip));
-        let stratified_mean =
-            mean(draws).map(|inner| p_no_flip * golden + (1.0 - p_no_flip) * inner).filter(|_| complete);
-        let sd = variance(&all).map(f64::sqrt);
+        let bootstrap = bootstrap_interval(draws, LEVEL, sample.seed).map(over_all_chips);
+        let stratified_mean = mean(draws).map(|inner| p_no_flip * golden + (1.0 - p_no_flip) * inner);
+        let (centre, sd) = (mean(&all), variance(&all).map(f64::sqrt));
         let threshold = collapse_threshold(golden);
         let collapsed = all.iter().filter(|&&score| score < threshold).count() as u64;
-        let share = |count: u64| {
-            Proportion::among_flipped(count, n - if p_no_flip == 0.0 { 0 } else { known }, n, p_no_flip)
-        };
+        let can_collapse = complete && bounds == AUC_BOUNDS && golden > 0.5;
+        let share = |count| Proportion::among_drawn(count, drawn, n, p_no_flip);
 
         all.sort_unstable_by(f64::total_cmp);
         let at = |share: f64| (!all.is_empty()).then(|| quantile(&all, share));
@@ -164,7 +163,7 @@ impl CellStatistics {
             n,
             known,
             undefined,
-            golden,
+            golden: Some(golden).filter(|golden| !golden.is_nan()),
             mean: centre,
             stratified_mean,
             sd,
@@ -177,7 +176,7 @@ impl CellStatistics {
             mean_interval: interval,
             bootstrap,
             median_interval: median_interval(&all, LEVEL).filter(|_| complete),
-            collapse: (bounds == AUC_BOUNDS && complete).then(|| share(collapsed)),
+            collapse: can_collapse.then(|| share(collapsed)),
             non_finite: share(sample.non_finite_chips),
             flips_mean: flips.map(|flips| tree_sum(flips.len(), |i| flips[i] as f64) / n as f64),
             flips_min: flips.and_then(|flips| if known > 0 { Some(0) } else { flips.iter().min().copied() }),

@@ -24,7 +24,7 @@ pub struct PairedDifference {
 /// `golden` is the difference of the fault-free scores, which the `known` chips have, whose probability is `p_no_flip`;
 /// `first` and `second` are the other chips in the same order. Scores are AUCs, so differences live in [-1, 1].
 ///
-/// Numerics: `None` for all where a score is NaN.
+/// Numerics: all is `None` where a score is NaN; where `p_no_flip` is 0, known chips join the draws.
 ///
 /// # Panics
 ///
@@ -42,13 +42,13 @@ pub fn paired_difference(
     if n == 0 || differences.iter().any(|d| d.is_nan()) {
         return PairedDifference { n, mean: None, sd: None, mean_interval: None };
     }
-    let inner = mean_interval(golden, p_no_flip, DIFFERENCE_BOUNDS, &differences);
-    differences.resize(differences.len() + known as usize, golden);
-    let all_drawn = mean_interval(golden, p_no_flip, DIFFERENCE_BOUNDS, &differences);
+    let flipped = differences.len();
+    differences.resize(flipped + known as usize, golden);
+    let draws = if p_no_flip == 0.0 { &differences } else { &differences[..flipped] };
     PairedDifference {
         n,
         mean: mean(&differences),
         sd: variance(&differences).map(f64::sqrt),
-        mean_interval: if p_no_flip == 0.0 { all_drawn } else { inner },
+        mean_interval: mean_interval(golden, p_no_flip, DIFFERENCE_BOUNDS, draws),
     }
 }

@@ -33,16 +33,22 @@ impl Proportion {
         Self { count, n, share: (n > 0).then(|| count as f64 / n as f64), interval: interval(count, n) }
     }
 
-    /// `count` events among chips of which a share `p_no_flip` cannot have one: only the `with_flips` chips
-    /// inform the interval, weighted by the exact 1 - `p_no_flip`.
+    /// `count` events in n chips of which the known ones, a share of exactly `p_no_flip` of all, cannot have one:
+    /// only the `drawn` others inform the interval, weighted by 1 - `p_no_flip`.
+    ///
+    /// Where there are more events than drawn chips, known ones had them, and all n chips inform it.
     ///
     /// # Panics
     ///
-    /// If the count exceeds `with_flips`.
-    pub fn among_flipped(count: u64, with_flips: u64, n: u64, p_no_flip: f64) -> Self {
+    /// If the count exceeds n.
+    pub fn among_drawn(count: u64, drawn: u64, n: u64, p_no_flip: f64) -> Self {
+        let plain = Self::of(count, n);
+        if count > drawn {
+            return plain;
+        }
         let nothing = Interval::two_sided(0.0, 1.0, LEVEL, Method::Bounds);
-        let inner = interval(count, with_flips).unwrap_or(nothing);
-        Self { interval: (n > 0).then(|| inner.mapped(0.0, 1.0 - p_no_flip)), ..Self::of(count, n) }
+        let inner = interval(count, drawn).unwrap_or(nothing);
+        Self { interval: (n > 0).then(|| inner.mapped(0.0, 1.0 - p_no_flip)), ..plain }
     }
 }
 

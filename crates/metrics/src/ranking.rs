@@ -26,6 +26,7 @@ pub struct Ranking {
 struct Sweep {
     half_sorted: Vec<u32>,
     sorted: Vec<u32>,
+    runs: Vec<Run>,
 }
 
 const DIGIT_BITS: u32 = 10;
@@ -140,7 +141,9 @@ impl Sweep {
             sorted[*slot as usize] = word;
             *slot += 1;
         }
-        Some(join(sorted))
+        self.runs.clear();
+        self.runs.resize(RUNS, EMPTY);
+        Some(join(sorted, &mut self.runs))
     }
 }
 
@@ -148,8 +151,7 @@ impl Sweep {
 ///
 /// Within a run, a positive adds 2 per negative below its group of ties and 1 per negative before it in the group,
 /// a negative adds 1 per positive before it in the group; pairs of different runs are added at the end.
-fn join(words: &[u32]) -> MannWhitney {
-    let mut runs = [EMPTY; RUNS];
+fn join(words: &[u32], runs: &mut [Run]) -> MannWhitney {
     let mut doubled = 0;
     for &word in words {
         let run = &mut runs[(word >> (1 + 2 * DIGIT_BITS)) as usize];

@@ -25,9 +25,12 @@ pub fn tree_sum(n: usize, term: impl Fn(usize) -> f64) -> f64 {
     levels.into_iter().rev().fold(0.0, |sum, level| sum + level)
 }
 
-/// The mean of `values` by [`tree_sum`], `None` of nothing.
+/// The mean of `values`, `None` of nothing.
+///
+/// Numerics: [`tree_sum`] of the distances from the first value, so the mean of equal values is that value.
 pub fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| tree_sum(values.len(), |i| values[i]) / values.len() as f64)
+    let first = *values.first()?;
+    Some(first + tree_sum(values.len(), |i| values[i] - first) / values.len() as f64)
 }
 
 /// The sample variance (divisor n - 1) about the mean, `None` below two values.
