@@ -21,23 +21,28 @@ pub(crate) fn lock(dir: &Path) -> Result<File, RecordsError> {
 }
 
 /// Opens for reading and holds the present state of the file until the connection ends.
-pub(crate) fn open_reading(file: &Path) -> rusqlite::Result<Connection> {
+pub(crate) fn open_reading(file: &Path) -> Result<Connection, RecordsError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let hold = |connection: Connection| {
         connection.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema;")?;
         Ok(connection)
     };
-    let opened = Connection::open_with_flags(file, flags).and_then(hold);
-    match opened {
-        // In a read-only directory SQLite cannot make the shared index of a write-ahead log. Without a log there is nothing
-        // that it would tell, and the file alone is the state.
-        Err(source)
-            if source.sqlite_error_code() == Some(rusqlite::ErrorCode::CannotOpen) && !has_log(file) =>
-        {
-            Connection::open_with_flags(immutable(file), flags | OpenFlags::SQLITE_OPEN_URI).and_then(hold)
-        }
-        opened => opened,
+    let mut opened = Connection::open_with_flags(file, flags).and_then(hold);
+    // In a read-only directory SQLite cannot make the shared index of a write-ahead log. Without a log there is nothing that
+    // the index would tell, and the file alone is the state.
+    if cannot_open(&opened) && !has_log(file) {
+        opened =
+            Connection::open_with_flags(immutable(file), flags | OpenFlags::SQLITE_OPEN_URI).and_then(hold);
     }
+    if cannot_open(&opened) && has_log(file) {
+        return Err(RecordsError::LogLeft { path: file.to_owned() });
+    }
+    opened.map_err(|source| RecordsError::sqlite(file, "opening the records", source))
+}
+
+fn cannot_open(opened: &rusqlite::Result<Connection>) -> bool {
+    let refused = opened.as_ref().err().and_then(rusqlite::Error::sqlite_error_code);
+    refused == Some(rusqlite::ErrorCode::CannotOpen)
 }
 
 /// Whether a write-ahead log with anything in it lies beside the file.

@@ -57,6 +57,16 @@ pub enum RecordsError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A killed process left a log that cannot be read where it lies.
+    #[error(
+        "{} was left by a process that was killed, and its log can be read only where the directory can be written: \
+         copy the directory",
+        path.display()
+    )]
+    LogLeft {
+        /// The file.
+        path: PathBuf,
+    },
     /// The disk is full; what was being written is not in the file.
     #[error("no space left for {}: {action} was not written", path.display())]
     Full {

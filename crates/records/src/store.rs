@@ -81,8 +81,7 @@ impl Store {
             Ok(false) => return Err(RecordsError::NotFound { path: dir.to_owned() }),
             Err(source) => return Err(RecordsError::io(&file, "opening the records", source)),
         }
-        let connection = open_reading(&file)
-            .map_err(|source| RecordsError::sqlite(&file, "opening the records", source))?;
+        let connection = open_reading(&file)?;
         if is_empty(&connection, &file)? {
             return Err(RecordsError::NotFound { path: dir.to_owned() });
         }
