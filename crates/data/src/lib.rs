@@ -8,19 +8,33 @@
 #[cfg(target_endian = "big")]
 compile_error!("prepared files are mapped as little-endian words");
 
+mod assembly;
+mod bad_line;
+mod csv;
 mod data_set;
+pub mod embedded;
 mod file;
+mod id_rule;
 mod meta;
+mod movielens;
+mod parquet;
 mod part;
+pub mod prepare;
+mod progress;
 mod random;
 mod rows;
 mod split;
+mod table;
+mod text;
 mod vocabulary;
 
+pub use bad_line::{BadLine, BadLines, NAMED_BAD_LINES, Reason};
 pub use data_set::{DataSet, OpenError};
 pub use file::Columns;
+pub use id_rule::UNDECLARED_DIM;
 pub use meta::{FORMAT_VERSION, IdRule, Meta, Planted, SplitMeta};
 pub use part::Part;
+pub use progress::{Progress, Report, Stage};
 pub use rows::{Rows, RowsView};
 pub use split::{Split, SplitRatio};
 pub use vocabulary::Vocabulary;

@@ -59,6 +59,12 @@ impl Deref for Mapped {
     }
 }
 
+impl AsRef<[u8]> for Mapped {
+    fn as_ref(&self) -> &[u8] {
+        &self.map
+    }
+}
+
 /// A file mapped for writing in place: what is stored in the bytes reaches the file.
 #[derive(Debug)]
 pub struct MappedMut {
