@@ -1,7 +1,7 @@
 //! Error maps: the effective changes of one trial to one model, which can be kept, applied and undone.
 
 use crate::injected::{InjectError, check_fit, check_length};
-use crate::{BitErrorRate, Chip, DrawnMap, Expose, Format, Parameters, fingerprint};
+use crate::{BitErrorRate, Chip, DrawnMap, Expose, Format, Parameters, STREAM_VERSION, fingerprint};
 
 /// What one trial changed in the words of one model: only words that differ, sorted.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,12 +28,15 @@ pub struct MapOrigin {
     pub exposed_bits: u64,
     /// Fingerprint of the names, shapes and formats of the parameters.
     pub fingerprint: String,
+    /// Version of the random streams it was drawn from.
+    pub stream_version: u32,
 }
 
 /// Changed words of one parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MapParameter {
     pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
     pub(crate) format: Format,
     /// Whether the words were written rather than flipped.
     pub(crate) written: bool,
@@ -105,7 +108,7 @@ impl DrawnMap {
         for drawn in self.parameters().iter().filter(|drawn| !drawn.elements().is_empty()) {
             let spec = &exposure.specs[drawn.index()];
             let words = parameters.words(drawn.index());
-            let mut parameter = MapParameter::new(spec.name.clone(), spec.format, !drawn.flips_only());
+            let mut parameter = MapParameter::new(&spec.name, &spec.shape, spec.format, !drawn.flips_only());
             for (element, effect) in drawn.iter() {
                 let old = words.get(element);
                 parameter.push(element, old ^ effect.on(old), old);
@@ -123,6 +126,7 @@ impl DrawnMap {
                 expose: exposure.expose,
                 exposed_bits: exposure.bits,
                 fingerprint: exposure.fingerprint.clone(),
+                stream_version: STREAM_VERSION,
             },
             parameters: changed,
         })
@@ -171,7 +175,8 @@ impl ErrorMap {
         let mut rebased = Self { origin: self.origin.clone(), parameters: Vec::new() };
         for (changed, &place) in self.parameters.iter().zip(&places) {
             let words = parameters.words(place);
-            let mut parameter = MapParameter::new(changed.name.clone(), changed.format, changed.written);
+            let MapParameter { name, shape, format, written, .. } = changed;
+            let mut parameter = MapParameter::new(name, shape, *format, *written);
             for (element, mask, old) in changed.iter() {
                 let word = words.get(element);
                 // Of a written word the bits under the mask are known: those of old ^ mask.
@@ -230,8 +235,9 @@ impl ErrorMap {
 }
 
 impl MapParameter {
-    fn new(name: String, format: Format, written: bool) -> Self {
-        Self { name, format, written, elements: Vec::new(), masks: Vec::new(), old: Vec::new() }
+    pub(crate) fn new(name: &str, shape: &[usize], format: Format, written: bool) -> Self {
+        let (name, shape) = (name.to_owned(), shape.to_vec());
+        Self { name, shape, format, written, elements: Vec::new(), masks: Vec::new(), old: Vec::new() }
     }
 
     fn push(&mut self, element: u64, mask: u64, old: u64) {
@@ -246,6 +252,11 @@ impl MapParameter {
     /// The parameter's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The sizes of its dimensions.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
     }
 
     /// The format of its words.

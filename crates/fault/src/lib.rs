@@ -12,6 +12,7 @@ mod chip;
 mod drawn_map;
 mod effect;
 mod error_map;
+mod error_map_file;
 mod error_model;
 mod exposure;
 mod format;
@@ -30,6 +31,7 @@ pub use chip::Chip;
 pub use drawn_map::{DrawnMap, DrawnParameter, Origin};
 pub use effect::Effect;
 pub use error_map::{ApplyError, ErrorMap, MapOrigin, MapParameter};
+pub use error_map_file::{MAP_FORMAT_VERSION, MapFileError};
 pub use error_model::{
     Asymmetric, Burst, Count, DrawError, ErrorModel, ErrorModelParseError, Flips, Level, StuckAt, Value,
     Written, parse_error_model,

@@ -1,5 +1,7 @@
 //! Parameters: what has a name, a shape, a format and words that bits can flip in.
 
+use std::fmt::Write;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -50,8 +52,9 @@ impl ParameterSpec {
     pub fn hash(&self) -> u64 {
         let mut hasher = Sha256::new();
         self.hash_into(&mut hasher);
-        let digest = hasher.finalize();
-        u64::from_le_bytes(digest[..8].try_into().expect("a digest has 32 bytes"))
+        let mut first = [0; 8];
+        first.copy_from_slice(&hasher.finalize()[..8]);
+        u64::from_le_bytes(first)
     }
 
     fn hash_into(&self, hasher: &mut Sha256) {
@@ -74,7 +77,11 @@ pub fn fingerprint(specs: &[ParameterSpec]) -> String {
     for spec in sorted {
         spec.hash_into(&mut hasher);
     }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::with_capacity(64);
+    for byte in hasher.finalize() {
+        write!(text, "{byte:02x}").expect("a string takes all text");
+    }
+    text
 }
 
 /// Anything that lends named parameters as words in memory.
@@ -168,7 +175,7 @@ mod tests {
 
     #[test]
     fn hashes_keep_their_values() {
-        assert_eq!(spec("fc.weight", &[2, 3], Format::F32).hash(), 0);
+        assert_eq!(spec("fc.weight", &[2, 3], Format::F32).hash(), 0x0071_5773_5768_27CF);
     }
 
     #[test]

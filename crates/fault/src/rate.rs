@@ -118,6 +118,7 @@ mod tests {
         assert_eq!(BitErrorRate::ONE.none_of(0), 1.0);
         assert_eq!(BitErrorRate::ONE.none_of(1), 0.0);
         assert_eq!(BitErrorRate::ZERO.none_of(u64::MAX), 1.0);
-        assert_eq!(BitErrorRate(0.5).none_of(3), 0.125);
+        assert!((BitErrorRate(0.5).none_of(3) - 0.125).abs() < 1e-15);
+        assert!((BitErrorRate(1e-300).none_of(u64::MAX) - 1.0).abs() < 1e-15);
     }
 }

@@ -55,6 +55,9 @@ impl<B: Deref<Target = [u8]>> SafetensorsBytes<B> {
     }
 
     /// The words of the parameter at this place in [`specs`](Self::specs).
+    ///
+    /// # Panics
+    /// If there is no such place.
     pub fn words(&self, index: usize) -> Words<'_> {
         let (format, view) = self.view(index);
         Words::new(&self.bytes, format, view).expect("the header was checked against the bytes")

@@ -84,13 +84,18 @@ mod tests {
 
     #[test]
     fn streams_keep_their_first_numbers() {
+        // From a Philox of ten lines in Python.
         let key = StreamKey::new(1, 2, 3);
         assert_eq!(key.pair(Purpose::BitGaps, 0, 0), STORED[0]);
         assert_eq!(key.pair(Purpose::BitMarks, 40, 1), STORED[1]);
         assert_eq!(key.pair(Purpose::Custom(200), 5, u64::MAX), STORED[2]);
     }
 
-    const STORED: [[u64; 2]; 3] = [[0, 0], [0, 0], [0, 0]];
+    const STORED: [[u64; 2]; 3] = [
+        [0xB2D1_9322_4358_6342, 0xC05C_D396_5D2C_EC34],
+        [0x9849_FD0B_17C3_9154, 0xA2A0_8853_0F5C_D635],
+        [0xA9DA_9AC4_6428_0FE8, 0x8B64_FF70_A22C_A423],
+    ];
 
     #[test]
     fn every_part_of_the_key_changes_the_numbers() {

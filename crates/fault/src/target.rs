@@ -81,7 +81,7 @@ pub struct ExposeError(String);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// An item of the target matches no parameter.
-    #[error("target \"{item}\" matches no {} parameter, there are: {names}", .expose.adjective())]
+    #[error("target \"{item}\" matches no parameter {exposed}, there are: {names}", exposed = .expose.rule())]
     NoMatch {
         /// The item.
         item: String,
@@ -151,11 +151,11 @@ impl Target {
 /// Names for an error message: all of a model's, or the first and how many more.
 fn list_names(specs: &[ParameterSpec]) -> String {
     const SHOWN: usize = 40;
-    let mut text = specs.iter().take(SHOWN).map(|spec| spec.name.as_str()).collect::<Vec<_>>().join(", ");
+    let mut names: Vec<_> = specs.iter().take(SHOWN).map(|spec| spec.name.clone()).collect();
     if specs.len() > SHOWN {
-        text += &format!(" and {} more", specs.len() - SHOWN);
+        names.push(format!("and {} more", specs.len() - SHOWN));
     }
-    if text.is_empty() { "none".to_owned() } else { text }
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 impl Item {
@@ -263,10 +263,10 @@ impl From<Target> for String {
 }
 
 impl Expose {
-    const fn adjective(self) -> &'static str {
+    const fn rule(self) -> &'static str {
         match self {
-            Self::Parameters => "exposed",
-            Self::State => "exposable",
+            Self::Parameters => "that is exposed (state is not, unless asked for)",
+            Self::State => "that may be exposed (counters of batches never are)",
         }
     }
 }
