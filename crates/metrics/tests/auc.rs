@@ -15,7 +15,8 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    serde_json::from_str(include_str!("../../../testdata/metrics/auc_cases.json")).unwrap()
+    serde_json::from_str(include_str!("../../../testdata/metrics/auc_cases.json"))
+        .expect("the cases are valid JSON")
 }
 
 #[test]
