@@ -132,6 +132,31 @@ fn describe(name: &str, format: &str, shape: &[usize]) -> String {
     format!("{name} {format} {shape:?}")
 }
 
+fn unreadable(error: safetensors::SafeTensorError) -> OpenError {
+    OpenError::Safetensors(error.to_string())
+}
+
+/// What the metadata of a model file says.
+fn header(bytes: &[u8]) -> Result<Header, OpenError> {
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
+    let text = metadata.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or(OpenError::NoModel)?;
+    let value: serde_json::Value =
+        serde_json::from_str(text).map_err(|e| OpenError::Metadata(e.to_string()))?;
+    match value.get("format").and_then(serde_json::Value::as_u64) {
+        Some(v) if v == u64::from(FORMAT_VERSION) => {}
+        Some(found) => return Err(OpenError::Version { found }),
+        None => return Err(OpenError::Metadata("\"format\" is missing".to_owned())),
+    }
+    serde_json::from_value(value).map_err(|e| OpenError::Metadata(e.to_string()))
+}
+
+impl Config {
+    /// The configuration in the metadata of a model file, its tensors unread; `None` for any other safetensors file.
+    pub fn of_file(bytes: &[u8]) -> Option<Self> {
+        header(bytes).ok().map(|header| header.config)
+    }
+}
+
 impl Model {
     /// A model from the tensors of a state dict.
     ///
@@ -191,19 +216,8 @@ impl Model {
     /// # Errors
     /// As [`Model::open`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, OpenError> {
-        let unreadable = |e: safetensors::SafeTensorError| OpenError::Safetensors(e.to_string());
-        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
         let tensors = SafeTensors::deserialize(bytes).map_err(unreadable)?;
-        let text = metadata.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or(OpenError::NoModel)?;
-        let value: serde_json::Value =
-            serde_json::from_str(text).map_err(|e| OpenError::Metadata(e.to_string()))?;
-        let found = value.get("format").and_then(serde_json::Value::as_u64);
-        match found {
-            Some(v) if v == u64::from(FORMAT_VERSION) => {}
-            Some(found) => return Err(OpenError::Version { found }),
-            None => return Err(OpenError::Metadata("\"format\" is missing".to_owned())),
-        }
-        let header: Header = serde_json::from_value(value).map_err(|e| OpenError::Metadata(e.to_string()))?;
+        let header = header(bytes)?;
         let views = tensors.tensors();
         let named: Vec<_> = views
             .iter()

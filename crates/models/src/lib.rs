@@ -20,7 +20,7 @@ pub mod training;
 
 pub use architecture::{Architecture, architecture, architectures, components};
 pub use config::{Config, ConfigError};
-pub use file::{DataMeta, FORMAT_VERSION, OpenError, StateDictError, TrainingMeta};
+pub use file::{DataMeta, FORMAT_VERSION, NamedTensor, OpenError, StateDictError, TrainingMeta};
 pub use graph::Graph;
 pub use model::{Init, Model};
 pub use parameter::{Component, NumberFormat, Parameters, Start, Tensor, TensorSpec};

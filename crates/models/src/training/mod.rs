@@ -6,6 +6,8 @@ mod fit;
 mod loss;
 mod optimizer;
 mod tables;
+#[cfg(test)]
+mod traces;
 
 pub use bias_baseline::bias_baseline;
 pub use fit::{AucFunction, Epoch, Progress, TrainError, TrainOptions, TrainReport, train};
