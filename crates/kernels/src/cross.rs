@@ -14,18 +14,24 @@ fn cross<L: Lanes>(x0: &[Lane], s: &[Lane], b: &[f32], x: &[Lane], y: &mut [Lane
     }
 }
 
-/// The gradients of x0 · s + b + x with respect to x0, s and x.
 #[inline(always)]
-fn cross_gradient<L: Lanes>(x0: &[Lane], s: &[Lane], dy: &[Lane], dx0: &mut [Lane], ds: &mut [Lane]) {
-    let groups = s.len();
-    for ((x0, dy), dx0) in
-        x0.chunks_exact(groups).zip(dy.chunks_exact(groups)).zip(dx0.chunks_exact_mut(groups))
-    {
-        for g in 0..groups {
-            let d = L::load(&dy[g]);
-            d.fma(L::load(&s[g]), L::load(&dx0[g])).store(&mut dx0[g]);
-            d.fma(L::load(&x0[g]), L::load(&ds[g])).store(&mut ds[g]);
-        }
+fn add_scaled<L: Lanes>(x: &[Lane], s: &[Lane], y: &mut [Lane]) {
+    for (x, y) in x.chunks_exact(s.len()).zip(y.chunks_exact_mut(s.len())) {
+        add_product::<L>(x, s, y);
+    }
+}
+
+#[inline(always)]
+fn add_product<L: Lanes>(a: &[Lane], b: &[Lane], y: &mut [Lane]) {
+    for ((a, b), y) in a.iter().zip(b).zip(y) {
+        L::load(a).fma(L::load(b), L::load(y)).store(y);
+    }
+}
+
+#[inline(always)]
+fn add_dot<L: Lanes>(a: &[Lane], b: &[Lane], out: &mut [Lane]) {
+    for (a, b) in a.chunks_exact(out.len()).zip(b.chunks_exact(out.len())) {
+        add_product::<L>(a, b, out);
     }
 }
 
@@ -36,9 +42,18 @@ kernels! {
     /// `x0`, `x`, `y` [K, R], `s` [1, R], `b` [K].
     pub fn cross(x0: &[Lane], s: &[Lane], b: &[f32], x: &[Lane], y: &mut [Lane]) = cross;
 
-    /// Adds dy · s to `dx0` and Σ_k dy · x0 to `ds`.
+    /// y = y + x · s, one factor per row.
     ///
     /// # Shapes
-    /// `x0`, `dy`, `dx0` [K, R], `s`, `ds` [1, R].
-    pub fn cross_gradient(x0: &[Lane], s: &[Lane], dy: &[Lane], dx0: &mut [Lane], ds: &mut [Lane]) = cross_gradient;
+    /// `x`, `y` [K, R], `s` [1, R].
+    pub fn add_scaled(x: &[Lane], s: &[Lane], y: &mut [Lane]) = add_scaled;
+
+    /// y = y + a · b.
+    pub fn add_product(a: &[Lane], b: &[Lane], y: &mut [Lane]) = add_product;
+
+    /// out = out + Σ_k a · b.
+    ///
+    /// # Shapes
+    /// `a`, `b` [K, R], `out` [1, R].
+    pub fn add_dot(a: &[Lane], b: &[Lane], out: &mut [Lane]) = add_dot;
 }

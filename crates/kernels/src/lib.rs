@@ -23,6 +23,9 @@
 //! - *Batch norm*: α = w · (1 / √(var + ε)), β = b − mean · α, y = fma(α, x, β).
 //! - *Factorisation machine*: per dimension s = tree of v, q = tree of v · v, t = s · s − q; ½ times the sum over
 //!   the dimensions of t.
+//! - *Cross layer*: fma(x0, s, b) + x.
+//! - *Softmax*: exp(x − max), each divided by the sum over the dimension; *attention*: per dimension the sum over
+//!   pairs of a · (v_i · v_j), the inner product rounded first.
 //! - *Rectifier*: x ≤ 0 gives +0, everything else (NaN too) passes.
 //! - *exp*: [`plain::exp`]; *sigmoid*: 1 / (1 + exp(−x)).
 //!
@@ -31,6 +34,7 @@
 #[macro_use]
 mod dispatch;
 mod adam;
+mod attention;
 mod batch_norm;
 mod cross;
 mod exp;
@@ -43,3 +47,6 @@ pub mod plain;
 pub use adam::AdamStep;
 pub use dispatch::{Kernels, Path};
 pub use lanes::{LANES, Lane};
+
+/// Version of the numeric contract above; it changes when any score may change a bit.
+pub const NUMERIC_CONTRACT: u32 = 1;

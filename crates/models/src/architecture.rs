@@ -1,5 +1,8 @@
 //! The table of architectures: a new model is one file and one line here.
 
+use crate::architectures::afm::Afm;
+use crate::architectures::dcn::Dcn;
+use crate::architectures::deepfm::DeepFm;
 use crate::architectures::fm::Fm;
 use crate::architectures::wide_deep::WideDeep;
 use crate::config::Config;
@@ -20,7 +23,7 @@ pub trait Architecture: Sync {
 
 /// Every architecture there is.
 pub fn architectures() -> &'static [&'static dyn Architecture] {
-    &[&Fm, &WideDeep]
+    &[&Fm, &DeepFm, &WideDeep, &Dcn, &Afm]
 }
 
 /// The architecture of a name.

@@ -5,11 +5,14 @@
 use crate::config::{Config, ConfigError};
 use crate::layers::Layer;
 use crate::layers::batch_norm::BatchNorm;
-use crate::layers::dropout::Dropout;
+use crate::layers::concatenation::Concatenation;
+use crate::layers::cross::Cross;
+use crate::layers::dropout::{Dropout, Mask};
 use crate::layers::embedding::Embedding;
 use crate::layers::factorisation::Factorisation;
 use crate::layers::first_order::FirstOrder;
 use crate::layers::linear::Linear;
+use crate::layers::pair_attention::PairAttention;
 use crate::layers::rectifier::Rectifier;
 use crate::layers::sum::Sum;
 use crate::parameter::{Component, NumberFormat, Start, TensorSpec};
@@ -253,9 +256,82 @@ impl Builder {
         if share == 0.0 {
             return input;
         }
+        let mask = self.mask();
         let output = self.slot(self.width(input));
-        let layer = self.graph.layers.len();
-        self.layer(Dropout { share, layer, input, output });
+        self.layer(Dropout { mask, input, output });
+        output
+    }
+
+    /// The mask of the layer that comes next.
+    fn mask(&self) -> Mask {
+        Mask { share: self.graph.config.dropout, layer: self.graph.layers.len() }
+    }
+
+    /// The cross layers `[F · D, R]`.
+    pub(crate) fn cross(&mut self, prefix: &str, rows: Slot) -> Slot {
+        let (depth, width) = (self.graph.config.cross_layers, self.width(rows));
+        let fields = self.graph.config.fields();
+        let mut weights = Vec::new();
+        let mut biases = Vec::new();
+        for i in 0..depth {
+            let name = format!("{prefix}.w.{i}.weight");
+            weights.push(self.parameter(&name, &[1, width], Component::Dense, Start::fan_in(width)));
+        }
+        for i in 0..depth {
+            let name = format!("{prefix}.b.{i}");
+            biases.push(self.parameter(&name, &[width], Component::Dense, Start::Constant(0.0)));
+        }
+        let mut input = rows;
+        for (weight, bias) in weights.into_iter().zip(biases) {
+            let product = self.slot(1);
+            let fields = (input == rows).then_some(fields);
+            self.layer(Linear { weight, bias: None, input, inputs: width, fields, output: product });
+            let output = self.slot(width);
+            self.layer(Cross { bias, first: rows, product, input, output });
+            input = output;
+        }
+        input
+    }
+
+    /// Several values one after the other.
+    pub(crate) fn concatenation(&mut self, inputs: &[Slot]) -> Slot {
+        let output = self.slot(inputs.iter().map(|&input| self.width(input)).sum());
+        self.layer(Concatenation { inputs: inputs.to_vec(), output });
+        output
+    }
+
+    /// Attention over the pairs of fields `[D, R]`.
+    pub(crate) fn pair_attention(&mut self, prefix: &str, rows: Slot) -> Slot {
+        let (fields, dim) = (self.graph.config.fields(), self.graph.config.embed_dim);
+        let width = self.graph.config.attention_dim;
+        let mut linear = |name: &str, outputs: usize, inputs: usize| {
+            let start = Start::fan_in(inputs);
+            let weight = format!("{prefix}.{name}.weight");
+            let weight = self.parameter(&weight, &[outputs, inputs], Component::Dense, start);
+            let bias = self.parameter(&format!("{prefix}.{name}.bias"), &[outputs], Component::Dense, start);
+            (weight, bias)
+        };
+        let attention = linear("attention", width, dim);
+        let projection = linear("projection", 1, width);
+        let pairs = fields * (fields - 1) / 2;
+        let mask = self.mask();
+        let (shares, kept) = (self.slot(pairs), self.slot(pairs));
+        let scratch = [dim, width, width].map(|width| self.slot(width));
+        let output = self.slot(dim);
+        let input = rows;
+        self.layer(PairAttention {
+            attention,
+            projection,
+            fields,
+            dim,
+            width,
+            mask,
+            input,
+            shares,
+            kept,
+            scratch,
+            output,
+        });
         output
     }
 

@@ -1,4 +1,7 @@
 //! The models, one file each.
 
+pub(crate) mod afm;
+pub(crate) mod dcn;
+pub(crate) mod deepfm;
 pub(crate) mod fm;
 pub(crate) mod wide_deep;

@@ -1,11 +1,14 @@
 //! The layers, forward and backward side by side, each on one feature-major block of rows.
 
 pub(crate) mod batch_norm;
+pub(crate) mod concatenation;
+pub(crate) mod cross;
 pub(crate) mod dropout;
 pub(crate) mod embedding;
 pub(crate) mod factorisation;
 pub(crate) mod first_order;
 pub(crate) mod linear;
+pub(crate) mod pair_attention;
 pub(crate) mod rectifier;
 pub(crate) mod sum;
 
@@ -86,9 +89,18 @@ impl Values {
 
     /// Runs `f` with one value to write and all others to read.
     pub(crate) fn write(&mut self, output: Slot, f: impl FnOnce(&Self, &mut [Lane])) {
-        let mut taken = std::mem::take(&mut self.slots[output]);
+        let mut taken = self.take(output);
         f(self, &mut taken);
-        self.slots[output] = taken;
+        self.put(output, taken);
+    }
+
+    /// Takes a value out, to be [`put`](Self::put) back.
+    pub(crate) fn take(&mut self, slot: Slot) -> Vec<Lane> {
+        std::mem::take(&mut self.slots[slot])
+    }
+
+    pub(crate) fn put(&mut self, slot: Slot, lanes: Vec<Lane>) {
+        self.slots[slot] = lanes;
     }
 
     pub(crate) fn clear(&mut self) {

@@ -1,0 +1,125 @@
+//! Attention over the pairs of fields.
+
+use radhard_kernels::{LANES, Lane};
+
+use crate::graph::{ParameterId, Slot};
+use crate::layers::dropout::Mask;
+use crate::layers::{Gradients, Layer, Scope, Values};
+
+/// `[D, R]`: Σ over pairs of a · (v_i ⊙ v_j), a the softmax over pairs of projection(relu(attention(v_i ⊙ v_j))).
+///
+/// Letters: P pairs i < j in row order, A width of the attention layer.
+pub(crate) struct PairAttention {
+    pub(crate) attention: (ParameterId, ParameterId),
+    pub(crate) projection: (ParameterId, ParameterId),
+    pub(crate) fields: usize,
+    pub(crate) dim: usize,
+    pub(crate) width: usize,
+    /// Dropout on a.
+    pub(crate) mask: Mask,
+    pub(crate) input: Slot,
+    /// a `[P, R]`.
+    pub(crate) shares: Slot,
+    /// a after dropout `[P, R]`.
+    pub(crate) kept: Slot,
+    /// v_i ⊙ v_j `[D, R]` and the attention layer before and after the rectifier `[A, R]`, of one pair.
+    pub(crate) scratch: [Slot; 3],
+    pub(crate) output: Slot,
+}
+
+fn pairs(fields: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..fields).flat_map(move |i| (i + 1..fields).map(move |j| (i, j)))
+}
+
+impl PairAttention {
+    fn row<'v>(&self, v: &'v [Lane], field: usize) -> &'v [Lane] {
+        let stride = v.len() / self.fields;
+        &v[field * stride..(field + 1) * stride]
+    }
+
+    /// The product of a pair and its hidden values before and after the rectifier.
+    fn hidden(&self, scope: &Scope<'_>, v: &[Lane], (i, j): (usize, usize), scratch: &mut [Vec<Lane>; 3]) {
+        let [product, before, after] = scratch;
+        let (weight, bias) = (scope.weights.f32s(self.attention.0), scope.weights.f32s(self.attention.1));
+        scope.kernels.multiply(self.row(v, i), self.row(v, j), product);
+        scope.kernels.linear(weight, bias, product, self.dim, before);
+        scope.kernels.relu(before, after);
+    }
+}
+
+impl Layer for PairAttention {
+    fn forward(&self, scope: &Scope<'_>, values: &mut Values) {
+        let groups = values.groups();
+        let (weight, bias) = (scope.weights.f32s(self.projection.0), scope.weights.f32s(self.projection.1));
+        let mut scratch = self.scratch.map(|slot| values.take(slot));
+        values.write(self.shares, |values, shares| {
+            let v = values.get(self.input);
+            for (pair, shares) in pairs(self.fields).zip(shares.chunks_exact_mut(groups)) {
+                self.hidden(scope, v, pair, &mut scratch);
+                scope.kernels.linear(weight, bias, &scratch[2], self.width, shares);
+            }
+            scope.kernels.softmax(shares, groups);
+        });
+        for (slot, lanes) in self.scratch.into_iter().zip(scratch) {
+            values.put(slot, lanes);
+        }
+        values.write(self.kept, |values, kept| {
+            kept.copy_from_slice(values.get(self.shares));
+            if let Some(training) = scope.training {
+                self.mask.apply(training, values.get(self.shares), groups, |at, lane, y| kept[at][lane] = y);
+            }
+        });
+        values.write(self.output, |values, out| {
+            scope.kernels.pair_sum(values.get(self.input), values.get(self.kept), self.fields, out);
+        });
+    }
+
+    fn backward(&self, scope: &Scope<'_>, values: &Values, gradients: &mut Gradients) {
+        let groups = values.groups();
+        let kernels = scope.kernels;
+        let v = values.get(self.input);
+        let (shares, kept) = (values.get(self.shares), values.get(self.kept));
+        let zeros = |width: usize| vec![[0.0; LANES]; width * groups];
+        let mut scratch = [zeros(self.dim), zeros(self.width), zeros(self.width)];
+
+        // By a: through the mask, then through the softmax, a · (da − Σ a · da).
+        let mut ds = zeros(shares.len() / groups);
+        let dy = gradients.values.take(self.output);
+        for ((i, j), ds) in pairs(self.fields).zip(ds.chunks_exact_mut(groups)) {
+            kernels.multiply(self.row(v, i), self.row(v, j), &mut scratch[0]);
+            kernels.add_dot(&dy, &scratch[0], ds);
+        }
+        if let Some(training) = scope.training {
+            let masked = ds.clone();
+            self.mask.apply(training, &masked, groups, |at, lane, d| ds[at][lane] = d);
+        }
+        let mut mean = zeros(1);
+        kernels.add_dot(shares, &ds, &mut mean);
+        kernels.softmax_gradient(shares, &mean, &mut ds);
+
+        let projection = scope.weights.f32s(self.projection.0);
+        let attention = scope.weights.f32s(self.attention.0);
+        let mut by_input = gradients.values.take(self.input);
+        for (((i, j), ds), kept) in
+            pairs(self.fields).zip(ds.chunks_exact(groups)).zip(kept.chunks_exact(groups))
+        {
+            self.hidden(scope, v, (i, j), &mut scratch);
+            let dense = &mut gradients.dense;
+            kernels.linear_weight_gradient(&scratch[2], ds, self.width, &mut dense[self.projection.0]);
+            kernels.feature_sums(ds, &mut dense[self.projection.1]);
+            let (mut after, mut before, mut product) =
+                (zeros(self.width), zeros(self.width), zeros(self.dim));
+            kernels.linear_input_gradient(projection, ds, self.width, &mut after);
+            kernels.relu_gradient(&scratch[1], &after, &mut before);
+            kernels.linear_weight_gradient(&scratch[0], &before, self.dim, &mut dense[self.attention.0]);
+            kernels.feature_sums(&before, &mut dense[self.attention.1]);
+            kernels.linear_input_gradient(attention, &before, self.dim, &mut product);
+            kernels.add_scaled(&dy, kept, &mut product);
+            let stride = self.dim * groups;
+            kernels.add_product(&product, self.row(v, j), &mut by_input[i * stride..(i + 1) * stride]);
+            kernels.add_product(&product, self.row(v, i), &mut by_input[j * stride..(j + 1) * stride]);
+        }
+        gradients.values.put(self.input, by_input);
+        gradients.values.put(self.output, dy);
+    }
+}
