@@ -22,6 +22,18 @@ pub struct Rows<'a> {
 }
 
 impl Rows<'_> {
+    /// The same rows, in memory of their own.
+    pub fn into_owned(self) -> Rows<'static> {
+        Rows {
+            fields: self.fields,
+            numeric_width: self.numeric_width,
+            indices: Cow::Owned(self.indices.into_owned()),
+            numeric: Cow::Owned(self.numeric.into_owned()),
+            labels: Cow::Owned(self.labels.into_owned()),
+            row_ids: self.row_ids,
+        }
+    }
+
     /// Rows, B.
     pub fn len(&self) -> usize {
         self.labels.len()

@@ -1,0 +1,151 @@
+//! Stand-ins: data sets of a real one's shape, drawn by seed, for machines without the real files.
+//!
+//! Rows are drawn independently: each field's id by its popularity, the label from a planted model. Unlike in the real
+//! files a user may rate an item twice, rows have no order in time, and popularity says nothing about quality.
+use std::path::Path;
+
+use rayon::prelude::*;
+
+pub use crate::shape::{FieldShape, SHAPES, Shape};
+
+use crate::file::Columns;
+use crate::meta::{IdRule, Meta, Planted};
+use crate::planted::PlantedModel;
+use crate::popularity::Popularity;
+use crate::prepare::{PrepareError, write_split};
+use crate::progress::{Progress, Report, Stage};
+use crate::random::{Draws, Stream, unit};
+use crate::split::Split;
+
+/// Rows drawn by one task.
+const BLOCK_ROWS: usize = 1 << 14;
+/// Rows drawn between two reports.
+const REPORT_ROWS: usize = 1 << 20;
+
+/// What to draw.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SynthOptions {
+    /// Rows; `None` draws as many as the real file has.
+    pub rows: Option<u64>,
+    /// The seed of ids, planted model and labels.
+    pub seed: u64,
+    /// How parts are drawn; `None` leaves all rows in `train`.
+    pub split: Option<Split>,
+}
+
+/// Draws a stand-in of `shape` and writes it as a prepared file.
+pub fn synth(
+    shape: &Shape,
+    out: &Path,
+    options: &SynthOptions,
+    report: &mut Report<'_>,
+) -> Result<Meta, PrepareError> {
+    let rows = options.rows.unwrap_or(shape.rows);
+    if rows == 0 {
+        return Err(PrepareError::Empty { path: shape.name.into() });
+    }
+    if rows > u64::from(u32::MAX) {
+        return Err(PrepareError::TooManyRows);
+    }
+    let seed = options.seed;
+    let popularities: Vec<Popularity> = shape
+        .fields
+        .iter()
+        .zip(0..)
+        .map(|(field, number)| Popularity::new(field, shape.rows, seed, number))
+        .collect();
+    let model = PlantedModel::new(shape, &popularities, seed);
+    let (columns, attainable_auc) = draw(rows as usize, seed, &popularities, &model, report);
+    let names = shape.fields.iter().map(|field| field.name.to_owned()).collect();
+    let mut meta = Meta::new(shape.name, names, shape.fields.iter().map(|field| field.dim).collect());
+    meta.source = format!("stand-in for {}, seed {seed}", shape.name);
+    meta.stand_in = true;
+    meta.user_field = shape.user_field;
+    meta.item_field = shape.item_field;
+    meta.ids = IdRule::OneBased;
+    meta.positive = "drawn from a planted model".to_owned();
+    meta.attainable_auc = attainable_auc;
+    meta.planted = Some(Planted {
+        shape: shape.name.to_owned(),
+        seed,
+        expected_auc: model.expected_auc,
+        expected_positive_rate: model.expected_positive_rate,
+    });
+    meta.notes
+        .push("stand-in: ids and labels are drawn from a planted model, not read from a file".to_owned());
+    write_split(out, meta, columns, options.split, report)
+}
+
+/// All rows and the AUC of their planted probabilities.
+fn draw(
+    rows: usize,
+    seed: u64,
+    popularities: &[Popularity],
+    model: &PlantedModel,
+    report: &mut Report<'_>,
+) -> (Columns, Option<f64>) {
+    let fields = popularities.len();
+    let (ids, labels) = (Draws::new(seed, Stream::Ids), Draws::new(seed, Stream::Labels));
+    let mut columns =
+        Columns { indices: vec![0; rows * fields], labels: vec![0; rows], ..Columns::default() };
+    // The probability's bits, which order as it does, above the label.
+    let mut scored = vec![0u32; rows];
+    let mut first = 0;
+    let batches =
+        columns.indices.chunks_mut(REPORT_ROWS * fields).zip(columns.labels.chunks_mut(REPORT_ROWS));
+    for ((batch_indices, batch_labels), batch_scored) in batches.zip(scored.chunks_mut(REPORT_ROWS)) {
+        batch_indices
+            .par_chunks_mut(BLOCK_ROWS * fields)
+            .zip(batch_labels.par_chunks_mut(BLOCK_ROWS))
+            .zip(batch_scored.par_chunks_mut(BLOCK_ROWS))
+            .enumerate()
+            .for_each(|(block, ((indices, block_labels), scored))| {
+                let rows = indices.chunks_exact_mut(fields).zip(block_labels).zip(scored);
+                for (row, ((indices, label), scored)) in (first + block * BLOCK_ROWS..).zip(rows) {
+                    let place = (row * fields) as u64;
+                    for (index, (place, popularity)) in indices.iter_mut().zip((place..).zip(popularities)) {
+                        *index = popularity.id(ids.bits(place));
+                    }
+                    let probability = model.probability(indices);
+                    *label = u8::from(unit(labels.bits(row as u64)) < probability);
+                    *scored = ((probability as f32).to_bits() << 1) | u32::from(*label);
+                }
+            });
+        first += batch_labels.len();
+        report(Progress { stage: Stage::Drawing, done: first as u64, total: rows as u64 });
+    }
+    let auc = auc(&mut scored);
+    (columns, auc)
+}
+
+/// The share of pairs of a positive and a negative in which the positive has the larger probability, ties counted half;
+/// `None` without such pairs.
+fn auc(scored: &mut [u32]) -> Option<f64> {
+    scored.par_sort_unstable();
+    let mut negatives = 0u64;
+    let mut positives = 0u64;
+    // Twice the number of pairs in order.
+    let mut ordered = 0u128;
+    for ties in scored.chunk_by(|a, b| a >> 1 == b >> 1) {
+        let tied_positives = ties.iter().map(|key| u64::from(key & 1)).sum::<u64>();
+        let tied_negatives = ties.len() as u64 - tied_positives;
+        ordered += u128::from(tied_positives) * u128::from(2 * negatives + tied_negatives);
+        positives += tied_positives;
+        negatives += tied_negatives;
+    }
+    let pairs = u128::from(positives) * u128::from(negatives);
+    (pairs > 0).then(|| ordered as f64 / (2 * pairs) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_auc_counts_pairs_and_half_of_ties() {
+        let key = |p: f32, label: u32| (p.to_bits() << 1) | label;
+        assert_eq!(auc(&mut [key(0.9, 1), key(0.1, 0), key(0.5, 1), key(0.7, 0)]), Some(0.75));
+        assert_eq!(auc(&mut [key(0.5, 1), key(0.5, 0)]), Some(0.5));
+        assert_eq!(auc(&mut [key(0.5, 1)]), None);
+    }
+}
