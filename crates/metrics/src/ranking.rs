@@ -1,6 +1,6 @@
 //! Ranking a million scores in a few linear passes.
 //!
-//! A score of at least 0 orders as its bits do: the bits are the key, 30 of them for a probability because 1.0 is
+//! Scores from +0 up order as their bits do: the bits are the key, 30 of them for a probability because 1.0 is
 //! 0x3f80_0000. The label rides in the lowest bit of the word.
 //!
 //! Two scatter passes order the words by the low 20 bits of the key, as a least-significant-digit radix sort does.
@@ -33,12 +33,8 @@ const DIGIT_BITS: u32 = 10;
 const DIGITS: usize = 1 << DIGIT_BITS;
 /// High parts of the keys of all scores from 0 to +Inf.
 const RUNS: usize = 1 << (31 - 2 * DIGIT_BITS);
+/// Bits of the largest key; NaN, -0 and the negative scores lie above.
 const INFINITY: u32 = 0x7f80_0000;
-
-/// The bits of a score with -0 as +0: ordered as the scores from 0 to +Inf; NaN and negative scores lie above.
-fn bits(score: f32) -> u32 {
-    (score + 0.0).to_bits()
-}
 
 /// The digit of a key that scatter pass 0 or 1 sorts by.
 fn digit(key: u32, pass: u32) -> usize {
@@ -88,7 +84,7 @@ impl Ranking {
                 (true, true) => counts.nan_positives += 1,
                 (true, false) => counts.nan_negatives += 1,
                 (false, _) => {
-                    self.numbers.push(score);
+                    self.numbers.push(score + 0.0);
                     self.number_labels.push(label);
                 }
             }
@@ -108,12 +104,12 @@ impl Ranking {
 }
 
 impl Sweep {
-    /// Counts the pairs of scores from 0 to +Inf; `None` where a score is negative or NaN.
+    /// Counts the pairs of scores from +0 to +Inf; `None` where a score has a sign or is NaN.
     fn count(&mut self, scores: &[f32], labels: &[u8]) -> Option<MannWhitney> {
         let mut next = [[0_u32; DIGITS]; 2];
         let mut highest = 0;
         for &score in scores {
-            let key = bits(score);
+            let key = score.to_bits();
             highest = highest.max(key);
             next[0][digit(key, 0)] += 1;
             next[1][digit(key, 1)] += 1;
@@ -131,7 +127,7 @@ impl Sweep {
         self.sorted.resize(scores.len(), 0);
         let (half_sorted, sorted) = (self.half_sorted.as_mut_slice(), self.sorted.as_mut_slice());
         for (&score, &label) in scores.iter().zip(labels) {
-            let key = bits(score);
+            let key = score.to_bits();
             let slot = &mut next[0][digit(key, 0)];
             half_sorted[*slot as usize] = key << 1 | u32::from(label != 0);
             *slot += 1;
@@ -149,18 +145,20 @@ impl Sweep {
 
 /// Counts the pairs of words sorted by the low bits of their keys.
 ///
-/// Within a run, a positive adds 2 per negative below its group of ties and 1 per negative before it in the group,
+/// Masks choose, since branches on labels cannot be predicted. Within a run, a positive adds 2 per negative below its group of ties and 1 per negative before it in the group,
 /// a negative adds 1 per positive before it in the group; pairs of different runs are added at the end.
 fn join(words: &[u32], runs: &mut [Run]) -> MannWhitney {
     let mut doubled = 0;
     for &word in words {
         let run = &mut runs[(word >> (1 + 2 * DIGIT_BITS)) as usize];
         let key = word >> 1;
-        let below = if key == run.key { run.below } else { run.seen };
+        let tied = u64::from(key == run.key).wrapping_neg();
+        let below = (run.below & tied) | (run.seen & !tied);
         let label = u64::from(word & 1);
         let of_positive = (below & LOWER_HALF) + (run.seen & LOWER_HALF);
         let of_negative = (run.seen - below) >> 32;
-        doubled += if label == 1 { of_positive } else { of_negative };
+        let positive = label.wrapping_neg();
+        doubled += (of_positive & positive) | (of_negative & !positive);
         (run.key, run.below) = (key, below);
         run.seen += 1 << (label * 32);
     }
