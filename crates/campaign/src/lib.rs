@@ -1,2 +1,19 @@
 //! Plans, cells, the evaluation of chips, and campaigns that continue.
 #![forbid(unsafe_code)]
+
+pub mod cells;
+mod entry;
+pub mod files;
+pub mod lend;
+pub mod plan;
+pub mod prediction;
+pub mod run;
+pub mod selftest;
+pub mod subject;
+pub mod theory;
+pub mod trial;
+pub mod watch;
+
+pub use plan::{CheckedPlan, Evaluation, Plan, PlanError, SubjectPaths};
+pub use run::{RunError, RunReport, run};
+pub use watch::{Silent, Watch};

@@ -4,7 +4,7 @@ use std::io;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 
-use memmap2::{Mmap, MmapMut};
+use memmap2::{Mmap, MmapMut, MmapOptions};
 
 /// Why a file could not be mapped.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +82,16 @@ impl MappedMut {
         map.map(|map| Self { map }).map_err(|source| MapError::Map { path: path.to_owned(), source })
     }
 
-    /// Writes changed pages to the disk and waits until they are there.
+    /// Maps the file at `path` privately: what is changed in the bytes stays in memory, page by page, and never reaches it.
+    pub fn open_private(path: impl AsRef<Path>) -> Result<Self, MapError> {
+        let path = path.as_ref();
+        let file = open_regular(path, OpenOptions::new().read(true))?;
+        // SAFETY: as for `Mapped`: the file keeps its bytes while it is mapped; changed pages are this process's own.
+        let map = unsafe { MmapOptions::new().map_copy(&file) };
+        map.map(|map| Self { map }).map_err(|source| MapError::Map { path: path.to_owned(), source })
+    }
+
+    /// Writes changed pages to the disk and waits until they are there; of a private map there is nothing to write.
     pub fn flush(&self) -> io::Result<()> {
         self.map.flush()
     }
@@ -164,5 +173,17 @@ mod tests {
         assert!(error.to_string().contains("missing"), "{error}");
         assert!(matches!(Mapped::open(dir.path()).unwrap_err(), MapError::NotAFile { .. }));
         assert!(matches!(MappedMut::open(dir.path()).unwrap_err(), MapError::NotAFile { .. }));
+    }
+
+    #[test]
+    fn a_private_map_never_reaches_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        std::fs::write(&path, [1, 2, 3]).unwrap();
+        let mut map = MappedMut::open_private(&path).unwrap();
+        map[0] = 9;
+        assert_eq!(&map[..], [9, 2, 3]);
+        drop(map);
+        assert_eq!(std::fs::read(&path).unwrap(), [1, 2, 3]);
     }
 }

@@ -146,7 +146,7 @@ pub fn write_cells(out: impl Write, cells: &[CellRecord]) -> io::Result<()> {
         let fields: [&dyn Display; 22] = [
             &statistics.n,
             &statistics.known,
-            &real(Some(statistics.golden)),
+            &real(statistics.golden),
             &real(statistics.mean),
             &real(statistics.stratified_mean),
             &real(statistics.sd),

@@ -75,7 +75,7 @@ impl Store {
             cell: cell.clone(),
             stand_in: golden.stand_in,
             unprotected: self.unprotected_auc(cell),
-            critical: Proportion::among_flipped(critical, informed, statistics.n, p_no_flip),
+            critical: Proportion::among_drawn(critical, informed, statistics.n, p_no_flip),
             statistics,
             outcomes,
         })

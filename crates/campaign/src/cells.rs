@@ -1,0 +1,58 @@
+//! The cells of a plan: target × error model × rate × protection, for one subject.
+
+use radhard_fault::{BitErrorRate, ErrorModel, Expose, Exposure, Parameters, TargetError};
+use radhard_records::CellKey;
+
+use crate::plan::CheckedPlan;
+
+/// One cell, ready to be drawn from.
+pub struct PlannedCell<'p> {
+    /// What records call it.
+    pub key: CellKey,
+    /// Which of the subject's exposures it hits.
+    pub exposure: usize,
+    /// How bits go wrong.
+    pub error_model: &'p dyn ErrorModel,
+    /// At which rate; `None` where the error model has none.
+    pub rate: Option<BitErrorRate>,
+}
+
+/// What each target of a plan exposes in a model.
+pub fn exposures(
+    plan: &CheckedPlan,
+    parameters: &dyn Parameters,
+    expose: Expose,
+) -> Result<Vec<Exposure>, TargetError> {
+    plan.targets().iter().map(|target| target.resolve(parameters.specs(), expose)).collect()
+}
+
+/// The cells of one subject, in the plan's order.
+pub fn cells<'p>(plan: &'p CheckedPlan, model: &str, data: &str) -> Vec<PlannedCell<'p>> {
+    let mut cells = Vec::new();
+    for protection in &plan.plan().protections {
+        for (exposure, target) in plan.targets().iter().enumerate() {
+            for error_model in plan.error_models() {
+                let error_model = error_model.as_ref();
+                let rates: Vec<Option<BitErrorRate>> = if error_model.takes_rate() {
+                    plan.rates().iter().copied().map(Some).collect()
+                } else {
+                    vec![None]
+                };
+                cells.extend(rates.into_iter().map(|rate| PlannedCell {
+                    key: CellKey {
+                        model: model.to_owned(),
+                        data: data.to_owned(),
+                        target: target.to_string(),
+                        error_model: error_model.name(),
+                        ber: rate.map(BitErrorRate::get),
+                        protection: protection.clone(),
+                    },
+                    exposure,
+                    error_model,
+                    rate,
+                }));
+            }
+        }
+    }
+    cells
+}

@@ -1,0 +1,107 @@
+//! What a campaign writes of itself: header, golden runs, cells.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use radhard_fault::{Exposure, StoredBits};
+use radhard_records::{Cell, CellKey, Difference, Golden, Header, RecordsError, Store, SubjectKey};
+
+use crate::cells::PlannedCell;
+use crate::plan::CheckedPlan;
+use crate::prediction::Predictor;
+use crate::subject::{GoldenRun, Subject};
+
+/// The header, with the keys whose values decide what a trial is.
+pub(crate) fn header(plan: &CheckedPlan, subjects: &[Subject]) -> Header {
+    let mut identity = BTreeMap::from([
+        ("split".to_owned(), plan.split().to_string()),
+        ("non_finite".to_owned(), plan.non_finite().to_string()),
+        ("expose".to_owned(), plan.expose().to_string()),
+    ]);
+    for subject in subjects {
+        identity.insert(format!("model {}", subject.model_name), subject.model_fingerprint.clone());
+        identity.insert(format!("data {}", subject.data_name), subject.data.fingerprint.clone());
+    }
+    Header {
+        plan: plan.text().to_owned(),
+        identity,
+        seed: plan.plan().seed,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        stream_version: radhard_fault::STREAM_VERSION,
+        numeric_contract: radhard_kernels::NUMERIC_CONTRACT,
+    }
+}
+
+/// A subject's golden run.
+pub(crate) fn golden(plan: &CheckedPlan, subject: &Subject, run: &GoldenRun, protection: &str) -> Golden {
+    let labels = subject.rows.labels();
+    Golden {
+        subject: SubjectKey {
+            model: subject.model_name.clone(),
+            data: subject.data_name.clone(),
+            protection: protection.to_owned(),
+        },
+        scores: run.metrics.clone(),
+        positives: labels.iter().filter(|&&label| label != 0).count() as u64,
+        split: plan.split().to_string(),
+        stand_in: subject.data.stand_in,
+        parameters: subject.lent.model().parameters().trained() as u64,
+        model_fingerprint: subject.model_fingerprint.clone(),
+        data_fingerprint: subject.data.fingerprint.clone(),
+        seconds: run.seconds,
+    }
+}
+
+/// A cell and what is known of it before any trial.
+pub(crate) fn cell(
+    plan: &CheckedPlan,
+    subject: &Subject,
+    cell: &PlannedCell<'_>,
+    exposure: &Exposure,
+    predictor: Option<&Predictor>,
+) -> Cell {
+    Cell {
+        key: cell.key.clone(),
+        seed: plan.plan().seed,
+        exposed_bits: exposure.bits(),
+        p_no_flip: p_no_flip(cell, exposure, subject),
+        predicted: predictor.and_then(|predictor| predictor.predict(cell, exposure, &subject.lent)),
+    }
+}
+
+/// The exact probability that a chip of this cell changes nothing; bits are counted only where the law asks for it.
+fn p_no_flip(cell: &PlannedCell<'_>, exposure: &Exposure, subject: &Subject) -> Option<f64> {
+    let of = |stored: Option<&StoredBits>| cell.error_model.p_no_flip(exposure, cell.rate, stored);
+    of(None).or_else(|| of(Some(&exposure.stored_bits(&subject.lent))))
+}
+
+/// A plan may grow but not shrink: every cell and chip on record has to be one of the plan's.
+pub(crate) fn refuse_cells_outside(
+    plan: &CheckedPlan,
+    store: &Store,
+    planned: &[Vec<PlannedCell<'_>>],
+) -> Result<(), RecordsError> {
+    let keys: BTreeSet<&CellKey> = planned.iter().flatten().map(|cell| &cell.key).collect();
+    let mut differences = Vec::new();
+    for (id, cell) in store.cells() {
+        if !keys.contains(&cell.key) {
+            differences.push(Difference {
+                key: "cell".into(),
+                recorded: cell.key.to_string(),
+                requested: "none".into(),
+            });
+        } else if let Some(last) = store.chips_done(id)?.last()
+            && *last >= plan.plan().chips
+        {
+            differences.push(Difference {
+                key: "chips".into(),
+                recorded: format!("chip {last} of {}", cell.key),
+                requested: plan.plan().chips.to_string(),
+            });
+        }
+    }
+    if differences.is_empty() {
+        Ok(())
+    } else {
+        Err(RecordsError::OtherPlan { path: store.file().to_path_buf(), differences })
+    }
+}

@@ -1,0 +1,203 @@
+//! What theory expects of a cell, from a few probing passes over the clean model.
+
+use radhard_fault::{
+    BitErrorRate, Chip, DrawError, DrawnMap, Effect, ErrorModel, Expose, Exposure, Format, Injected, Parameters,
+    Target,
+};
+use radhard_metrics::Ranking;
+use radhard_models::{Component, Scores};
+use radhard_records::{Prediction, PredictionKind};
+
+use crate::cells::PlannedCell;
+use crate::lend::LentModel;
+use crate::subject::{GoldenRun, Subject};
+use crate::theory::{self, Reading};
+use crate::trial::TrialError;
+
+/// The bit whose flip multiplies a normal f32 of magnitude below 1 by 2^128.
+const CRITICAL_BIT: u8 = 30;
+/// Dense words whose bit-30 flip is tried, at most.
+const DENSE_PROBES: usize = 32;
+
+/// How a subject answers to single bit-30 flips, measured once, apart from every chip.
+#[derive(Debug, Clone)]
+pub struct Predictor {
+    golden_auc: f64,
+    accuracy_at_fallback: f64,
+    /// Mean share of the score above one half that a bit-30 flip in the dense part loses.
+    dense_loss: f64,
+    dense_probes: usize,
+    /// Of each table, by parameter: words that one row reads, and the share of hit rows whose score is NaN.
+    tables: Vec<Option<Table>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Table {
+    words_per_row: u64,
+    nan_share: f64,
+}
+
+impl Predictor {
+    /// Probes the clean model: up to 32 dense words spread evenly, and one column of each table.
+    pub fn measure(subject: &mut Subject, golden: &GoldenRun) -> Result<Self, TrialError> {
+        let fallback = subject.options().non_finite.rank_score(subject.options().fallback);
+        let labels = subject.rows.labels();
+        let accuracy =
+            theory::balanced_accuracy_at(&golden.scores.probabilities, labels, f64::from(fallback));
+        let mut tables = Vec::new();
+        let mut dense = Vec::new();
+        for (index, tensor) in subject.lent.model().parameters().iter().enumerate() {
+            let f32 = subject.lent.specs()[index].format == Format::F32;
+            let table = f32 && tensor.component() == Component::Embedding;
+            tables.push(table.then(|| words_per_row(subject.lent.model(), tensor.shape())));
+            if f32 && tensor.component() == Component::Dense {
+                dense.extend((0..tensor.elements() as u64).map(|element| (index, element)));
+            }
+        }
+        let mut probed = Vec::new();
+        for (index, words_per_row) in tables.into_iter().enumerate() {
+            probed.push(match words_per_row {
+                None => None,
+                Some(words_per_row) => {
+                    Some(Table { words_per_row, nan_share: nan_share(subject, golden, index)? })
+                }
+            });
+        }
+        let probes = dense.len().min(DENSE_PROBES);
+        let mut lost = 0.0;
+        for probe in 0..probes {
+            let (index, element) = dense[(2 * probe + 1) * dense.len() / (2 * probes)];
+            let auc = auc_under(subject, &[(index, element)])?;
+            lost += (golden.auc - auc.unwrap_or(0.5)) / (golden.auc - 0.5);
+        }
+        Ok(Self {
+            golden_auc: golden.auc,
+            accuracy_at_fallback: accuracy.unwrap_or(0.5),
+            dense_loss: if probes > 0 { lost / probes as f64 } else { 0.0 },
+            dense_probes: probes,
+            tables: probed,
+        })
+    }
+
+    /// The expected mean AUC of a cell, where a closed form covers it: independent flips that reach bit 30 of f32 words.
+    pub fn predict(&self, cell: &PlannedCell<'_>, exposure: &Exposure, lent: &LentModel) -> Option<Prediction> {
+        let rate = cell.rate?;
+        if cell.error_model.name() != "flips" || cell.key.protection != "none" || self.golden_auc <= 0.5 {
+            return None;
+        }
+        if rate == BitErrorRate::ZERO {
+            let note = "no bit is in error".to_owned();
+            return Some(Prediction { mean: self.golden_auc, kind: PredictionKind::Exact, note });
+        }
+        let mut reading = Reading {
+            golden_auc: self.golden_auc,
+            dense_words: 0,
+            dense_loss: self.dense_loss,
+            words_to_nan: 0.0,
+            words_to_extreme: 0.0,
+            accuracy_at_fallback: self.accuracy_at_fallback,
+        };
+        let mut covered = false;
+        for part in exposure.parameters() {
+            let spec = &lent.specs()[part.index];
+            if spec.format != Format::F32 || part.mask >> CRITICAL_BIT & 1 == 0 {
+                continue;
+            }
+            match (self.tables[part.index], lent.model().parameters().as_slice()[part.index].component()) {
+                (Some(table), _) => {
+                    reading.words_to_nan += table.words_per_row as f64 * table.nan_share;
+                    reading.words_to_extreme += table.words_per_row as f64 * (1.0 - table.nan_share);
+                    covered = true;
+                }
+                (None, Component::Dense) => {
+                    reading.dense_words += spec.elements();
+                    covered = true;
+                }
+                (None, _) => {}
+            }
+        }
+        covered.then(|| Prediction {
+            mean: theory::predicted_mean_auc(&reading, rate.get()),
+            kind: PredictionKind::Approximate,
+            note: format!(
+                "bit-30 flips alone; a dense one loses {:.2} of AUC - 1/2 (mean of {} single flips tried); {:.0} table \
+                 words per row turn a score to NaN, {:.0} to an extreme",
+                self.dense_loss, self.dense_probes, reading.words_to_nan, reading.words_to_extreme
+            ),
+        })
+    }
+}
+
+/// Words of a table that one data row reads: a table of all fields is read once per field.
+fn words_per_row(model: &radhard_models::Model, shape: &[usize]) -> u64 {
+    let width: usize = shape.iter().skip(1).product();
+    let config = model.config();
+    let reads = if shape.first() == Some(&config.table_rows()) { config.fields() } else { 1 };
+    (width * reads) as u64
+}
+
+/// Share of the rows with changed scores that turn into NaN when bit 30 of one word per table row flips.
+fn nan_share(subject: &mut Subject, golden: &GoldenRun, table: usize) -> Result<f64, TrialError> {
+    let shape = &subject.lent.specs()[table].shape;
+    let (rows, width) = (shape[0] as u64, shape.iter().skip(1).product::<usize>() as u64);
+    let words: Vec<(usize, u64)> = (0..rows).map(|row| (table, row * width)).collect();
+    let mut scores = Scores::default();
+    pass_under(subject, &words, &mut scores)?;
+    let (mut changed, mut nan) = (0_u64, 0_u64);
+    for (now, clean) in scores.probabilities.iter().zip(&golden.scores.probabilities) {
+        changed += u64::from(now.to_bits() != clean.to_bits());
+        nan += u64::from(now.is_nan());
+    }
+    Ok(if changed > 0 { nan as f64 / changed as f64 } else { 0.0 })
+}
+
+fn auc_under(subject: &mut Subject, words: &[(usize, u64)]) -> Result<Option<f64>, TrialError> {
+    let mut scores = Scores::default();
+    pass_under(subject, words, &mut scores)?;
+    let options = subject.options();
+    let mut ranking = Ranking::default();
+    Ok(ranking.aucs(&scores.probabilities, subject.rows.labels(), options.non_finite, options.fallback).auc)
+}
+
+fn pass_under(subject: &mut Subject, words: &[(usize, u64)], scores: &mut Scores) -> Result<(), TrialError> {
+    let everything = Target::all().resolve(subject.lent.specs(), Expose::Parameters)?;
+    let mut map = DrawnMap::new();
+    Probe(words).draw(Chip::new(0, 0), &everything, None, &mut map)?;
+    let injected = Injected::new(&mut subject.lent, &map)?;
+    injected.model().scores(&subject.rows.view(), scores)?;
+    Ok(())
+}
+
+/// Flips the critical bit of given words, (parameter, element), and of no others.
+struct Probe<'a>(&'a [(usize, u64)]);
+
+impl ErrorModel for Probe<'_> {
+    fn name(&self) -> String {
+        "probe".to_owned()
+    }
+
+    fn takes_rate(&self) -> bool {
+        false
+    }
+
+    fn nests(&self) -> bool {
+        false
+    }
+
+    fn fill(
+        &self,
+        _chip: Chip,
+        _exposure: &Exposure,
+        _rate: BitErrorRate,
+        out: &mut DrawnMap,
+    ) -> Result<(), DrawError> {
+        let (_, parameters) = out.split();
+        for drawn in parameters {
+            let index = drawn.index();
+            for &(_, element) in self.0.iter().filter(|(parameter, _)| *parameter == index) {
+                drawn.push(element, Effect::flip(1 << CRITICAL_BIT));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,229 @@
+//! A subject: one model, the rows it is scored on, and its golden run.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use radhard_data::{DataSet, Meta, Part, Rows};
+use radhard_metrics::{Golden, NonFinite, Observed, ScoreOptions, TrialScores, UserRows};
+use radhard_models::{Model, Scores};
+
+use crate::lend::LentModel;
+
+/// Why a subject can't be measured.
+#[derive(Debug, thiserror::Error)]
+pub enum SubjectError {
+    /// The model file could not be used.
+    #[error("{}: {source}", path.display())]
+    Model {
+        /// The model's path.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: radhard_models::OpenError,
+    },
+    /// The data file could not be used.
+    #[error("{}: {source}", path.display())]
+    Data {
+        /// The data's path.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: radhard_data::OpenError,
+    },
+    /// Model and data disagree about fields.
+    #[error("{} has field dims {model_dims:?} and {model_numeric} numeric inputs, {} has {data_dims:?} and {data_numeric}",
+        model.display(), data.display())]
+    Dims {
+        /// The model's path.
+        model: PathBuf,
+        /// Its table rows per field.
+        model_dims: Vec<u32>,
+        /// Its numeric inputs.
+        model_numeric: usize,
+        /// The data's path.
+        data: PathBuf,
+        /// Its table rows per field.
+        data_dims: Vec<u32>,
+        /// Its numeric columns.
+        data_numeric: usize,
+    },
+    /// The part of the data that is asked for has no rows.
+    #[error("{}: the {part} part has no rows", data.display())]
+    NoRows {
+        /// The data's path.
+        data: PathBuf,
+        /// The part.
+        part: Part,
+    },
+}
+
+/// The fault-free run, against which every trial is measured.
+#[derive(Debug, Clone)]
+pub struct GoldenRun {
+    /// Logits and probabilities in the order of the rows.
+    pub scores: Scores,
+    /// Its metrics, taken against itself: what every chip without flips scores.
+    pub metrics: TrialScores,
+    /// Its AUC; a golden run without one is no golden run.
+    pub auc: f64,
+    /// Time it took.
+    pub seconds: f64,
+}
+
+/// Why the fault-free run can't serve as a golden run.
+#[derive(Debug, thiserror::Error)]
+pub enum GoldenError {
+    /// The pass itself failed.
+    #[error("golden run of {model} on {data}: {source}")]
+    Pass {
+        /// The model's name.
+        model: String,
+        /// The data's name.
+        data: String,
+        /// What is wrong.
+        source: radhard_models::ScoresError,
+    },
+    /// Outputs that are not finite without any fault.
+    #[error("golden run of {model} on {data}: {count} of {rows} scores are not finite without any fault")]
+    NonFinite {
+        /// The model's name.
+        model: String,
+        /// The data's name.
+        data: String,
+        /// Non-finite scores.
+        count: u64,
+        /// Rows scored.
+        rows: usize,
+    },
+    /// AUC is undefined because a class is missing.
+    #[error("golden run of {model} on {data}: AUC is undefined, the {rows} rows have {positives} positive labels")]
+    OneClass {
+        /// The model's name.
+        model: String,
+        /// The data's name.
+        data: String,
+        /// Rows scored.
+        rows: usize,
+        /// Positive labels among them.
+        positives: usize,
+    },
+}
+
+/// The rows that are scored, and how scores become metrics.
+#[derive(Debug, Clone, Copy)]
+pub struct Scoring<'a> {
+    /// The rows.
+    pub rows: &'a Rows<'static>,
+    /// The choices that metrics depend on.
+    pub options: ScoreOptions<'a>,
+}
+
+impl<'a> Scoring<'a> {
+    fn new(rows: &'a Rows<'static>, data: &Meta, non_finite: NonFinite, users: Option<&'a UserRows>) -> Self {
+        let options = ScoreOptions { non_finite, users, ..ScoreOptions::new(data.train_positive_rate) };
+        Self { rows, options }
+    }
+}
+
+/// A model with the rows it is scored on.
+#[derive(Debug)]
+pub struct Subject {
+    /// What records call the model.
+    pub model_name: String,
+    /// What records call the data.
+    pub data_name: String,
+    /// The model, lent for injection.
+    pub lent: LentModel,
+    /// The model's fingerprint, over names, shapes, formats and bytes.
+    pub model_fingerprint: String,
+    /// What the data file says of itself.
+    pub data: Meta,
+    /// The rows that are scored.
+    pub rows: Rows<'static>,
+    non_finite: NonFinite,
+    users: Option<UserRows>,
+}
+
+impl Subject {
+    /// Opens model and data, checks that they fit, and selects the rows.
+    pub fn open(
+        model_path: &Path,
+        data_path: &Path,
+        name: Option<&str>,
+        part: Part,
+        non_finite: NonFinite,
+    ) -> Result<Self, SubjectError> {
+        let model = Model::open(model_path)
+            .map_err(|source| SubjectError::Model { path: model_path.to_path_buf(), source })?;
+        let data = DataSet::open(data_path)
+            .map_err(|source| SubjectError::Data { path: data_path.to_path_buf(), source })?;
+        let (config, meta) = (model.config(), data.meta().clone());
+        if config.field_dims != meta.field_dims || config.numeric != meta.numeric_names.len() {
+            return Err(SubjectError::Dims {
+                model: model_path.to_path_buf(),
+                model_dims: config.field_dims.clone(),
+                model_numeric: config.numeric,
+                data: data_path.to_path_buf(),
+                data_dims: meta.field_dims.clone(),
+                data_numeric: meta.numeric_names.len(),
+            });
+        }
+        let rows = data.select(part).into_owned();
+        if rows.is_empty() {
+            return Err(SubjectError::NoRows { data: data_path.to_path_buf(), part });
+        }
+        let users = meta.user_field.map(|field| UserRows::of(&rows.field(field).collect::<Vec<u32>>()));
+        Ok(Self {
+            model_name: name.map_or_else(|| config.name.clone(), ToOwned::to_owned),
+            data_name: meta.name.clone(),
+            model_fingerprint: model.fingerprint(),
+            lent: LentModel::new(model),
+            data: meta,
+            rows,
+            non_finite,
+            users,
+        })
+    }
+
+    /// How scores become metrics.
+    pub fn options(&self) -> ScoreOptions<'_> {
+        self.scoring().options
+    }
+
+    /// What is scored and how.
+    pub fn scoring(&self) -> Scoring<'_> {
+        Scoring::new(&self.rows, &self.data, self.non_finite, self.users.as_ref())
+    }
+
+    /// The model, to be injected, beside what is scored.
+    pub fn split_mut(&mut self) -> (&mut LentModel, Scoring<'_>) {
+        (&mut self.lent, Scoring::new(&self.rows, &self.data, self.non_finite, self.users.as_ref()))
+    }
+
+    /// The fault-free run.
+    pub fn golden(&self) -> Result<GoldenRun, GoldenError> {
+        let mut scores = Scores::default();
+        let (model, data) = (self.model_name.clone(), self.data_name.clone());
+        let start = Instant::now();
+        if let Err(source) = self.lent.model().scores(&self.rows.view(), &mut scores) {
+            return Err(GoldenError::Pass { model, data, source });
+        }
+        let observed = Observed {
+            probabilities: &scores.probabilities,
+            logits: Some(&scores.logits),
+            labels: self.rows.labels(),
+        };
+        let options = self.options();
+        let auc = TrialScores::of(&observed, None, &options).auc;
+        let itself = Golden { probabilities: &scores.probabilities, auc };
+        let metrics = TrialScores::of(&observed, Some(&itself), &options);
+        let rows = self.rows.len();
+        if metrics.non_finite > 0 {
+            return Err(GoldenError::NonFinite { model, data, count: metrics.non_finite, rows });
+        }
+        let Some(auc) = auc else {
+            let positives = self.rows.labels().iter().filter(|&&l| l != 0).count();
+            return Err(GoldenError::OneClass { model, data, rows, positives });
+        };
+        let seconds = start.elapsed().as_secs_f64();
+        Ok(GoldenRun { scores, metrics, auc, seconds })
+    }
+}
