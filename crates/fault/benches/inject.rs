@@ -7,8 +7,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use radhard_fault::{
-    BitErrorRate, Chip, Component, DrawnMap, ErrorModel, Expose, Exposure, Flips, Format, Injected, OwnedParameters,
-    ParameterSpec, Parameters, Purpose, StreamKey, Target,
+    BitErrorRate, Chip, Component, DrawnMap, ErrorModel, Expose, Exposure, Flips, Format, Injected,
+    OwnedParameters, ParameterSpec, Parameters, Target, philox,
 };
 
 const RATES: [f64; 8] = [1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2];
@@ -75,24 +75,21 @@ fn show(seconds: f64) -> String {
     }
 }
 
-/// One 32-bit random word per bit, compared with the rate.
+/// One 32-bit random word per bit, four to a block of Philox, compared with the rate.
 fn dense(parameters: &mut OwnedParameters, rate: f64, trial: u64) {
     let threshold = (rate * 4_294_967_296.0) as u32;
     for index in 0..parameters.specs().len() {
-        let key = StreamKey::new(1, trial, index as u64);
-        let mut numbers = [0; 64];
-        for (i, words) in parameters.bytes_mut(index).chunks_mut(16).enumerate() {
-            key.fill(Purpose::Custom(0), 0, 32 * i as u64, &mut numbers);
-            for (word, draws) in words.chunks_exact_mut(4).zip(numbers.chunks_exact(16)) {
-                let mut mask = 0;
-                for (bit, &draw) in draws.iter().enumerate() {
-                    mask |= u32::from((draw as u32) < threshold) << bit;
-                    mask |= u32::from(((draw >> 32) as u32) < threshold) << (bit + 16);
+        let key = [trial as u32, index as u32];
+        for (element, word) in parameters.bytes_mut(index).as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            let mut mask = 0;
+            for block in 0..8 {
+                let draws = philox::block([element as u32, (element >> 32) as u32, block, 0], key);
+                for (bit, draw) in draws.into_iter().enumerate() {
+                    mask |= u32::from(draw < threshold) << (4 * block as usize + bit);
                 }
-                if mask != 0 {
-                    let old = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
-                    word.copy_from_slice(&(old ^ mask).to_le_bytes());
-                }
+            }
+            if mask != 0 {
+                *word = (u32::from_le_bytes(*word) ^ mask).to_le_bytes();
             }
         }
     }
@@ -127,20 +124,18 @@ fn main() {
     let reference = Times::measure(Duration::ZERO, 3, |trial| dense(&mut parameters, 1e-6, trial));
     println!("| what | median | min – max | runs | ns/bit |\n|---|---|---|---|---|");
     println!("| one pass of memcpy over the words | {} | |", memcpy.row());
-    println!(
-        "| dense reference, no undo | {} | {:.2} |\n",
-        reference.row(),
-        reference.median() / bits * 1e9
-    );
+    println!("| dense reference, no undo | {} | {:.2} |\n", reference.row(), reference.median() / bits * 1e9);
 
     let clean = parameters.clone();
     let mut drawn = DrawnMap::new();
-    println!("| rate | flips | draw + inject + undo | min – max | runs | ns/flip | of which draw | dense / this | memcpy / this |");
+    println!(
+        "| rate | flips | draw + inject + undo | min – max | runs | ns/flip | of which draw | dense / this | memcpy / this |"
+    );
     println!("|---|---|---|---|---|---|---|---|---|");
     for rate in RATES {
         let rate = BitErrorRate::new(rate).expect("rates are in [0, 1]");
         let mut flips = 0;
-        let mut draw = |trial, drawn: &mut DrawnMap| {
+        let draw = |trial, drawn: &mut DrawnMap| {
             Flips.draw(Chip::new(1, trial), &exposure, Some(rate), drawn).expect("flips take a rate");
         };
         let times = Times::measure(BUDGET, 5, |trial| {

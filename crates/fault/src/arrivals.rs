@@ -19,14 +19,16 @@ pub struct Arrival {
 #[derive(Clone, Debug)]
 pub struct Arrivals {
     bands: [Band; BANDS],
-    band_hits: Vec<u64>,
     sites: Vec<u64>,
-    merged: Vec<u64>,
+    cut: Vec<u64>,
+    hits: Vec<u64>,
+    spare: Vec<u64>,
 }
 
 impl Default for Arrivals {
     fn default() -> Self {
-        Self { bands: Band::all(), band_hits: Vec::new(), sites: Vec::new(), merged: Vec::new() }
+        let [sites, cut, hits, spare] = [const { Vec::new() }; 4];
+        Self { bands: Band::all(), sites, cut, hits, spare }
     }
 }
 
@@ -44,18 +46,22 @@ impl Arrivals {
     fn below(&mut self, key: &StreamKey, purposes: BandPurposes, sites: u64, rate: BitErrorRate) -> &[u64] {
         let p = rate.get();
         self.sites.clear();
-        for band in self.bands.iter().take_while(|band| band.lo < p) {
-            band.hits(key, purposes.gaps, sites, &mut self.band_hits);
-            if band.hi > p {
-                band.keep_below(p, key, purposes.marks, &mut self.band_hits);
-            }
-            if self.sites.is_empty() {
-                std::mem::swap(&mut self.sites, &mut self.band_hits);
-            } else if !self.band_hits.is_empty() {
-                union(&self.sites, &self.band_hits, &mut self.merged);
-                std::mem::swap(&mut self.sites, &mut self.merged);
+        self.cut.clear();
+        let reached = self.bands.partition_point(|band| band.lo < p);
+        let whole = self.bands.partition_point(|band| band.hi <= p);
+        for band in &self.bands[whole..reached] {
+            band.hits(key, purposes.gaps, sites, &mut self.cut);
+            band.keep_below(p, key, purposes.marks, &mut self.cut);
+        }
+        // Bands double in size, so the smaller list first keeps the merging linear; the cut one waits for its turn.
+        for band in &self.bands[..whole] {
+            band.hits(key, purposes.gaps, sites, &mut self.hits);
+            merge(&mut self.sites, &mut self.hits, &mut self.spare);
+            if self.cut.len() <= self.sites.len() {
+                merge(&mut self.sites, &mut self.cut, &mut self.spare);
             }
         }
+        merge(&mut self.sites, &mut self.cut, &mut self.spare);
         &self.sites
     }
 
@@ -70,10 +76,10 @@ impl Arrivals {
         let (key, sites, p) = (chip.key(parameter), parameter.sites(), rate.get());
         let start = out.len();
         for band in self.bands.iter().take_while(|band| band.lo < p) {
-            band.hits(&key, BITS.gaps, sites, &mut self.band_hits);
-            band.for_each_mark(&key, BITS.marks, self.band_hits.len(), |i, value| {
+            band.hits(&key, BITS.gaps, sites, &mut self.hits);
+            band.for_each_mark(&key, BITS.marks, self.hits.len(), |i, value| {
                 if value < p {
-                    out.push(Arrival { site: self.band_hits[i], value });
+                    out.push(Arrival { site: self.hits[i], value });
                 }
             });
         }
@@ -94,11 +100,25 @@ impl Arrivals {
 
     /// Bytes that the buffers hold.
     pub(crate) fn allocated_bytes(&self) -> usize {
-        (self.band_hits.capacity() + self.sites.capacity() + self.merged.capacity()) * size_of::<u64>()
+        let buffers = [&self.sites, &self.cut, &self.hits, &self.spare];
+        buffers.map(Vec::capacity).iter().sum::<usize>() * size_of::<u64>()
     }
 }
 
+/// Moves the sites of `from` into `into`, both sorted and free of doubles before and after; `spare` is scratch.
+fn merge(into: &mut Vec<u64>, from: &mut Vec<u64>, spare: &mut Vec<u64>) {
+    if into.is_empty() {
+        std::mem::swap(into, from);
+    } else if !from.is_empty() {
+        union(into, from, spare);
+        std::mem::swap(into, spare);
+    }
+    from.clear();
+}
+
 /// Replaces `out` by the sorted union of two sorted lists.
+///
+/// No branch depends on which list is behind: random lists would mispredict every other one.
 fn union(a: &[u64], b: &[u64], out: &mut Vec<u64>) {
     out.clear();
     out.resize(a.len() + b.len(), 0);

@@ -7,11 +7,12 @@
 //! uniform v.
 //!
 //! # Precision
-//! Bands below 2^-16 take v = r · 2^-64 for a 64-bit integer r, and log1p: the chance of a hit among the next g sites is
+//! Bands below 2^-20 take v = r · 2^-64 for a 64-bit integer r, and log1p: the chance of a hit among the next g sites is
 //! within 2^-64 of 1 − (1 − q)^g. The other bands take 1 − v = (r + 1) · 2^-53 for a 53-bit r, and log: it is within
-//! 2^-53, that is 2^-36 of q or less. Logarithms come from `libm`, so gaps are the same on every machine; their
+//! 2^-53, that is 2^-32 of q or less. Logarithms come from `libm`, so gaps are the same on every machine; their
 //! error of an ulp moves a gap of g sites by at most 1 with probability g · 2^-51.
 
+use crate::logarithm::{floor_to_u64, log};
 use crate::stream::{Purpose, StreamKey, unit};
 
 /// Number of bands.
@@ -21,7 +22,7 @@ pub(crate) const BANDS: usize = 51;
 const LOWEST: i32 = -50;
 
 /// Upper ends up to here take uniform numbers with 64 bits after the point.
-const RARE: f64 = 1.0 / 65536.0;
+const RARE: f64 = 1.0 / 1_048_576.0;
 
 /// Numbers drawn at a time where hits are frequent.
 const CHUNK: usize = 64;
@@ -70,66 +71,60 @@ impl Band {
         out.clear();
         if self.q >= 1.0 {
             out.extend(0..sites);
-            return;
+        } else if self.rare() {
+            self.rare_hits(key, purpose, sites, out);
+        } else {
+            self.frequent_hits(key, purpose, sites, out);
         }
-        let expected = self.q * sites as f64;
-        if expected < 0.5 {
-            self.few_hits(key, purpose, sites, out);
-            return;
-        }
-        out.reserve((expected + 4.0 * expected.sqrt()) as usize + CHUNK);
-        let mut numbers = [0; CHUNK];
-        let mut gaps = [0.0; CHUNK];
+    }
+
+    /// Where hits are rare: two numbers at a time, and no logarithm where there clearly is no hit.
+    fn rare_hits(&self, key: &StreamKey, purpose: Purpose, sites: u64, out: &mut Vec<u64>) {
         let mut next = 0;
-        for block in (0..).step_by(CHUNK / 2) {
-            key.fill(purpose, self.lane, block, &mut numbers);
-            for (gap, &number) in gaps.iter_mut().zip(&numbers) {
-                *gap = self.gap(number);
-            }
-            for &gap in &gaps {
-                if gap >= (sites - next) as f64 {
+        for block in 0.. {
+            for number in key.pair(purpose, self.lane, block) {
+                let v = number as f64 * TWO_TO_MINUS_64;
+                let rest = (sites - next) as f64;
+                // −log1p(−v) ≥ v, so beyond this the gap takes all that is left; the margin is far above the rounding.
+                if v > -self.log_miss * rest * (1.0 + 1e-12) {
                     return;
                 }
-                let site = next + gap as i64 as u64;
+                let gap = libm::log1p(-v) / self.log_miss;
+                if gap >= rest {
+                    return;
+                }
+                let site = next + gap as u64;
                 out.push(site);
                 next = site + 1;
             }
         }
     }
 
-    /// [`hits`](Self::hits) two numbers at a time, and without a logarithm where there clearly is no hit.
-    fn few_hits(&self, key: &StreamKey, purpose: Purpose, sites: u64, out: &mut Vec<u64>) {
-        // −log1p(−v) ≥ v, so above this v the gap exceeds all sites; the margin is far wider than the rounding.
-        let none_above = -self.log_miss * sites as f64 * (1.0 + libm::ldexp(1.0, -40));
+    /// Where hits are frequent: a chunk of numbers at a time, in loops without branches.
+    fn frequent_hits(&self, key: &StreamKey, purpose: Purpose, sites: u64, out: &mut Vec<u64>) {
+        let expected = self.q * sites as f64;
+        out.reserve((expected + 4.0 * expected.sqrt()) as usize + CHUNK);
+        let mut numbers = [0; CHUNK];
         let mut next = 0;
-        for block in 0.. {
-            for number in key.pair(purpose, self.lane, block) {
-                if self.rare() && number as f64 * libm::ldexp(1.0, -64) > none_above {
-                    return;
-                }
-                let gap = self.gap(number);
-                if gap >= (sites - next) as f64 {
-                    return;
-                }
-                let site = next + gap as i64 as u64;
-                out.push(site);
-                next = site + 1;
+        let mut block = 0;
+        while next < sites {
+            key.fill(purpose, self.lane, block, &mut numbers);
+            block += CHUNK as u64 / 2;
+            for number in &mut numbers {
+                let u = unit(*number) + f64::EPSILON / 2.0;
+                *number = floor_to_u64(log(u) / self.log_miss);
             }
+            for site in &mut numbers {
+                next += *site + 1;
+                *site = next - 1;
+            }
+            let inside = if next <= sites { CHUNK } else { numbers.partition_point(|&site| site < sites) };
+            out.extend_from_slice(&numbers[..inside]);
         }
     }
 
     fn rare(&self) -> bool {
         self.hi <= RARE
-    }
-
-    /// Sites passed before the next hit, not yet rounded down.
-    #[inline]
-    fn gap(&self, number: u64) -> f64 {
-        if self.rare() {
-            libm::log1p(-(number as f64 * TWO_TO_MINUS_64)) / self.log_miss
-        } else {
-            libm::log(unit(number) + f64::EPSILON / 2.0) / self.log_miss
-        }
     }
 
     /// Arrival value of a hit in this band: uniform, with 52 random bits.

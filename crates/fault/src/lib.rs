@@ -17,6 +17,7 @@ mod error_model;
 mod exposure;
 mod format;
 mod injected;
+mod logarithm;
 mod parameter;
 pub mod philox;
 mod rate;

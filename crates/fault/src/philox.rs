@@ -7,8 +7,8 @@ const MULTIPLIERS: [u64; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 const ROUNDS: usize = 10;
 
-/// Blocks that [`numbers`] computes side by side, so that their rounds overlap in the processor.
-const LANES: usize = 4;
+/// Blocks that [`numbers`] computes side by side.
+const LANES: usize = 32;
 
 /// One block: four 32-bit words from a counter and a key.
 pub fn block(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
@@ -35,48 +35,36 @@ pub(crate) fn halves([x0, x1, x2, x3]: [u32; 4]) -> [u64; 2] {
 /// `high` in the upper two: `out[2 i]` and `out[2 i + 1]` come from block `first + i`.
 pub(crate) fn numbers(first: u64, high: [u32; 2], key: [u32; 2], out: &mut [u64]) {
     let mut index = first;
-    let mut groups = out.chunks_exact_mut(2 * LANES);
-    for group in &mut groups {
-        lanes(index, high, key, group.try_into().expect("the chunk has the length of the array"));
+    let (groups, rest) = out.as_chunks_mut();
+    for group in groups {
+        lanes(index, high, key, group);
         index = index.wrapping_add(LANES as u64);
     }
-    for pair in groups.into_remainder().chunks_mut(2) {
+    for pair in rest.chunks_mut(2) {
         let halves = halves(block([index as u32, (index >> 32) as u32, high[0], high[1]], key));
         pair.copy_from_slice(&halves[..pair.len()]);
         index = index.wrapping_add(1);
     }
 }
 
-/// [`block`] for [`LANES`] counters at once: words are kept in 64-bit lanes whose upper halves are ignored.
-#[inline]
-fn lanes(first: u64, high: [u32; 2], key: [u32; 2], out: &mut [u64; 2 * LANES]) {
+/// [`block`] for [`LANES`] counters, in the shape that compilers turn into vector code: no step of the loop depends on
+/// another, and words are kept in 64 bits of which the upper half is ignored.
+fn lanes(first: u64, high: [u32; 2], [k0, k1]: [u32; 2], out: &mut [u64; 2 * LANES]) {
     const LOW: u64 = 0xFFFF_FFFF;
-    let mut x0 = [0; LANES];
-    let mut x1 = [0; LANES];
-    let mut x2 = [u64::from(high[0]); LANES];
-    let mut x3 = [u64::from(high[1]); LANES];
-    for lane in 0..LANES {
+    let keys: [[u64; 2]; ROUNDS] = std::array::from_fn(|round| {
+        let step = |key: u32, weyl: u32| u64::from(key.wrapping_add(weyl.wrapping_mul(round as u32)));
+        [step(k0, WEYL[0]), step(k1, WEYL[1])]
+    });
+    let [high0, high1] = high.map(u64::from);
+    for (lane, pair) in out.as_chunks_mut::<2>().0.iter_mut().enumerate() {
         let index = first.wrapping_add(lane as u64);
-        (x0[lane], x1[lane]) = (index & LOW, index >> 32);
-    }
-    let [mut k0, mut k1] = key;
-    for round in 0..ROUNDS {
-        if round > 0 {
-            k0 = k0.wrapping_add(WEYL[0]);
-            k1 = k1.wrapping_add(WEYL[1]);
+        let (mut x0, mut x1, mut x2, mut x3) = (index, index >> 32, high0, high1);
+        for [k0, k1] in keys {
+            let a = MULTIPLIERS[0] * (x0 & LOW);
+            let b = MULTIPLIERS[1] * (x2 & LOW);
+            (x0, x1, x2, x3) = (b >> 32 ^ x1 ^ k0, b, a >> 32 ^ x3 ^ k1, a);
         }
-        for lane in 0..LANES {
-            let a = MULTIPLIERS[0] * (x0[lane] & LOW);
-            let b = MULTIPLIERS[1] * (x2[lane] & LOW);
-            x0[lane] = (b >> 32) ^ x1[lane] ^ u64::from(k0);
-            x1[lane] = b;
-            x2[lane] = (a >> 32) ^ x3[lane] ^ u64::from(k1);
-            x3[lane] = a;
-        }
-    }
-    for lane in 0..LANES {
-        out[2 * lane] = (x0[lane] & LOW) | x1[lane] << 32;
-        out[2 * lane + 1] = (x2[lane] & LOW) | x3[lane] << 32;
+        *pair = [x0 & LOW | x1 << 32, x2 & LOW | x3 << 32];
     }
 }
 

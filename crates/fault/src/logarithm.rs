@@ -1,0 +1,85 @@
+//! The logarithm of `libm` without its branches, so that loops over it become vector code.
+//!
+//! Source: `e_log.c` of FreeBSD's msun, which `libm` follows; equal to `libm::log` bit for bit on positive normal numbers.
+
+const LN2_HI: f64 = 6.931_471_803_691_238_164_90e-1;
+const LN2_LO: f64 = 1.908_214_929_270_587_700_02e-10;
+/// Coefficients of (log(1 + f) − f + f²/2) / s − f²/2 in powers of z = s², where s = f / (2 + f).
+const LG: [f64; 7] = [
+    6.666_666_666_666_735_130e-1,
+    3.999_999_999_940_941_908e-1,
+    2.857_142_874_366_239_149e-1,
+    2.222_219_843_214_978_396e-1,
+    1.818_357_216_161_805_012e-1,
+    1.531_383_769_920_937_332e-1,
+    1.479_819_860_511_658_591e-1,
+];
+/// Distance, in units of the last place, from the word of √2/2 to that of 1.
+const FROM_ROOT_HALF: u64 = 0x3ff0_0000_0000_0000 - ROOT_HALF;
+/// The word of √2/2, lower half cut.
+const ROOT_HALF: u64 = 0x3fe6_a09e_0000_0000;
+
+/// log(x) for a positive normal x.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "a call in a loop would keep it from becoming vector code")]
+pub(crate) fn log(x: f64) -> f64 {
+    // x = 2^k · (1 + f) with 1 + f in [√2/2, √2].
+    let shifted = x.to_bits().wrapping_add(FROM_ROOT_HALF);
+    let k = small_to_f64(shifted >> 52) - 1023.0;
+    let f = f64::from_bits((shifted & ((1 << 52) - 1)) + ROOT_HALF) - 1.0;
+    let half_square = 0.5 * f * f;
+    let s = f / (2.0 + f);
+    let z = s * s;
+    let w = z * z;
+    let even = w * (LG[1] + w * (LG[3] + w * LG[5]));
+    let odd = z * (LG[0] + w * (LG[2] + w * (LG[4] + w * LG[6])));
+    s * (half_square + (odd + even)) + k * LN2_LO - half_square + f + k * LN2_HI
+}
+
+/// A whole number below 2^52, by putting it into the mantissa of 2^52.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as for log")]
+fn small_to_f64(number: u64) -> f64 {
+    const TWO_TO_52: f64 = 4_503_599_627_370_496.0;
+    f64::from_bits(TWO_TO_52.to_bits() | number) - TWO_TO_52
+}
+
+/// A number in [0, 2^51) rounded down, by the reverse of [`small_to_f64`].
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as for log")]
+pub(crate) fn floor_to_u64(number: f64) -> u64 {
+    const TWO_TO_52: f64 = 4_503_599_627_370_496.0;
+    let nearest = number + TWO_TO_52;
+    let whole = nearest.to_bits() & ((1 << 52) - 1);
+    whole - u64::from(nearest - TWO_TO_52 > number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::philox;
+
+    #[test]
+    fn the_logarithm_is_that_of_libm_bit_for_bit() {
+        let edges = [1.0, 0.5, 2.0_f64.sqrt(), 0.5_f64.sqrt(), f64::MIN_POSITIVE, f64::MAX];
+        let near = edges.iter().flat_map(|x| (0..2000).map(|i| f64::from_bits(x.to_bits() - i)));
+        let scattered = (0..200_000).flat_map(|i| philox::halves(philox::block([i, 0, 0, 0], [1, 2])));
+        let uniform = scattered.clone().map(|number| (number >> 11) as f64 * f64::EPSILON / 2.0);
+        let any = scattered.map(|number| f64::from_bits(number >> 1));
+        for x in near.chain(uniform).chain(any).filter(|x| x.is_normal()) {
+            assert_eq!(log(x).to_bits(), libm::log(x).to_bits(), "{x:e}");
+        }
+        assert_eq!(log(f64::EPSILON / 2.0).to_bits(), libm::log(f64::EPSILON / 2.0).to_bits());
+    }
+
+    #[test]
+    fn floors_are_those_of_the_cast() {
+        let edges = [0.0, 0.5, 1.0, 1.5, 2.5, 1e9 + 0.5, 2_251_799_813_685_247.75];
+        let near = edges.iter().flat_map(|x: &f64| [x.next_down().max(0.0), *x, x.next_up()]);
+        let scattered = (0..100_000).map(|i| philox::block([i, 0, 0, 0], [3, 4]));
+        let spread = scattered.map(|[a, b, ..]| f64::from(a) / (f64::from(b) + 1.0) * f64::from(a >> 12));
+        for number in near.chain(spread).filter(|&number| number < 2_251_799_813_685_248.0) {
+            assert_eq!(floor_to_u64(number), number as u64, "{number}");
+        }
+    }
+}
