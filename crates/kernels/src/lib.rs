@@ -30,6 +30,14 @@
 //! - *exp*: [`plain::exp`]; *sigmoid*: 1 / (1 + exp(−x)).
 //!
 //! The payload and sign of a NaN are not part of the contract; stored scores carry 0x7fc00000.
+#![expect(
+    clippy::inline_always,
+    reason = "a generic body takes the instruction set of the function that it is inlined into"
+)]
+#![expect(
+    clippy::needless_range_loop,
+    reason = "loops over the constant extents of register tiles index several arrays"
+)]
 
 #[macro_use]
 mod dispatch;

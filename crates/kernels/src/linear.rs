@@ -87,8 +87,7 @@ fn tile<L: Lanes, const OUT: usize, const GROUPS: usize, const DEPTH: usize>(
 ) {
     let Shape { inputs, fields, groups } = shape;
     let rows: [&[f32]; OUT] = std::array::from_fn(|o| &weights[(j + o) * inputs..(j + o + 1) * inputs]);
-    let sums = if fields > 0 {
-        let dim = inputs / fields;
+    let sums = if let Some(dim) = inputs.checked_div(fields) {
         let mut stack = [[[L::splat(0.0); GROUPS]; OUT]; DEPTH];
         for f in 0..fields {
             let node = chains::<L, OUT, GROUPS>(&rows, x, groups, g, f * dim..(f + 1) * dim);

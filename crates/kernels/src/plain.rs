@@ -148,6 +148,20 @@ pub fn softmax(x: &mut [f32]) {
     }
 }
 
+/// The sum over the pairs i < j of share · (v_i ⊙ v_j).
+///
+/// # Shapes
+/// `v` [F · D], `shares` [F(F − 1)/2], `out` [D].
+pub fn pair_sum(v: &[f32], shares: &[f32], fields: usize, out: &mut [f32]) {
+    let dim = out.len();
+    for (d, out) in out.iter_mut().enumerate() {
+        let products =
+            (0..fields).flat_map(|i| (i + 1..fields).map(move |j| v[i * dim + d] * v[j * dim + d]));
+        let terms: Vec<f32> = shares.iter().zip(products).map(|(share, product)| share * product).collect();
+        *out = sum(&terms);
+    }
+}
+
 /// The largest value, NaN if there is one; −Inf for none.
 pub fn maximum(x: &[f32]) -> f32 {
     x.iter().fold(f32::NEG_INFINITY, |top, &x| if x > top || x.is_nan() { x } else { top })
