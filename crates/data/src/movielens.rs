@@ -350,3 +350,44 @@ fn split<'a>(line: &'a [u8], separator: &'a [u8]) -> impl Iterator<Item = &'a [u
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn reader(separator: &'static str) -> RatingReader<'static> {
+        let places = || Places::Number { first: FIRST_ID, dim: UNDECLARED_DIM };
+        RatingReader { separator: separator.as_bytes(), places: [places(), places()] }
+    }
+
+    /// Whether the quick reading of a line, where it reads it, is the careful one.
+    fn agree(line: &[u8]) -> bool {
+        ["::", ",", "\t"].into_iter().all(|separator| {
+            let reader = reader(separator);
+            let careful = reader.any(line);
+            reader.usual(line).is_none_or(|rating| careful == Ok(rating))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_rating_or_a_bad_line(line: Vec<u8>) {
+            prop_assert!(agree(&line));
+        }
+
+        #[test]
+        fn the_quick_reading_is_the_careful_one(line in "[0-9.:,\t -]{0,24}") {
+            prop_assert!(agree(line.as_bytes()));
+        }
+
+        #[test]
+        fn ratings_are_read_back(user in 1u32..10_000_000, item in 1u32..10_000_000, halves in 1u8..=10, time: u64) {
+            let line = format!("{user}::{item}::{}::{time}", f64::from(halves) / 2.0);
+            let rating = Rating { user: user - 1, item: item - 1, positive: halves > 6 };
+            prop_assert_eq!(reader("::").usual(line.as_bytes()), Some(rating));
+            prop_assert!(agree(line.as_bytes()));
+        }
+    }
+}
