@@ -115,8 +115,9 @@ pub fn collapse_threshold(golden: f64) -> f64 {
 ///
 /// # Panics
 ///
-/// If a score lies outside the bounds or is NaN.
+/// If the probability lies outside [0, 1], or a score outside the bounds or is NaN.
 pub fn mean_interval(golden: f64, p_no_flip: f64, bounds: [f64; 2], with_flips: &[f64]) -> Option<Interval> {
+    assert!((0.0..=1.0).contains(&p_no_flip), "probability {p_no_flip} of no flip is outside [0, 1]");
     if !(bounds[1] - bounds[0]).is_finite() {
         return None;
     }
@@ -133,9 +134,10 @@ impl CellStatistics {
     ///
     /// # Panics
     ///
-    /// If a defined score lies outside the bounds.
+    /// If the probability lies outside [0, 1], or a defined score outside the bounds.
     pub fn of(sample: &CellSample<'_>) -> Self {
         let CellSample { golden, p_no_flip, bounds, known, with_flips, .. } = *sample;
+        assert!((0.0..=1.0).contains(&p_no_flip), "probability {p_no_flip} of no flip is outside [0, 1]");
         let mut all: Vec<f64> = with_flips.iter().copied().filter(|score| !score.is_nan()).collect();
         let n = known + with_flips.len() as u64;
         let drawn = if p_no_flip == 0.0 { n } else { n - known };

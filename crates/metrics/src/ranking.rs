@@ -1,12 +1,12 @@
-//! Ranking a million scores in a few linear passes.
+//! Ranking a million scores in a few linear passes, most of them in the first cache.
 //!
 //! Scores from +0 up order as their bits do: the bits are the key, 30 of them for a probability because 1.0 is
-//! 0x3f80_0000. The label rides in the lowest bit of the word.
+//! 0x3f80_0000. One pass scatters the rows into buckets by the high 15 bits; what a row leaves there is 16 bits, the
+//! low half of its key above its label, so a million rows take 2 MB. In a bucket, one more scatter orders the words
+//! by their low byte; the high byte needs none: the words arrive at each value of it in order of the low byte, so
+//! each value keeps its own running count of pairs. The counts are joined in order of the keys.
 //!
-//! Two scatter passes order the words by the low 20 bits of the key, as a least-significant-digit radix sort does.
-//! The high bits need no pass of their own: the words arrive at each high value in order of their low bits, so each
-//! high value keeps its own running count of pairs, and the counts are joined at the end.
-//! Negative scores, which no probability is, take the comparison sort.
+//! Scores that are negative or beyond 2, which no probability is, take the comparison sort.
 
 use crate::auc::{AucCounts, Aucs, MannWhitney, NonFinite, Standing, count_pairs};
 
@@ -24,36 +24,29 @@ pub struct Ranking {
 /// Memory of the linear passes.
 #[derive(Clone, Debug, Default)]
 struct Sweep {
-    half_sorted: Vec<u32>,
-    sorted: Vec<u32>,
-    runs: Vec<Run>,
+    /// Per bucket the place of its next word; after the scatter, the end of the bucket.
+    places: Vec<u32>,
+    words: Vec<u16>,
+    bucket: Vec<u16>,
 }
 
-const DIGIT_BITS: u32 = 10;
-const DIGITS: usize = 1 << DIGIT_BITS;
-/// High parts of the keys of all scores from 0 to +Inf.
-const RUNS: usize = 1 << (31 - 2 * DIGIT_BITS);
-/// Bits of the largest key; NaN, -0 and the negative scores lie above.
-const INFINITY: u32 = 0x7f80_0000;
+const KEY_BITS: u32 = 30;
+/// Bits of the key that stay in a word.
+const LOW_BITS: u32 = 15;
+const BUCKETS: usize = 1 << (KEY_BITS - LOW_BITS);
+/// Smaller buckets are sorted by comparison.
+const LEAST_SCATTERED: usize = 64;
 
-/// The digit of a key that scatter pass 0 or 1 sorts by.
-fn digit(key: u32, pass: u32) -> usize {
-    (key >> (pass * DIGIT_BITS)) as usize % DIGITS
-}
-
-/// The words seen so far with one value of the high bits.
-#[derive(Clone, Copy, Debug)]
+/// The words seen so far with one high byte.
+#[derive(Clone, Copy, Debug, Default)]
 struct Run {
-    /// Positives in the upper half, negatives in the lower.
-    seen: u64,
-    /// `seen` where the current group of ties began.
-    below: u64,
-    /// The key of that group.
-    key: u32,
+    negatives: u32,
+    positives: u32,
+    /// Negatives before the current group of ties.
+    below: u32,
+    /// The group's key, and one more so that no key is 0.
+    group: u32,
 }
-
-const EMPTY: Run = Run { seen: 0, below: 0, key: u32::MAX };
-const LOWER_HALF: u64 = 0xffff_ffff;
 
 impl Ranking {
     /// The three AUCs of `scores` against `labels` (0 negative, else positive).
@@ -104,71 +97,97 @@ impl Ranking {
 }
 
 impl Sweep {
-    /// Counts the pairs of scores from +0 to +Inf; `None` where a score has a sign or is NaN.
+    /// Counts the pairs of scores from +0 to below 2; `None` where a score has a sign, is larger or is NaN.
     fn count(&mut self, scores: &[f32], labels: &[u8]) -> Option<MannWhitney> {
-        let mut next = [[0_u32; DIGITS]; 2];
-        let mut highest = 0;
-        for &score in scores {
+        self.places.clear();
+        self.places.resize(BUCKETS, 0);
+        let places = self.places.as_mut_slice();
+        let mut all_bits = 0;
+        for score in scores {
             let key = score.to_bits();
-            highest = highest.max(key);
-            next[0][digit(key, 0)] += 1;
-            next[1][digit(key, 1)] += 1;
+            all_bits |= key;
+            places[(key >> LOW_BITS) as usize % BUCKETS] += 1;
         }
-        if highest > INFINITY {
+        if all_bits >> KEY_BITS != 0 {
             return None;
         }
-        for counts in &mut next {
-            let mut start = 0;
-            for count in counts {
-                start += std::mem::replace(count, start);
+        let (mut start, mut largest) = (0, 0);
+        for place in places.iter_mut() {
+            largest = largest.max(*place);
+            start += std::mem::replace(place, start);
+        }
+        // Written once in order, the words are in cache when the scatter comes.
+        self.words.clear();
+        self.words.resize(scores.len(), 0);
+        let words = self.words.as_mut_slice();
+        for (score, &label) in scores.iter().zip(labels) {
+            let key = score.to_bits();
+            let place = &mut places[(key >> LOW_BITS) as usize % BUCKETS];
+            words[*place as usize] = (key << 1 | u32::from(label != 0)) as u16;
+            *place += 1;
+        }
+        self.bucket.resize(self.bucket.len().max(largest as usize), 0);
+        let mut total = MannWhitney::default();
+        let mut start = 0;
+        for &end in places.iter() {
+            let words = &mut words[start..end as usize];
+            start = end as usize;
+            if words.len() < LEAST_SCATTERED {
+                words.sort_unstable();
+                join(words, &mut [Run::default()], |_| 0, &mut total);
+            } else {
+                let bucket = &mut self.bucket[..words.len()];
+                scatter(words, bucket);
+                join(bucket, &mut [Run::default(); 256], |word| usize::from(word >> 8), &mut total);
             }
         }
-        self.half_sorted.resize(scores.len(), 0);
-        self.sorted.resize(scores.len(), 0);
-        let (half_sorted, sorted) = (self.half_sorted.as_mut_slice(), self.sorted.as_mut_slice());
-        for (&score, &label) in scores.iter().zip(labels) {
-            let key = score.to_bits();
-            let slot = &mut next[0][digit(key, 0)];
-            half_sorted[*slot as usize] = key << 1 | u32::from(label != 0);
-            *slot += 1;
-        }
-        for &word in half_sorted.iter() {
-            let slot = &mut next[1][digit(word >> 1, 1)];
-            sorted[*slot as usize] = word;
-            *slot += 1;
-        }
-        self.runs.clear();
-        self.runs.resize(RUNS, EMPTY);
-        Some(join(sorted, &mut self.runs))
+        Some(total)
     }
 }
 
-/// Counts the pairs of words sorted by the low bits of their keys.
+/// Puts the words in order of their low byte.
+fn scatter(words: &[u16], to: &mut [u16]) {
+    let mut next = [0_u32; 256];
+    for &word in words {
+        next[usize::from(word) % 256] += 1;
+    }
+    let mut start = 0;
+    for slot in &mut next {
+        start += std::mem::replace(slot, start);
+    }
+    for &word in words {
+        let slot = &mut next[usize::from(word) % 256];
+        to[*slot as usize] = word;
+        *slot += 1;
+    }
+}
+
+/// Adds the pairs of a bucket whose words arrive in order within each run, negatives first among ties.
 ///
-/// Masks choose, since branches on labels cannot be predicted. Within a run, a positive adds 2 per negative below its group of ties and 1 per negative before it in the group,
-/// a negative adds 1 per positive before it in the group; pairs of different runs are added at the end.
-fn join(words: &[u32], runs: &mut [Run]) -> MannWhitney {
+/// A positive adds 2 per negative below its group of ties and 1 per negative in the group, all of them seen before
+/// it; pairs of different runs are added at the end.
+fn join<const RUNS: usize>(
+    words: &[u16],
+    runs: &mut [Run; RUNS],
+    run_of: impl Fn(u16) -> usize,
+    total: &mut MannWhitney,
+) {
     let mut doubled = 0;
     for &word in words {
-        let run = &mut runs[(word >> (1 + 2 * DIGIT_BITS)) as usize];
-        let key = word >> 1;
-        let tied = u64::from(key == run.key).wrapping_neg();
-        let below = (run.below & tied) | (run.seen & !tied);
-        let label = u64::from(word & 1);
-        let of_positive = (below & LOWER_HALF) + (run.seen & LOWER_HALF);
-        let of_negative = (run.seen - below) >> 32;
-        let positive = label.wrapping_neg();
-        doubled += (of_positive & positive) | (of_negative & !positive);
-        (run.key, run.below) = (key, below);
-        run.seen += 1 << (label * 32);
+        let run = &mut runs[run_of(word)];
+        let group = u32::from(word >> 1) + 1;
+        let positive = u32::from(word & 1);
+        // Neither labels nor ties can be predicted, so nothing here branches on them.
+        run.below = if group == run.group { run.below } else { run.negatives };
+        run.group = group;
+        doubled += (u64::from(run.below) + u64::from(run.negatives)) & u64::from(positive).wrapping_neg();
+        run.positives += positive;
+        run.negatives += 1 - positive;
     }
-    let within_runs = MannWhitney { doubled, ..MannWhitney::default() };
-    runs.iter().fold(within_runs, |total, run| {
-        let (positives, negatives) = (run.seen >> 32, run.seen & LOWER_HALF);
-        MannWhitney {
-            doubled: total.doubled + 2 * positives * total.negatives,
-            positives: total.positives + positives,
-            negatives: total.negatives + negatives,
-        }
-    })
+    total.doubled += doubled;
+    for run in runs.iter() {
+        total.doubled += 2 * u64::from(run.positives) * total.negatives;
+        total.positives += u64::from(run.positives);
+        total.negatives += u64::from(run.negatives);
+    }
 }

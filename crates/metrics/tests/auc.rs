@@ -160,8 +160,16 @@ fn a_hundred_thousand_rows_agree_with_the_comparison_sort() {
     };
     let scores: Vec<f32> = (0..100_000).map(|_| next() as f32 / 16_777_216.0).collect();
     let labels: Vec<u8> = (0..100_000).map(|_| u8::from(next() % 5 == 0)).collect();
-    for step in [1.0, 1e3, 1e7] {
-        let scores: Vec<f32> = scores.iter().map(|s| (s * step).floor() / step).collect();
+    let spread: [fn(f32) -> f32; 6] = [
+        |u| u,
+        |u| (u * 1e3).floor() / 1e3,
+        |u| 0.5 + u / 100.0,
+        |u| u.powi(30),
+        |_| 0.25,
+        |u| 4.0 * u - 2.0,
+    ];
+    for law in spread {
+        let scores: Vec<f32> = scores.iter().map(|&u| law(u)).collect();
         let fast = Ranking::default().count(&scores, &labels, 0.5).finite;
         assert_eq!(fast, count_by_comparison(&scores, &labels, 0.5).finite);
     }
