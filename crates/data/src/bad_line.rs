@@ -63,7 +63,7 @@ pub enum Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Columns { expected, found } => write!(f, "{found} columns, expected {expected}"),
+            Self::Columns { expected, found } => write!(f, "expected {expected} columns, found {found}"),
             Self::Quote => f.write_str("a quoted column is not closed on its line"),
             Self::NotANumber { column, text } => write!(f, "{column} {text:?} is not a number"),
             Self::NotFinite { column, text } => write!(f, "{column} {text:?} is not finite"),
@@ -127,7 +127,7 @@ impl BadLines {
 
 impl fmt::Display for BadLines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bad lines", self.count)?;
+        write!(f, "{} bad line{}", self.count, if self.count == 1 { "" } else { "s" })?;
         for (place, bad) in self.first.iter().enumerate() {
             write!(f, "{} {bad}", if place == 0 { ":" } else { ";" })?;
         }
@@ -158,6 +158,6 @@ mod tests {
         assert_eq!(bad.first[15].line, 101);
         let text = bad.to_string();
         assert!(text.starts_with("45 bad lines: line 1: a quoted column"), "{text}");
-        assert!(text.contains("; line 101: 1 columns, expected 4") && text.ends_with("; …"), "{text}");
+        assert!(text.contains("; line 101: expected 4 columns, found 1") && text.ends_with("; …"), "{text}");
     }
 }

@@ -230,9 +230,9 @@ impl DataSet {
             .map_err(|error| OpenError::NotSafetensors(error.to_string()))?;
         let tensors = Tensors { metadata: &metadata, start: header + 8 };
         let meta = read_meta(&metadata)?;
-        let rows = usize::try_from(meta.rows).ok().filter(|_| meta.rows <= u64::from(u32::MAX)).ok_or_else(
-            || OpenError::Contradiction(format!("{} rows, at most {} are allowed", meta.rows, u32::MAX)),
-        )?;
+        let rows = u32::try_from(meta.rows).map_err(|_| {
+            OpenError::Contradiction(format!("{} rows, at most {} are allowed", meta.rows, u32::MAX))
+        })? as usize;
         let numeric_width = meta.numeric_names.len();
         let indices = tensors.range(file::INDICES, Dtype::U32, &[rows, meta.fields()])?;
         let numeric = if numeric_width == 0 {
@@ -384,8 +384,8 @@ fn check_meta(meta: &Meta) -> Option<String> {
     }
     let mut names: Vec<&String> = meta.field_names.iter().chain(&meta.numeric_names).collect();
     names.sort();
-    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Some(format!("two columns are called `{}`", pair[0]));
+    if let Some([name, ..]) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Some(format!("two columns are called `{name}`"));
     }
     if let Some(field) =
         [meta.user_field, meta.item_field].into_iter().flatten().find(|field| *field >= fields)

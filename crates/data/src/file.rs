@@ -183,10 +183,11 @@ pub(crate) fn fingerprint(
         hash.update((section.len() as u64).to_le_bytes());
         hash.update(section);
     }
-    hash.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let digit = |d: u8| char::from(b"0123456789abcdef"[usize::from(d)]);
-        hex.push(digit(byte >> 4));
-        hex.push(digit(byte & 15));
-        hex
-    })
+    hex(&hash.finalize())
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digit = |d: u8| char::from(b"0123456789abcdef"[usize::from(d)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

@@ -189,7 +189,7 @@ fn prepare(
     let mut meta = Meta::new(format.name, names, Vec::new());
     meta.user_field = Some(0);
     meta.item_field = Some(1);
-    meta.positive = "rating > 3".to_owned();
+    "rating > 3".clone_into(&mut meta.positive);
     let rows = columns.labels.len() as u64 + bad.count;
     if rows != format.rows {
         meta.notes.push(format!("{rows} lines, where the published {} has {}", format.file, format.rows));
@@ -338,16 +338,9 @@ fn split<'a>(line: &'a [u8], separator: &'a [u8]) -> impl Iterator<Item = &'a [u
     let mut rest = Some(line);
     std::iter::from_fn(move || {
         let all = rest?;
-        match all.windows(separator.len()).position(|window| window == separator) {
-            Some(at) => {
-                rest = Some(&all[at + separator.len()..]);
-                Some(&all[..at])
-            }
-            None => {
-                rest = None;
-                Some(all)
-            }
-        }
+        let end = all.windows(separator.len()).position(|window| window == separator);
+        rest = end.map(|at| &all[at + separator.len()..]);
+        Some(&all[..end.unwrap_or(all.len())])
     })
 }
 

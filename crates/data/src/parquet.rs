@@ -274,7 +274,7 @@ impl Source {
         let mut out = Vec::with_capacity(rows);
         match &mut self.reader {
             TypedReader::Bool(reader) => {
-                each(reader, rows, |v| out.push(v.map(|v| f64::from(u8::from(*v)))))?
+                each(reader, rows, |v| out.push(v.map(|v| f64::from(u8::from(*v)))))?;
             }
             TypedReader::Int32(reader) => each(reader, rows, |v| {
                 out.push(v.map(|v| if unsigned { f64::from(*v as u32) } else { f64::from(*v) }));
@@ -332,7 +332,9 @@ fn each<T: DataType>(
     let (records, _, _) = reader.read_records(rows, Some(&mut levels), None, &mut values)?;
     if levels.is_empty() {
         // A required column has no levels.
-        values.iter().for_each(|value| take(Some(value)));
+        for value in &values {
+            take(Some(value));
+        }
         return Ok(());
     }
     let mut values = values.iter();

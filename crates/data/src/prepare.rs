@@ -89,7 +89,7 @@ pub enum PrepareError {
         /// The form of a row.
         expected: String,
         /// The first line and why it is no row.
-        first: BadLine,
+        first: Box<BadLine>,
     },
     /// More lines are bad than allowed.
     #[error("{}: {bad}; at most {allowed} are allowed", path.display())]
@@ -308,9 +308,12 @@ impl Preparation<'_> {
         let rows = columns.labels.len() as u64;
         if rows == 0 {
             return Err(match bad.first.into_iter().next() {
-                Some(first) => {
-                    PrepareError::NoRow { path: input.to_owned(), lines: bad.count, expected, first }
-                }
+                Some(first) => PrepareError::NoRow {
+                    path: input.to_owned(),
+                    lines: bad.count,
+                    expected,
+                    first: Box::new(first),
+                },
                 None => PrepareError::Empty { path: input.to_owned() },
             });
         }

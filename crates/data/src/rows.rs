@@ -56,8 +56,7 @@ impl Rows<'_> {
 
     /// The column of one field, [B].
     pub fn field(&self, field: usize) -> impl ExactSizeIterator<Item = u32> + '_ {
-        assert!(field < self.fields, "field {field} of {}", self.fields);
-        self.indices.chunks_exact(self.fields).map(move |row| row[field])
+        self.indices.chunks_exact(self.fields.max(1)).map(move |row| row[field])
     }
 
     /// All of these rows.
@@ -116,6 +115,7 @@ impl<'a> RowsView<'a> {
     }
 
     /// Some of these rows.
+    #[must_use]
     pub fn slice(&self, range: Range<usize>) -> RowsView<'a> {
         RowsView {
             fields: self.fields,

@@ -63,7 +63,7 @@ pub fn synth(
     meta.user_field = shape.user_field;
     meta.item_field = shape.item_field;
     meta.ids = IdRule::OneBased;
-    meta.positive = "drawn from a planted model".to_owned();
+    "drawn from a planted model".clone_into(&mut meta.positive);
     meta.attainable_auc = attainable_auc;
     meta.planted = Some(Planted {
         shape: shape.name.to_owned(),

@@ -96,8 +96,8 @@ impl TableOptions {
         let mut asked: Vec<&String> = self.categorical.iter().chain(&self.numeric).collect();
         asked.push(&self.label);
         asked.sort();
-        if let Some(pair) = asked.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(PrepareError::RepeatedColumn(pair[0].clone()));
+        if let Some([name, ..]) = asked.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(PrepareError::RepeatedColumn((*name).clone()));
         }
         let place = |name: &String| {
             let mut found = columns.iter().enumerate().filter(|(_, column)| *column == name);

@@ -1,4 +1,6 @@
 //! Damaged and foreign prepared files: an error that says what and where, never a panic.
+#![expect(clippy::unwrap_used, reason = "what a test needs is there, or the test fails")]
+
 use proptest::prelude::*;
 use radhard_data::{Columns, DataSet, Meta, OpenError, SplitMeta, Vocabulary};
 use serde_json::{Value, json};

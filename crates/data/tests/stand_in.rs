@@ -1,4 +1,6 @@
 //! Stand-ins against the facts of the sets they stand in for.
+#![expect(clippy::unwrap_used, reason = "what a test needs is there, or the test fails")]
+
 use radhard_data::synth::{Shape, SynthOptions, synth};
 use radhard_data::{DataSet, Info, Meta, Split};
 
