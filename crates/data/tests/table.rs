@@ -184,6 +184,9 @@ fn new_data_reuse_the_vocabulary_of_old_ones() {
     assert!(error.to_string().contains("its ids are index, with the field dims [11]"), "{error}");
 }
 
+/// Users, items, clicks and ages of a row group; levels are 0 where a value is missing.
+type Group<'a> = (&'a [i64], &'a [i16], &'a [&'a str], &'a [i32], &'a [i16], &'a [f64], &'a [i16]);
+
 /// Writes [`TABLE`] as Parquet in two row groups, with a row without user, one without label and one without age.
 fn write_parquet(path: &Path) {
     let schema = "message table {
@@ -197,7 +200,6 @@ fn write_parquet(path: &Path) {
     let file = std::fs::File::create(path).unwrap();
     let properties = Arc::new(WriterProperties::builder().build());
     let mut writer = SerializedFileWriter::new(file, schema, properties).unwrap();
-    type Group<'a> = (&'a [i64], &'a [i16], &'a [&'a str], &'a [i32], &'a [i16], &'a [f64], &'a [i16]);
     let groups: [Group<'_>; 2] = [
         (&[7, 10], &[1, 1, 0], &["b", "a", "a"], &[1, 0, 0], &[1, 1, 1], &[0.5, -1e3, 1.0], &[1, 1, 1]),
         (&[7, 7, 7], &[1, 1, 1], &["c", "d", "e"], &[1, 1], &[1, 0, 1], &[2.0, 3.0], &[1, 1, 0]),
