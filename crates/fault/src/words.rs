@@ -143,8 +143,8 @@ impl<'a> Words<'a> {
     }
 
     /// All words in order.
-    pub fn iter(&self) -> impl Iterator<Item = u64> {
-        (0..self.view.count as u64).map(|element| self.get(element))
+    pub fn iter(self) -> impl Iterator<Item = u64> + use<'a> {
+        (0..self.view.count as u64).map(move |element| self.get(element))
     }
 }
 
