@@ -132,13 +132,13 @@ fn describe(name: &str, format: &str, shape: &[usize]) -> String {
     format!("{name} {format} {shape:?}")
 }
 
-fn unreadable(error: safetensors::SafeTensorError) -> OpenError {
+fn unreadable(error: &safetensors::SafeTensorError) -> OpenError {
     OpenError::Safetensors(error.to_string())
 }
 
 /// What the metadata of a model file says.
 fn header(bytes: &[u8]) -> Result<Header, OpenError> {
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| unreadable(&e))?;
     let text = metadata.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or(OpenError::NoModel)?;
     let value: serde_json::Value =
         serde_json::from_str(text).map_err(|e| OpenError::Metadata(e.to_string()))?;
@@ -216,7 +216,7 @@ impl Model {
     /// # Errors
     /// As [`Model::open`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, OpenError> {
-        let tensors = SafeTensors::deserialize(bytes).map_err(unreadable)?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| unreadable(&e))?;
         let header = header(bytes)?;
         let views = tensors.tensors();
         let named: Vec<_> = views

@@ -116,10 +116,6 @@ impl Builder {
         }
     }
 
-    pub(crate) fn config(&self) -> &Config {
-        &self.graph.config
-    }
-
     pub(crate) fn width(&self, slot: Slot) -> usize {
         self.graph.widths[slot]
     }
@@ -337,13 +333,12 @@ impl Builder {
 
     /// Ends with the logit, the sum of terms of width 1 from left to right.
     pub(crate) fn finish(mut self, terms: &[Slot]) -> Graph {
-        let output = match terms {
-            [one] => *one,
-            _ => {
-                let output = self.slot(1);
-                self.layer(Sum { inputs: terms.to_vec(), output });
-                output
-            }
+        let output = if let [one] = terms {
+            *one
+        } else {
+            let output = self.slot(1);
+            self.layer(Sum { inputs: terms.to_vec(), output });
+            output
         };
         self.graph.logit = output;
         self.graph

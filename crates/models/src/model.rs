@@ -1,5 +1,6 @@
 //! A model: its configuration, its parameters, and where they come from.
 
+use std::fmt::Write;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -116,7 +117,11 @@ impl Model {
             hash.update(head);
             hash.update(tensor.bytes());
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hash.finalize().iter().fold(String::new(), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 }
 

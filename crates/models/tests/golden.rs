@@ -1,4 +1,5 @@
 //! Agreement with torch on recorded vectors: the same logits, and the same consequences of the same faults.
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::path::PathBuf;
 

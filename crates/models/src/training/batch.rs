@@ -129,7 +129,13 @@ impl Trainer {
     }
 
     /// Forward and backward; the gradients stay in the chunks.
-    fn gradients(&mut self, graph: &Graph, parameters: &mut Parameters, batch: Batch<'_>, seed: u64) -> f64 {
+    pub(super) fn gradients(
+        &mut self,
+        graph: &Graph,
+        parameters: &mut Parameters,
+        batch: Batch<'_>,
+        seed: u64,
+    ) -> f64 {
         let rows = batch.order.len();
         self.load(graph, batch);
         let step = self.moments.steps + 1;
@@ -189,6 +195,33 @@ impl Trainer {
             }
         }
         self.chunks.iter().map(|c| c.loss).sum::<f64>() / rows as f64
+    }
+
+    /// The gradients of the last batch by parameter, tables in full.
+    #[cfg(test)]
+    pub(super) fn collected(&self, graph: &Graph, parameters: &Parameters) -> Vec<Vec<f64>> {
+        let mut all: Vec<Vec<f64>> = parameters.iter().map(|t| vec![0.0; t.elements()]).collect();
+        let fields = graph.offsets().len();
+        for chunk in &self.chunks {
+            for (sum, dense) in all.iter_mut().zip(&chunk.gradients.dense) {
+                for (sum, &g) in sum.iter_mut().zip(dense) {
+                    *sum += f64::from(g);
+                }
+            }
+            for table in graph.tables() {
+                let (gradient, width) = (&chunk.gradients.tables[table.parameter], table.width);
+                for field in 0..fields {
+                    for row in 0..chunk.rows {
+                        let id = chunk.ids[field * CHUNK + row] as usize;
+                        let at = if table.shared { row } else { row * fields + field };
+                        for d in 0..width {
+                            all[table.parameter][id * width + d] += f64::from(gradient[at * width + d]);
+                        }
+                    }
+                }
+            }
+        }
+        all
     }
 
     fn load(&mut self, graph: &Graph, batch: Batch<'_>) {

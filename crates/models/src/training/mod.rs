@@ -2,6 +2,8 @@
 
 mod batch;
 mod bias_baseline;
+#[cfg(test)]
+mod differences;
 mod fit;
 mod loss;
 mod optimizer;

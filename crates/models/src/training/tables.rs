@@ -31,7 +31,7 @@ impl Reads {
             for chunk in chunks {
                 let ids = &chunk.ids[f * CHUNK..f * CHUNK + chunk.rows];
                 let first = chunk.first_row as u64;
-                reads.extend((first..).zip(ids).map(|(row, &id)| u64::from(id - offsets[f]) << 32 | row));
+                reads.extend((first..).zip(ids).map(|(row, &id)| (u64::from(id - offsets[f]) << 32) | row));
             }
             sort(reads, spare, graph.config().field_dims[f]);
         });
@@ -173,7 +173,7 @@ mod tests {
     fn the_sort_is_stable_and_complete() {
         for limit in [1u32, 2, 2048, 2049, 5_000_000, u32::MAX] {
             let mut reads: Vec<u64> = (0..3000u64)
-                .map(|row| (row.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % u64::from(limit) << 32 | row)
+                .map(|row| (((row.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % u64::from(limit)) << 32) | row)
                 .collect();
             let mut expected = reads.clone();
             expected.sort_unstable();
