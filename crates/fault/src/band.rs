@@ -103,22 +103,24 @@ impl Band {
     /// Where hits are frequent: a chunk of numbers at a time, in loops without branches.
     fn frequent_hits(&self, key: &StreamKey, purpose: Purpose, sites: u64, out: &mut Vec<u64>) {
         let expected = self.q * sites as f64;
-        out.reserve((expected + 4.0 * expected.sqrt()) as usize + CHUNK);
+        out.reserve((expected + 4.0 * expected.sqrt()) as usize + 2);
         let mut numbers = [0; CHUNK];
+        let numbers = &mut numbers[..CHUNK.min(2 * (expected as usize / 2 + 1))];
         let mut next = 0;
         let mut block = 0;
         while next < sites {
-            key.fill(purpose, self.lane, block, &mut numbers);
-            block += CHUNK as u64 / 2;
-            for number in &mut numbers {
+            key.fill(purpose, self.lane, block, numbers);
+            block += numbers.len() as u64 / 2;
+            for number in &mut *numbers {
                 let u = unit(*number) + f64::EPSILON / 2.0;
                 *number = floor_to_u64(log(u) / self.log_miss);
             }
-            for site in &mut numbers {
+            for site in &mut *numbers {
                 next += *site + 1;
                 *site = next - 1;
             }
-            let inside = if next <= sites { CHUNK } else { numbers.partition_point(|&site| site < sites) };
+            let inside =
+                if next <= sites { numbers.len() } else { numbers.partition_point(|&site| site < sites) };
             out.extend_from_slice(&numbers[..inside]);
         }
     }
