@@ -4,7 +4,7 @@
 //! solved on a sample of rows so that the expected share of positives and the expected AUC are those of the shape.
 use rayon::prelude::*;
 
-use crate::popularity::Popularity;
+use crate::popularity::{Points, Popularity};
 use crate::random::{Draws, Stream};
 use crate::shape::Shape;
 
@@ -81,14 +81,12 @@ impl PlantedModel {
 
     fn calibrate(&mut self, shape: &Shape, popularities: &[Popularity], seed: u64) {
         let draws = Draws::new(seed, Stream::Calibration);
-        let fields = popularities.len() as u64;
+        let points = |field| Points::new(draws.substream(field), CALIBRATION_ROWS);
+        let points: Vec<Points> = (0..popularities.len() as u64).map(points).collect();
         let mut affinities: Vec<f64> = (0..CALIBRATION_ROWS)
             .map(|row| {
-                let ids: Vec<u32> = (row * fields..)
-                    .zip(popularities)
-                    .map(|(place, popularity)| popularity.id(draws.bits(place)))
-                    .collect();
-                f64::from(self.affinity(&ids))
+                let ids = points.iter().zip(popularities).map(|(points, ids)| ids.id(points.of(row)));
+                f64::from(self.affinity(&ids.collect::<Vec<u32>>()))
             })
             .collect();
         affinities.sort_by(f64::total_cmp);

@@ -2,23 +2,24 @@
 //!
 //! Source: Zipf and Mandelbrot's law, weight ∝ (r + q)^-s of rank r, with the factor ((n - r)/n)^b for the end of a finite
 //! list (the discrete generalised beta law of Martínez-Mekler et al., PLoS ONE 4(3): e4791, 2009) and a least count.
-//! Drawn by Walker's alias method as Vose builds it (IEEE TSE 17(9), 1991).
+//!
+//! Ids come from systematic sampling: the places of R rows are R evenly spaced points, from a random start, on the line
+//! on which each id has a stretch of its frequency's length, and a random permutation says which row has which place. So
+//! an id that is expected x times occurs ⌊x⌋ or ⌈x⌉ times, and the ids of two fields are independent.
 
-use crate::random::{Draws, Stream};
+use crate::random::{Draws, Permutation, Stream};
 use crate::shape::FieldShape;
 
 /// The ids of one field with their frequencies, ready to draw from.
 #[derive(Debug)]
 pub(crate) struct Popularity {
-    slots: Vec<Slot>,
-}
-
-/// `own` with probability threshold·2^-32, else `other`.
-#[derive(Debug, Clone, Copy)]
-struct Slot {
-    threshold: u32,
-    own: u32,
-    other: u32,
+    /// The ids, most popular first.
+    ids: Vec<u32>,
+    /// Where each id's stretch of the line from 0 to 2^64 ends.
+    ends: Vec<u64>,
+    /// For each of equal parts of the line, the first id whose stretch ends beyond the part's beginning.
+    guide: Vec<u32>,
+    guide_shift: u32,
 }
 
 impl Popularity {
@@ -27,16 +28,61 @@ impl Popularity {
     /// Which ids occur, and which of them are popular, is drawn by seed; the last id always occurs.
     pub(crate) fn new(field: &FieldShape, rows: u64, seed: u64, number: u64) -> Self {
         let ids = occurring(field, Draws::new(seed, Stream::Popularity).substream(number));
-        Self { slots: alias(&counts(field, rows), &ids) }
+        let counts = counts(field, rows);
+        let total = counts.iter().sum::<f64>();
+        let mut sum = 0.0;
+        let mut ends: Vec<u64> = counts
+            .iter()
+            .map(|count| {
+                sum += count;
+                (sum / total * 18_446_744_073_709_551_616.0) as u64
+            })
+            .collect();
+        if let Some(last) = ends.last_mut() {
+            *last = u64::MAX;
+        }
+        let bits = ids.len().next_power_of_two().trailing_zeros() + 1;
+        let guide_shift = 64 - bits;
+        let mut first = 0u32;
+        let guide = (0..1u64 << bits)
+            .map(|part| {
+                while ends[first as usize] <= part << guide_shift && (first as usize) < ids.len() - 1 {
+                    first += 1;
+                }
+                first
+            })
+            .collect();
+        Self { ids, ends, guide, guide_shift }
     }
 
-    /// The id that 64 random bits choose.
-    ///
-    /// Precision: probabilities are off by at most 2^-32 / ids.
-    pub(crate) fn id(&self, bits: u64) -> u32 {
-        let product = u128::from(bits) * self.slots.len() as u128;
-        let slot = &self.slots[(product >> 64) as usize];
-        if ((product as u64) >> 32) as u32 >= slot.threshold { slot.other } else { slot.own }
+    /// The id whose stretch holds the point `value` of the line.
+    pub(crate) fn id(&self, value: u64) -> u32 {
+        let part = (value >> self.guide_shift) as usize;
+        let low = self.guide[part] as usize;
+        let high = self.guide.get(part + 1).map_or(self.ids.len() - 1, |first| *first as usize);
+        let rank = low + self.ends[low..high].partition_point(|end| *end <= value);
+        self.ids[rank]
+    }
+}
+
+/// The points of the line that the rows of one field have.
+#[derive(Debug)]
+pub(crate) struct Points {
+    order: Permutation,
+    step: u64,
+    start: u64,
+}
+
+impl Points {
+    /// Evenly spaced points for `rows` rows, at least one.
+    pub(crate) fn new(draws: Draws, rows: u64) -> Self {
+        let step = u64::MAX / rows;
+        Self { order: Permutation::new(draws.substream(0), rows), step, start: draws.below(0, step) }
+    }
+
+    /// The point of a row.
+    pub(crate) fn of(&self, row: u64) -> u64 {
+        self.order.place(row) * self.step + self.start
     }
 }
 
@@ -74,25 +120,6 @@ fn occurring(field: &FieldShape, draws: Draws) -> Vec<u32> {
     ids
 }
 
-fn alias(weights: &[f64], ids: &[u32]) -> Vec<Slot> {
-    let mean = weights.iter().sum::<f64>() / weights.len() as f64;
-    let mut shares: Vec<f64> = weights.iter().map(|weight| weight / mean).collect();
-    let mut slots: Vec<Slot> =
-        ids.iter().map(|id| Slot { threshold: u32::MAX, own: *id, other: *id }).collect();
-    let (mut small, mut large): (Vec<usize>, Vec<usize>) =
-        (0..shares.len()).partition(|place| shares[*place] < 1.0);
-    while let (Some(needy), Some(rich)) = (small.pop(), large.last().copied()) {
-        slots[needy].threshold = (shares[needy] * 4_294_967_296.0) as u32;
-        slots[needy].other = ids[rich];
-        shares[rich] -= 1.0 - shares[needy];
-        if shares[rich] < 1.0 {
-            large.pop();
-            small.push(rich);
-        }
-    }
-    slots
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,22 +154,39 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_drawn_as_often_as_their_weights_say() {
-        let popularity = Popularity::new(&FIELD, 1000, 3, 0);
+    fn ids_occur_as_often_as_their_weights_say() {
         let expected = counts(&FIELD, 1000);
-        let ids = occurring(&FIELD, Draws::new(3, Stream::Popularity).substream(0));
-        let draws = Draws::new(5, Stream::Ids);
-        let n = 100_000u32;
-        let mut found = [0u32; 12];
-        for i in 0..u64::from(n) {
-            found[popularity.id(draws.bits(i)) as usize] += 1;
+        for seed in 0..20 {
+            let popularity = Popularity::new(&FIELD, 1000, seed, 0);
+            for rows in [1u32, 100, 1000, 12_345] {
+                let points = Points::new(Draws::new(seed, Stream::Ids), u64::from(rows));
+                let mut found = [0u32; 12];
+                for row in 0..u64::from(rows) {
+                    found[popularity.id(points.of(row)) as usize] += 1;
+                }
+                for (id, count) in popularity.ids.iter().zip(&expected) {
+                    let expected = count * f64::from(rows) / 1000.0;
+                    assert!(
+                        (f64::from(found[*id as usize]) - expected).abs() < 1.0 + 1e-9,
+                        "{expected} {found:?}"
+                    );
+                }
+            }
         }
-        for (rank, id) in ids.iter().enumerate() {
-            let p = expected[rank] / 1000.0;
-            let sd = (f64::from(n) * p * (1.0 - p)).sqrt();
-            // 5 standard deviations for 8 ids: false alarms 5e-6 a seed, and the seeds are fixed.
-            assert!((f64::from(found[*id as usize]) - f64::from(n) * p).abs() < 5.0 * sd);
+    }
+
+    #[test]
+    fn every_point_has_the_id_whose_stretch_holds_it() {
+        let popularity = Popularity::new(&FIELD, 1000, 3, 0);
+        let plain = |value: u64| {
+            let rank =
+                popularity.ends.iter().position(|end| value < *end).unwrap_or(popularity.ids.len() - 1);
+            popularity.ids[rank]
+        };
+        let draws = Draws::new(1, Stream::Ids);
+        let near_ends = popularity.ends.iter().flat_map(|end| [end - 1, *end, end.saturating_add(1)]);
+        for value in (0..1000).map(|i| draws.bits(i)).chain(near_ends).chain([0, u64::MAX]) {
+            assert_eq!(popularity.id(value), plain(value), "{value}");
         }
-        assert_eq!(found.iter().filter(|count| **count == 0).count(), 4);
     }
 }

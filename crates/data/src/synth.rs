@@ -1,7 +1,7 @@
 //! Stand-ins: data sets of a real one's shape, drawn by seed, for machines without the real files.
 //!
-//! Rows are drawn independently: each field's id by its popularity, the label from a planted model. Unlike in the real
-//! files a user may rate an item twice, rows have no order in time, and popularity says nothing about quality.
+//! Each id occurs as often as its popularity says, in random rows; the label is drawn from a planted model. Unlike in the
+//! real files a user may rate an item twice, rows have no order in time, and popularity says nothing about quality.
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -11,7 +11,7 @@ pub use crate::shape::{FieldShape, SHAPES, Shape};
 use crate::file::Columns;
 use crate::meta::{IdRule, Meta, Planted};
 use crate::planted::PlantedModel;
-use crate::popularity::Popularity;
+use crate::popularity::{Points, Popularity};
 use crate::prepare::{PrepareError, write_split};
 use crate::progress::{Progress, Report, Stage};
 use crate::random::{Draws, Stream, unit};
@@ -85,7 +85,10 @@ fn draw(
     report: &mut Report<'_>,
 ) -> (Columns, Option<f64>) {
     let fields = popularities.len();
-    let (ids, labels) = (Draws::new(seed, Stream::Ids), Draws::new(seed, Stream::Labels));
+    let ids = Draws::new(seed, Stream::Ids);
+    let points: Vec<Points> =
+        (0..fields as u64).map(|field| Points::new(ids.substream(field), rows as u64)).collect();
+    let labels = Draws::new(seed, Stream::Labels);
     let mut columns =
         Columns { indices: vec![0; rows * fields], labels: vec![0; rows], ..Columns::default() };
     // The probability's bits, which order as it does, above the label.
@@ -102,9 +105,10 @@ fn draw(
             .for_each(|(block, ((indices, block_labels), scored))| {
                 let rows = indices.chunks_exact_mut(fields).zip(block_labels).zip(scored);
                 for (row, ((indices, label), scored)) in (first + block * BLOCK_ROWS..).zip(rows) {
-                    let place = (row * fields) as u64;
-                    for (index, (place, popularity)) in indices.iter_mut().zip((place..).zip(popularities)) {
-                        *index = popularity.id(ids.bits(place));
+                    for (index, (points, popularity)) in
+                        indices.iter_mut().zip(points.iter().zip(popularities))
+                    {
+                        *index = popularity.id(points.of(row as u64));
                     }
                     let probability = model.probability(indices);
                     *label = u8::from(unit(labels.bits(row as u64)) < probability);
