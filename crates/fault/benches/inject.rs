@@ -7,8 +7,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use radhard_fault::{
-    BitErrorRate, Chip, Component, DrawnMap, ErrorModel, Expose, Exposure, Flips, Format, Injected,
-    OwnedParameters, ParameterSpec, Parameters, Target, philox,
+    BitErrorRate, Chip, Component, DrawnMap, DrawnParameter, ErrorModel, Expose, Exposure, Flips, Format,
+    Injected, OwnedParameters, ParameterSpec, Parameters, Target, philox,
 };
 
 const RATES: [f64; 8] = [1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2];
@@ -102,7 +102,7 @@ fn processor() -> String {
 }
 
 fn flips_of(drawn: &DrawnMap) -> u64 {
-    let flips = drawn.parameters().iter().flat_map(|parameter| parameter.flips());
+    let flips = drawn.parameters().iter().flat_map(DrawnParameter::flips);
     flips.map(|mask| u64::from(mask.count_ones())).sum()
 }
 

@@ -1,6 +1,7 @@
 //! Flips of each bit are independent, with the probability of the rate, at every rate.
 //!
 //! Seeds are fixed; the false-alarm rate beside a bound is the chance that another seed would fail.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod binomial;
 

@@ -1,4 +1,5 @@
 //! One trial is one chip: what happens on it depends on the chip, the parameter, the rate and the error model alone.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod sample;
 mod weights;
