@@ -1,0 +1,363 @@
+//! The command line: names, flags and their help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Measures how recommendation models degrade when hardware flips bits, and what protects them.
+#[derive(Debug, Parser)]
+#[command(name = "radhard", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 done · 1 wrong usage · 2 a bound asked for was crossed · 3 golden run failed · \
+    4 plan and records don't match · 5 a file can't be read, written or used · 70 bug · 130 interrupted"
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Print one JSON object on standard output instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Show no progress
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Worker threads; results do not depend on it [default: all cores]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+}
+
+/// What radhard can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Real ratings → training → virtual chips → curves, in under a minute
+    Demo(Demo),
+    /// Prepare, make or describe data
+    #[command(subcommand)]
+    Data(Data),
+    /// Train a model; the best epoch by validation AUC is kept and tested
+    Train(Train),
+    /// Make an untrained model
+    Init(Init),
+    /// Score a model on prepared data
+    Evaluate(Evaluate),
+    /// List a model's parameters: shapes, formats, components, bits
+    Inspect(Inspect),
+    /// Write a copy of a model with the faults of one virtual chip
+    Inject(Inject),
+    /// Put an error map's faults into a model (in place, or into a copy with --out)
+    Apply(Replay),
+    /// Take an error map's faults out of a model again
+    Undo(Replay),
+    /// Run a campaign from a plan; continues where it stopped
+    Run(Run),
+    /// Show a campaign's results: table, page and pictures
+    Report(Report),
+    /// Write a campaign's records as csv, or print their digest
+    Export(Export),
+    /// Prove on this machine that what is injected is what was asked for
+    Selftest,
+}
+
+/// `radhard demo`.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Where data, model, plan, records and page go
+    #[arg(long, default_value = "radhard-demo", value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Virtual chips per bit error rate and target
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    pub(crate) chips: u64,
+}
+
+/// `radhard data …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Data {
+    /// Turn original rating files or a table into one prepared file with a stored split
+    Prepare(Prepare),
+    /// Make a stand-in data set with the shape of a public one
+    Synth(Synth),
+    /// Describe a prepared file
+    Info {
+        /// A prepared data file
+        file: PathBuf,
+    },
+}
+
+/// Formats of input that `data prepare` reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InputFormat {
+    /// ratings.dat: user::item::rating::timestamp
+    #[value(name = "movielens-1m")]
+    Movielens1m,
+    /// ratings.csv with a header: userId,movieId,rating,timestamp
+    #[value(name = "movielens-20m")]
+    Movielens20m,
+    /// u.data: tab separated user, item, rating, timestamp
+    #[value(name = "movielens-100k")]
+    Movielens100k,
+    /// ratings.csv of ml-latest-small
+    #[value(name = "movielens-latest-small")]
+    MovielensLatestSmall,
+    /// A csv file with a header
+    Csv,
+    /// A Parquet file
+    Parquet,
+}
+
+/// How ids become rows of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ids {
+    /// Renumber the values that occur; the file keeps the vocabulary
+    Dense,
+    /// Ids are 0-based row numbers already
+    Index,
+    /// Ids are 1-based row numbers; gaps are rows too
+    #[value(alias = "raw")]
+    OneBased,
+}
+
+/// `radhard data prepare`.
+#[derive(Debug, Args)]
+pub(crate) struct Prepare {
+    /// Format of the input
+    pub(crate) format: InputFormat,
+    /// The file, or the directory that holds it under its original name
+    pub(crate) input: PathBuf,
+    /// The prepared file to write
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Column with the label (csv, parquet)
+    #[arg(long, value_name = "COL")]
+    pub(crate) label: Option<String>,
+    /// What makes a label positive, e.g. '>3' or '=yes' [default: '>0'; MovieLens '>3']
+    #[arg(long, value_name = "RULE")]
+    pub(crate) positive: Option<String>,
+    /// Columns that become table lookups (csv, parquet)
+    #[arg(long, value_delimiter = ',', value_name = "COLS")]
+    pub(crate) categorical: Vec<String>,
+    /// Columns that stay numbers (csv, parquet)
+    #[arg(long, value_delimiter = ',', value_name = "COLS")]
+    pub(crate) numeric: Vec<String>,
+    /// How ids become table rows [default: one-based for MovieLens-1M and -20M, dense otherwise]
+    #[arg(long)]
+    pub(crate) ids: Option<Ids>,
+    /// Table rows per field, in the order of the fields [default: what the ids need]
+    #[arg(long, value_delimiter = ',', value_name = "N,N")]
+    pub(crate) field_dims: Option<Vec<u32>>,
+    /// Number ids as this prepared file does
+    #[arg(long, value_name = "FILE")]
+    pub(crate) vocabulary: Option<PathBuf>,
+    /// Train:validation:test, or none
+    #[arg(long, default_value = "8:1:1", value_name = "RATIO")]
+    pub(crate) split: String,
+    /// Seed of the split
+    #[arg(long, default_value_t = 1, value_name = "S")]
+    pub(crate) seed: u64,
+    /// Bad lines to put up with; more are an error, and all are reported
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) max_bad_lines: u64,
+}
+
+/// `radhard data synth`.
+#[derive(Debug, Args)]
+pub(crate) struct Synth {
+    /// Shape: movielens-1m, movielens-20m or movielens-100k
+    pub(crate) shape: String,
+    /// Rows to make [default: as many as the original has]
+    #[arg(long, value_name = "N")]
+    pub(crate) rows: Option<u64>,
+    /// Seed of everything random in it
+    #[arg(long, default_value_t = 1, value_name = "S")]
+    pub(crate) seed: u64,
+    /// The prepared file to write
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+/// The shape of a model.
+#[derive(Debug, Args)]
+pub(crate) struct Shape {
+    /// Architecture, e.g. fm or wide-deep
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: String,
+    /// Width of an embedding row
+    #[arg(long, default_value_t = 16, value_name = "D")]
+    pub(crate) embed_dim: usize,
+    /// Widths of the hidden layers
+    #[arg(long, value_delimiter = ',', default_value = "16,16", value_name = "H,H")]
+    pub(crate) mlp_dims: Vec<usize>,
+    /// Dropout after each hidden layer, while training
+    #[arg(long, default_value_t = 0.2, value_name = "P")]
+    pub(crate) dropout: f64,
+    /// Initial values: zero-first-order, or torchfm's own
+    #[arg(long, default_value = "zero-first-order", value_name = "INIT")]
+    pub(crate) init: String,
+    /// Seed of initial values, order of rows and dropout
+    #[arg(long, default_value_t = 1, value_name = "S")]
+    pub(crate) seed: u64,
+}
+
+/// `radhard train`.
+#[derive(Debug, Args)]
+pub(crate) struct Train {
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+    /// A prepared data file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: PathBuf,
+    /// The model file to write
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) out: PathBuf,
+    /// Learning rate
+    #[arg(long, default_value_t = 1e-3)]
+    pub(crate) lr: f64,
+    /// L2 penalty, added to the gradient as torch.optim.Adam does
+    #[arg(long, default_value_t = 1e-6)]
+    pub(crate) weight_decay: f64,
+    /// Rows per step
+    #[arg(long, default_value_t = 4096)]
+    pub(crate) batch_size: usize,
+    /// Most epochs to train
+    #[arg(long, default_value_t = 100)]
+    pub(crate) epochs: u64,
+    /// Epochs without a better validation AUC before training stops
+    #[arg(long, default_value_t = 3)]
+    pub(crate) patience: u64,
+    /// Optimizer: adam (torch's dense semantics)
+    #[arg(long, default_value = "adam")]
+    pub(crate) optimizer: String,
+}
+
+/// `radhard init`.
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+    /// Table rows per field
+    #[arg(long, value_delimiter = ',', value_name = "N,N", required_unless_present = "data")]
+    pub(crate) field_dims: Option<Vec<u32>>,
+    /// Take the field dims of this prepared file
+    #[arg(long, value_name = "FILE", conflicts_with = "field_dims")]
+    pub(crate) data: Option<PathBuf>,
+    /// The model file to write
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) out: PathBuf,
+}
+
+/// `radhard evaluate`.
+#[derive(Debug, Args)]
+pub(crate) struct Evaluate {
+    /// A model file
+    pub(crate) model: PathBuf,
+    /// A prepared data file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: PathBuf,
+    /// Rows to score: train, validation, test or all
+    #[arg(long, default_value = "test", value_name = "PART")]
+    pub(crate) split: String,
+    /// What a non-finite prediction counts as in auc: fallback, lowest or highest
+    #[arg(long, default_value = "fallback", value_name = "POLICY")]
+    pub(crate) non_finite: String,
+    /// Write probabilities and labels to this safetensors file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scores: Option<PathBuf>,
+}
+
+/// `radhard inspect`.
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// A model, or any safetensors file
+    pub(crate) model: PathBuf,
+}
+
+/// `radhard inject`.
+#[derive(Debug, Args)]
+pub(crate) struct Inject {
+    /// A model, or any safetensors file
+    pub(crate) model: PathBuf,
+    /// Bit error rate, per exposed bit, in [0, 1]
+    #[arg(long, value_name = "P", allow_hyphen_values = true)]
+    pub(crate) ber: Option<f64>,
+    /// all, embedding, dense, a glob over parameter names, or a list of those; @sign, @exponent, @mantissa or @23-31 selects bits
+    #[arg(long, default_value = "all", value_name = "T")]
+    pub(crate) target: String,
+    /// flips, count:K, burst:L:R, stuck-at:0|1|random, asymmetric:P01:P10, value:uniform|zero|LO..HI
+    #[arg(long, default_value = "flips", value_name = "M")]
+    pub(crate) error_model: String,
+    /// parameters, or state to expose BatchNorm statistics as well
+    #[arg(long, default_value = "parameters", value_name = "WHAT")]
+    pub(crate) expose: String,
+    /// Seed of the campaign
+    #[arg(long, default_value_t = 1, value_name = "S")]
+    pub(crate) seed: u64,
+    /// Which virtual chip of that seed
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) chip: u64,
+    /// The faulty copy to write
+    #[arg(long, value_name = "FILE", required_unless_present = "map")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write the error map to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) map: Option<PathBuf>,
+}
+
+/// `radhard apply` and `radhard undo`.
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// A model, or any safetensors file
+    pub(crate) model: PathBuf,
+    /// The error map
+    #[arg(long, value_name = "FILE")]
+    pub(crate) map: PathBuf,
+    /// Write a copy here instead of changing the file in place
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Accept words that differ from those the map was drawn on (another training of the same model)
+    #[arg(long)]
+    pub(crate) rebase: bool,
+}
+
+/// `radhard run`.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The plan, a TOML file
+    pub(crate) plan: PathBuf,
+    /// Campaign directory; a started campaign continues
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Override the plan's evaluation: auto or full (same records, other cost)
+    #[arg(long, value_name = "HOW")]
+    pub(crate) evaluation: Option<String>,
+}
+
+/// `radhard report`.
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// A campaign directory
+    pub(crate) dir: PathBuf,
+    /// Write only the page, here [default: page, figures and csv files into DIR]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// `radhard export`.
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// A campaign directory
+    pub(crate) dir: PathBuf,
+    /// Format of the export
+    #[arg(long, value_enum, default_value = "csv")]
+    pub(crate) format: ExportFormat,
+    /// Where the files go [default: DIR]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print the digest that equal campaigns share, and write nothing
+    #[arg(long)]
+    pub(crate) digest: bool,
+}
+
+/// Formats of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// cells.csv and trials.csv
+    Csv,
+}

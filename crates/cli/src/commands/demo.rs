@@ -1,0 +1,118 @@
+//! `radhard demo`: real ratings → training → virtual chips → curves.
+
+use std::fs;
+use std::path::Path;
+
+use radhard_campaign::CheckedPlan;
+use radhard_data::prepare::{self, PrepareOptions};
+use radhard_data::{DataSet, Part, Split};
+use radhard_models::training::bias_baseline;
+use radhard_models::{Config, Init, Model, TrainOptions};
+use radhard_report::Summary;
+
+use super::data::{prepare_failure, told};
+use super::run::{campaign, open};
+use super::train::{text, train};
+use crate::arguments::Demo;
+use crate::console::{Console, StopFlag};
+use crate::exit::{Exit, Failure, OrExit, failure};
+
+const DATA: &str = "ml-latest-small.data";
+const MODEL: &str = "wide-deep.safetensors";
+/// Of the split, of training and of the chips.
+const SEED: u64 = 1;
+
+pub(crate) fn run(arguments: &Demo, console: &Console) -> Result<Exit, Failure> {
+    let out = &arguments.out;
+    let stop = StopFlag::listen()?;
+    fs::create_dir_all(out).map_err(|error| failure(Exit::Input, format!("{}: {error}", out.display())))?;
+    let data = prepared(&out.join(DATA), console)?;
+    let baseline = bias_baseline(&data, Part::Test);
+    let test = data.select(Part::Test);
+    let baseline = radhard_metrics::auc::auc(&baseline, test.labels());
+    let Some(()) = trained(&out.join(MODEL), &data, baseline, console, &stop)? else {
+        console.say("interrupted; the same command starts over");
+        return Ok(Exit::Interrupted);
+    };
+    let plan = out.join("plan.toml");
+    let text = plan_text(arguments.chips);
+    write(&plan, &text)?;
+    let plan = CheckedPlan::parse(&text, &plan).or_exit(Exit::Usage)?;
+    let report = campaign(&plan, out, plan.plan().evaluation, console, &stop)?;
+    if report.interrupted {
+        console.say("interrupted; the same command continues");
+        return Ok(Exit::Interrupted);
+    }
+    console.say(&format!(
+        "{} trials on virtual chips: {} evaluated, {} known without a run, {:.1} s",
+        report.trials, report.evaluated, report.known, report.seconds
+    ));
+    let store = open(out)?;
+    let summary = Summary::of(&store).or_exit(Exit::Input)?;
+    let written = radhard_report::write_all(out, &summary, &store).or_exit(Exit::Input)?;
+    console.result(&summary, || radhard_report::terminal_table(&summary))?;
+    if let Some(page) = written.last() {
+        console.say(&format!("the page with the curves: {}", page.display()));
+    }
+    Ok(Exit::Done)
+}
+
+fn prepared(path: &Path, console: &Console) -> Result<DataSet, Failure> {
+    let options =
+        PrepareOptions { split: Some(Split { seed: SEED, ..Split::default() }), ..PrepareOptions::default() };
+    let bar = console.bar(0, "{bar:24} preparing");
+    let meta = prepare::embedded_ml_latest_small(path, options, &mut told(&bar));
+    bar.finish_and_clear();
+    let meta = meta.map_err(prepare_failure)?;
+    console.say(&format!(
+        "data: MovieLens ml-latest-small, {} real ratings, {:.1} % positive (rating > 3)",
+        meta.rows,
+        100.0 * meta.positives as f64 / meta.rows as f64
+    ));
+    super::train::open(path)
+}
+
+fn trained(
+    path: &Path,
+    data: &DataSet,
+    baseline: Option<f64>,
+    console: &Console,
+    stop: &StopFlag,
+) -> Result<Option<()>, Failure> {
+    let config = Config::new("wide-deep", data.meta().field_dims.clone());
+    let init = Init::ZeroFirstOrder;
+    let mut model = Model::new(&config, init, SEED).or_exit(Exit::Bug)?;
+    let options = TrainOptions { seed: SEED, ..TrainOptions::default() };
+    let report = train(&mut model, data, &options, init, console, stop)?;
+    if report.interrupted {
+        return Ok(None);
+    }
+    let parameters = model.parameters().trained();
+    console.say(&format!("model: wide-deep, {parameters} parameters, {}", text(&report)));
+    if let Some(auc) = baseline {
+        console.say(&format!("a smoothed user + item bias model reaches test AUC {auc:.4}"));
+    }
+    model.save(path).map_err(|error| failure(Exit::Input, format!("{}: {error}", path.display())))?;
+    Ok(Some(()))
+}
+
+fn plan_text(chips: u64) -> String {
+    format!(
+        "# The plan of `radhard demo`; `radhard run` continues it.\n\
+         seed = {SEED}\n\
+         chips = {chips}\n\
+         split = \"test\"\n\
+         targets = [\"embedding\", \"dense\", \"all\"]\n\
+         error_models = [\"flips\"]\n\
+         rates = [1e-8, 1e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1]\n\
+         \n\
+         [[subject]]\n\
+         model = \"{MODEL}\"\n\
+         data = \"{DATA}\"\n"
+    )
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    radhard_memory::write_atomically(path, |out| std::io::Write::write_all(out, text.as_bytes()))
+        .map_err(|error| failure(Exit::Input, format!("{}: {error}", path.display())))
+}

@@ -1,0 +1,81 @@
+//! `radhard evaluate`: the scores of a model on prepared data.
+
+use std::collections::HashMap;
+
+use radhard_campaign::subject::Subject;
+use radhard_memory::write_atomically;
+use radhard_metrics::{NonFinite, Observed, TrialScores};
+use radhard_models::Scores;
+use safetensors::tensor::{Dtype, TensorView};
+use serde_json::json;
+use std::time::Instant;
+
+use crate::arguments::Evaluate;
+use crate::console::Console;
+use crate::exit::{Exit, Failure, OrExit, failure};
+
+pub(crate) fn run(arguments: &Evaluate, console: &Console) -> Result<Exit, Failure> {
+    let part = arguments.split.parse().map_err(|error| failure(Exit::Usage, format!("--split: {error}")))?;
+    let non_finite: NonFinite = arguments
+        .non_finite
+        .parse()
+        .map_err(|error| failure(Exit::Usage, format!("--non-finite: {error}")))?;
+    let subject =
+        Subject::open(&arguments.model, &arguments.data, None, part, non_finite).or_exit(Exit::Input)?;
+    let start = Instant::now();
+    let mut scores = Scores::default();
+    subject.lent.model().scores(&subject.rows.view(), &mut scores).or_exit(Exit::Input)?;
+    let labels = subject.rows.labels();
+    let observed = Observed { probabilities: &scores.probabilities, logits: Some(&scores.logits), labels };
+    let metrics = TrialScores::of(&observed, None, &subject.options());
+    let seconds = start.elapsed().as_secs_f64();
+    if let Some(path) = &arguments.scores {
+        write_scores(path, &scores.probabilities, labels)?;
+    }
+    let result = json!({
+        "model": subject.model_name,
+        "data": subject.data_name,
+        "stand_in": subject.data.stand_in,
+        "split": part.to_string(),
+        "rows": labels.len(),
+        "auc": metrics.auc,
+        "auc_finite": metrics.auc_finite,
+        "auc_worst": metrics.auc_worst,
+        "log_loss": metrics.log_loss,
+        "normalised_entropy": metrics.normalised_entropy,
+        "calibration": metrics.calibration,
+        "non_finite": metrics.non_finite,
+        "saturated": metrics.saturated,
+        "seconds": seconds,
+    });
+    console.result(&result, || {
+        let show = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |v| format!("{v:.6}"));
+        let stand_in = if subject.data.stand_in { " (stand-in)" } else { "" };
+        format!(
+            "{} on {}{stand_in}, {part}: {} rows in {seconds:.3} s\n\
+             auc        {}\nauc_finite {}   (non-finite scores left out)\nauc_worst  {}   (non-finite scores on the wrong side)\n\
+             log_loss   {}\nnon-finite {} · saturated {}",
+            subject.model_name,
+            subject.data_name,
+            labels.len(),
+            show(metrics.auc),
+            show(metrics.auc_finite),
+            show(metrics.auc_worst),
+            show(metrics.log_loss),
+            metrics.non_finite,
+            metrics.saturated
+        )
+    })?;
+    Ok(Exit::Done)
+}
+
+fn write_scores(path: &std::path::Path, probabilities: &[f32], labels: &[u8]) -> Result<(), Failure> {
+    let bytes: Vec<u8> = probabilities.iter().flat_map(|p| p.to_le_bytes()).collect();
+    let tensors = [
+        ("probability", TensorView::new(Dtype::F32, vec![probabilities.len()], &bytes).or_exit(Exit::Bug)?),
+        ("label", TensorView::new(Dtype::U8, vec![labels.len()], labels).or_exit(Exit::Bug)?),
+    ];
+    let file = safetensors::serialize(tensors, None::<HashMap<String, String>>).or_exit(Exit::Bug)?;
+    write_atomically(path, |out| std::io::Write::write_all(out, &file))
+        .map_err(|error| failure(Exit::Input, format!("{}: {error}", path.display())))
+}

@@ -1,0 +1,23 @@
+//! `radhard export`: records as csv, or their digest.
+
+use serde_json::json;
+
+use super::run::open;
+use crate::arguments::{Export, ExportFormat};
+use crate::console::Console;
+use crate::exit::{Exit, Failure, OrExit};
+
+pub(crate) fn run(arguments: &Export, console: &Console) -> Result<Exit, Failure> {
+    let store = open(&arguments.dir)?;
+    if arguments.digest {
+        let digest = store.digest().or_exit(Exit::Input)?;
+        console.result(&json!({ "digest": digest }), || digest.clone())?;
+        return Ok(Exit::Done);
+    }
+    let ExportFormat::Csv = arguments.format;
+    let out = arguments.out.as_ref().unwrap_or(&arguments.dir);
+    store.export_csv(out).or_exit(Exit::Input)?;
+    let names = ["cells.csv", "trials.csv"].map(|name| out.join(name).display().to_string());
+    console.result(&json!({ "files": names }), || names.join("\n"))?;
+    Ok(Exit::Done)
+}

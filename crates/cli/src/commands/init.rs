@@ -1,0 +1,29 @@
+//! `radhard init`: an untrained model.
+
+use radhard_models::Model;
+use serde_json::json;
+
+use super::train::{config, init, open};
+use crate::arguments::Init;
+use crate::console::Console;
+use crate::exit::{Exit, Failure, OrExit, failure};
+
+pub(crate) fn run(arguments: &Init, console: &Console) -> Result<Exit, Failure> {
+    let (field_dims, numeric) = match &arguments.data {
+        Some(path) => {
+            let data = open(path)?;
+            (data.meta().field_dims.clone(), data.meta().numeric_names.len())
+        }
+        None => (arguments.field_dims.clone().unwrap_or_default(), 0),
+    };
+    let config = config(&arguments.shape, field_dims, numeric);
+    let model = Model::new(&config, init(&arguments.shape)?, arguments.shape.seed).or_exit(Exit::Usage)?;
+    model
+        .save(&arguments.out)
+        .map_err(|error| failure(Exit::Input, format!("{}: {error}", arguments.out.display())))?;
+    let parameters = model.parameters().trained();
+    console.result(&json!({ "model": config.name, "parameters": parameters }), || {
+        format!("{}: untrained {}, {parameters} parameters", arguments.out.display(), config.name)
+    })?;
+    Ok(Exit::Done)
+}

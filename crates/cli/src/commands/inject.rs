@@ -1,0 +1,80 @@
+//! `radhard inject`, `apply` and `undo`: faults in files.
+
+use radhard_campaign::files::{self, FileCause, FileError, Injection, Request};
+use radhard_fault::{BitErrorRate, Expose, Target, parse_error_model};
+
+use crate::arguments::{Inject, Replay};
+use crate::console::Console;
+use crate::exit::{Exit, Failure, failure};
+
+pub(crate) fn inject(arguments: &Inject, console: &Console) -> Result<Exit, Failure> {
+    let usage = |flag: &str, error: &dyn std::fmt::Display| failure(Exit::Usage, format!("{flag}: {error}"));
+    let target: Target = arguments.target.parse().map_err(|error| usage("--target", &error))?;
+    let expose: Expose = arguments.expose.parse().map_err(|error| usage("--expose", &error))?;
+    let error_model =
+        parse_error_model(&arguments.error_model).map_err(|error| usage("--error-model", &error))?;
+    let rate = match (error_model.takes_rate(), arguments.ber) {
+        (true, Some(ber)) => Some(BitErrorRate::new(ber).map_err(|error| usage("--ber", &error))?),
+        (true, None) => {
+            return Err(failure(
+                Exit::Usage,
+                format!("--ber is missing: {} needs a rate", error_model.name()),
+            ));
+        }
+        (false, Some(_)) => {
+            return Err(failure(
+                Exit::Usage,
+                format!("--ber given, but {} takes no rate", error_model.name()),
+            ));
+        }
+        (false, None) => None,
+    };
+    let request = Request {
+        target: &target,
+        expose,
+        error_model: error_model.as_ref(),
+        rate,
+        seed: arguments.seed,
+        chip: arguments.chip,
+    };
+    let injection =
+        files::inject(&arguments.model, arguments.out.as_deref(), arguments.map.as_deref(), &request)
+            .map_err(file_failure)?;
+    let place = arguments.out.as_ref().or(arguments.map.as_ref());
+    let place = place.map_or_else(String::new, |path| format!(" → {}", path.display()));
+    show(&injection, &format!("injected{place}"), console)
+}
+
+pub(crate) fn apply(arguments: &Replay, console: &Console) -> Result<Exit, Failure> {
+    let injection =
+        files::apply(&arguments.model, &arguments.map, arguments.out.as_deref(), arguments.rebase)
+            .map_err(file_failure)?;
+    show(&injection, "applied", console)
+}
+
+pub(crate) fn undo(arguments: &Replay, console: &Console) -> Result<Exit, Failure> {
+    if arguments.rebase {
+        return Err(failure(Exit::Usage, "--rebase goes with apply; undo restores the recorded words"));
+    }
+    let injection =
+        files::undo(&arguments.model, &arguments.map, arguments.out.as_deref()).map_err(file_failure)?;
+    show(&injection, "undone", console)
+}
+
+fn show(injection: &Injection, what: &str, console: &Console) -> Result<Exit, Failure> {
+    console.result(injection, || {
+        let Injection { flips, words, exposed_bits, target, ber } = injection;
+        let rate = ber.map_or_else(String::new, |ber| format!(" at {ber:e}"));
+        format!("{what}: {flips} flips in {words} words; target {target}, {exposed_bits} exposed bits{rate}")
+    })?;
+    Ok(Exit::Done)
+}
+
+fn file_failure(error: FileError) -> Failure {
+    let exit = if matches!(error.cause, FileCause::Target(_) | FileCause::Draw(_)) {
+        Exit::Usage
+    } else {
+        Exit::Input
+    };
+    Failure { exit, error: error.into() }
+}

@@ -1,0 +1,108 @@
+//! `radhard inspect`: what a model file holds, and which of its bits are critical.
+
+use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
+use radhard_campaign::files;
+use radhard_fault::{Component, Field, Format, ParameterSpec, SafetensorsBytes, Words};
+use radhard_memory::Mapped;
+use serde::Serialize;
+
+use crate::arguments::Inspect;
+use crate::console::Console;
+use crate::exit::{Exit, Failure, failure};
+
+/// One parameter of a file.
+#[derive(Debug, Serialize)]
+struct Row {
+    name: String,
+    shape: Vec<usize>,
+    format: String,
+    component: Component,
+    bits: u64,
+    /// Words whose top exponent bit is 0: one flip of it makes them huge, infinite or NaN.
+    critical_bits: Option<u64>,
+    #[serde(skip)]
+    elements: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Inspection {
+    model: Option<String>,
+    parameters: Vec<Row>,
+    /// Parameters in all, state left out.
+    total: u64,
+    /// Bits of them.
+    bits: u64,
+    critical_bits: u64,
+    /// Tensors whose number format is not known; they can't be injected.
+    others: Vec<String>,
+}
+
+pub(crate) fn run(arguments: &Inspect, console: &Console) -> Result<Exit, Failure> {
+    let path = &arguments.model;
+    let input = |error: &dyn std::fmt::Display| failure(Exit::Input, format!("{}: {error}", path.display()));
+    let file = Mapped::open(path).map_err(|error| input(&error))?;
+    let lent = SafetensorsBytes::new(&file[..], files::component_of(&file)).map_err(|error| input(&error))?;
+    let specs = lent.specs().iter().enumerate();
+    let parameters: Vec<Row> = specs.map(|(index, spec)| row(spec, &lent.words(index))).collect();
+    let counted = || parameters.iter().filter(|row| row.component != Component::State);
+    let inspection = Inspection {
+        model: radhard_models::Config::of_file(&file).map(|config| config.name),
+        total: counted().map(|row| row.elements).sum(),
+        bits: counted().map(|row| row.bits).sum(),
+        critical_bits: counted().filter_map(|row| row.critical_bits).sum(),
+        others: lent.others().to_vec(),
+        parameters,
+    };
+    console.result(&inspection, || text(&inspection))?;
+    Ok(Exit::Done)
+}
+
+fn row(spec: &ParameterSpec, words: &Words<'_>) -> Row {
+    let critical_bits = top_exponent_bit(spec.format)
+        .map(|bit| words.iter().filter(|word| word >> bit & 1 == 0).count() as u64);
+    Row {
+        name: spec.name.clone(),
+        shape: spec.shape.clone(),
+        format: spec.format.to_string(),
+        component: spec.component,
+        bits: spec.bits(),
+        critical_bits,
+        elements: spec.elements(),
+    }
+}
+
+fn top_exponent_bit(format: Format) -> Option<u32> {
+    let mask = format.field(Field::Exponent);
+    (mask != 0).then(|| u64::BITS - 1 - mask.leading_zeros())
+}
+
+fn text(inspection: &Inspection) -> String {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.set_header(["parameter", "shape", "format", "component", "bits", "critical bits"]);
+    let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
+    for row in &inspection.parameters {
+        let shape: Vec<String> = row.shape.iter().map(ToString::to_string).collect();
+        let component = format!("{:?}", row.component).to_lowercase();
+        let critical = row.critical_bits.map_or_else(|| "–".to_owned(), |bits| bits.to_string());
+        let shape = format!("[{}]", shape.join(", "));
+        table.add_row([
+            Cell::new(&row.name),
+            Cell::new(shape),
+            Cell::new(&row.format),
+            Cell::new(component),
+            right(row.bits.to_string()),
+            right(critical),
+        ]);
+    }
+    let model = inspection.model.as_deref().unwrap_or("unknown architecture");
+    let mut text = format!(
+        "{table}\n{model}: {} parameters, {} bits (state left out); {} critical bits: exponent bits that read 0 and whose \
+         flip makes a word huge, infinite or NaN",
+        inspection.total, inspection.bits, inspection.critical_bits
+    );
+    if !inspection.others.is_empty() {
+        text.push_str(&format!("\nnot injectable (unknown format): {}", inspection.others.join(", ")));
+    }
+    text
+}

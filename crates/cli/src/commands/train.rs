@@ -1,0 +1,135 @@
+//! `radhard train`: a model from prepared data.
+
+use std::ops::ControlFlow;
+
+use radhard_data::DataSet;
+use radhard_models::{Config, Init, Model, Progress, TrainError, TrainOptions, TrainReport};
+use serde_json::json;
+
+use crate::arguments::{Shape, Train};
+use crate::console::{Console, StopFlag};
+use crate::exit::{Exit, Failure, OrExit, failure};
+
+const BAR: &str = "{bar:24} epoch {msg}";
+
+pub(crate) fn run(arguments: &Train, console: &Console) -> Result<Exit, Failure> {
+    let data = open(&arguments.data)?;
+    let config = config(&arguments.shape, data.meta().field_dims.clone(), data.meta().numeric_names.len());
+    let options = TrainOptions {
+        optimizer: arguments
+            .optimizer
+            .parse()
+            .map_err(|error| failure(Exit::Usage, format!("--optimizer: {error}")))?,
+        learning_rate: arguments.lr,
+        weight_decay: arguments.weight_decay,
+        batch_size: arguments.batch_size,
+        epochs: arguments.epochs,
+        patience: arguments.patience,
+        seed: arguments.shape.seed,
+        ..TrainOptions::default()
+    };
+    let mut model =
+        Model::new(&config, init(&arguments.shape)?, arguments.shape.seed).or_exit(Exit::Usage)?;
+    let stop = StopFlag::listen()?;
+    let report = train(&mut model, &data, &options, init(&arguments.shape)?, console, &stop)?;
+    if report.interrupted {
+        console.say("interrupted; no model was written");
+        return Ok(Exit::Interrupted);
+    }
+    model
+        .save(&arguments.out)
+        .map_err(|error| failure(Exit::Input, format!("{}: {error}", arguments.out.display())))?;
+    let parameters = model.parameters().trained();
+    console.result(
+        &json!({
+            "model": model.config().name,
+            "parameters": parameters,
+            "epochs": report.epochs.len(),
+            "best_epoch": report.best_epoch,
+            "validation_auc": report.validation_auc,
+            "test_auc": report.test_auc,
+            "seconds": report.seconds,
+            "rows_per_second": report.rows_per_second,
+            "stand_in": data.meta().stand_in,
+        }),
+        || {
+            format!(
+                "{}: {} on {}, {parameters} parameters\n{}",
+                arguments.out.display(),
+                model.config().name,
+                data.meta().name,
+                text(&report)
+            )
+        },
+    )?;
+    Ok(Exit::Done)
+}
+
+/// What training came to, in words.
+pub(crate) fn text(report: &TrainReport) -> String {
+    let show = |auc: Option<f64>| auc.map_or_else(|| "–".to_owned(), |auc| format!("{auc:.4}"));
+    format!(
+        "{} epochs, the best was {}: validation AUC {}, test AUC {} · {:.1} s, {:.2} M rows/s",
+        report.epochs.len(),
+        report.best_epoch,
+        show(report.validation_auc),
+        show(report.test_auc),
+        report.seconds,
+        report.rows_per_second / 1e6
+    )
+}
+
+/// Trains with a progress bar; the model keeps how it was made.
+pub(crate) fn train(
+    model: &mut Model,
+    data: &DataSet,
+    options: &TrainOptions,
+    init: Init,
+    console: &Console,
+    stop: &StopFlag,
+) -> Result<TrainReport, Failure> {
+    let bar = console.bar(0, BAR);
+    let mut best = None;
+    let report = radhard_models::train(model, data, options, &radhard_metrics::auc::auc, &mut |progress| {
+        match progress {
+            Progress::Step { epoch, step, steps, loss } => {
+                bar.set_length(steps);
+                bar.set_position(step);
+                let best =
+                    best.map_or_else(String::new, |auc: f64| format!(" · best validation AUC {auc:.4}"));
+                bar.set_message(format!("{epoch} · loss {loss:.4}{best}"));
+            }
+            Progress::Epoch(epoch) if epoch.best => best = epoch.validation_auc,
+            _ => {}
+        }
+        if stop.raised() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    bar.finish_and_clear();
+    let report = report.map_err(|error| {
+        let exit = if matches!(error, TrainError::Option { .. }) { Exit::Usage } else { Exit::Input };
+        Failure { exit, error: error.into() }
+    })?;
+    if let Some(training) = &mut model.training {
+        training.init = Some(init);
+    }
+    Ok(report)
+}
+
+pub(crate) fn open(path: &std::path::Path) -> Result<DataSet, Failure> {
+    DataSet::open(path).map_err(|error| failure(Exit::Input, format!("{}: {error}", path.display())))
+}
+
+/// The configuration that the flags ask for.
+pub(crate) fn config(shape: &Shape, field_dims: Vec<u32>, numeric: usize) -> Config {
+    Config {
+        numeric,
+        embed_dim: shape.embed_dim,
+        mlp_dims: shape.mlp_dims.clone(),
+        dropout: shape.dropout,
+        ..Config::new(&shape.model, field_dims)
+    }
+}
+
+pub(crate) fn init(shape: &Shape) -> Result<Init, Failure> {
+    shape.init.parse().map_err(|error| failure(Exit::Usage, format!("--init: {error}")))
+}
