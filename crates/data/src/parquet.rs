@@ -1,6 +1,7 @@
 //! Tables in Parquet files.
 use std::fs::File;
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use parquet::basic::{ConvertedType, LogicalType};
@@ -33,7 +34,7 @@ pub fn parquet(
     let wrong =
         |error: ParquetError| PrepareError::Parquet { path: input.to_owned(), reason: error.to_string() };
     let file = File::open(input).map_err(|source| PrepareError::Read { path: input.to_owned(), source })?;
-    let reader = SerializedFileReader::new(file).map_err(wrong)?;
+    let reader = guarded(|| SerializedFileReader::new(file)).map_err(wrong)?;
     let schema = reader.metadata().file_metadata().schema_descr_ptr();
     let names: Vec<String> = schema.columns().iter().map(|column| column.path().string()).collect();
     let places = options.locate(input, &names)?;
@@ -62,9 +63,9 @@ pub fn parquet(
     let mut assembly = Assembly::new(&rules.rules);
     let total = u64::try_from(reader.metadata().file_metadata().num_rows()).unwrap_or(0);
     for group in 0..reader.num_row_groups() {
-        let group = reader.get_row_group(group).map_err(wrong)?;
-        let mut batches = columns.open(group.as_ref()).map_err(wrong)?;
-        while let Some(batch) = batches.next(BATCH_ROWS).map_err(wrong)? {
+        let opened = guarded(|| columns.open(reader.get_row_group(group)?.as_ref()));
+        let mut batches = opened.map_err(wrong)?;
+        while let Some(batch) = guarded(|| batches.next(BATCH_ROWS)).map_err(wrong)? {
             assembly.append(batch.piece(&rows))?;
             report(Progress { stage: Stage::Reading, done: assembly.rows.lines, total });
         }
@@ -72,6 +73,16 @@ pub fn parquet(
     let (data, bad) = assembly.into_columns();
     Preparation { input, expected: names.join(","), columns: data, bad, meta: options.meta("parquet"), rules }
         .write(out, &options.common, report)
+}
+
+/// Runs the library's reader, which panics on some damaged files, and makes an error of that.
+fn guarded<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+    // After a panic nothing of what `read` borrowed is used again: the preparation ends with the error.
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
+        let told = panic.downcast_ref::<String>().map(String::as_str);
+        let told = told.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason");
+        Err(ParquetError::General(format!("the file is damaged: {told}")))
+    })
 }
 
 /// What a column is used as.

@@ -8,8 +8,10 @@ use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int32Type, Int64T
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
-use radhard_data::prepare::{PrepareError, PrepareOptions, TableOptions, csv, parquet};
-use radhard_data::{DataSet, IdRule, Meta, OpenError, Split, Vocabulary};
+use radhard_data::prepare::{
+    PrepareError, PrepareOptions, TableOptions, csv, embedded_ml_latest_small, parquet,
+};
+use radhard_data::{DataSet, IdRule, Meta, OpenError, Split, Vocabulary, embedded};
 
 const TABLE: &str = "user,\"item, id\",clicks,age\n7,b,1,0.5\n10,a,0,-1e3\n7,\"say \"\"c\"\"\",1, 2 \n";
 
@@ -184,6 +186,29 @@ fn new_data_reuse_the_vocabulary_of_old_ones() {
     assert!(error.to_string().contains("its ids are index, with the field dims [11]"), "{error}");
 }
 
+#[test]
+fn the_ratings_as_a_table_are_the_ratings_as_movielens_on_any_number_of_threads() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    std::fs::write(path("ratings.csv"), embedded::ml_latest_small_ratings()).unwrap();
+    embedded_ml_latest_small(&path("small.data"), PrepareOptions::default(), &mut |_| {}).unwrap();
+    let known = DataSet::open(path("small.data")).unwrap();
+    let options = TableOptions {
+        label: "rating".into(),
+        positive: Some(">3".parse().unwrap()),
+        categorical: vec!["userId".into(), "movieId".into()],
+        ..TableOptions::default()
+    };
+    for threads in [1, 3] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let out = path("table.data");
+        pool.install(|| csv(&path("ratings.csv"), &out, &options, &mut |_| {})).unwrap();
+        let table = DataSet::open(&out).unwrap();
+        assert_eq!(table.meta().fingerprint, known.meta().fingerprint);
+        assert_eq!(table.vocabulary(1), known.vocabulary(1));
+    }
+}
+
 /// Users, items, clicks and ages of a row group; levels are 0 where a value is missing.
 type Group<'a> = (&'a [i64], &'a [i16], &'a [&'a str], &'a [i32], &'a [i16], &'a [f64], &'a [i16]);
 
@@ -280,4 +305,23 @@ fn a_damaged_parquet_file_is_an_error() {
     let error = parquet(&dir.path().join("no"), &out, &options, &mut |_| {}).unwrap_err();
     assert!(matches!(error, PrepareError::Read { .. }), "{error}");
     assert!(!out.exists());
+}
+
+#[test]
+fn a_parquet_file_with_damaged_bytes_is_read_or_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let (input, out) = (dir.path().join("table.parquet"), dir.path().join("out.data"));
+    write_parquet(&input);
+    let bytes = std::fs::read(&input).unwrap();
+    let mut options = options();
+    options.categorical[1] = "item".into();
+    options.common.max_bad_lines = u64::MAX;
+    let mut refused = 0;
+    for place in (4..bytes.len() - 8).step_by(13) {
+        let mut damaged = bytes.clone();
+        damaged[place] ^= 1 << (place % 8);
+        std::fs::write(&input, &damaged).unwrap();
+        refused += u32::from(parquet(&input, &out, &options, &mut |_| {}).is_err());
+    }
+    assert!(refused > 0);
 }
