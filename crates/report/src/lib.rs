@@ -1,2 +1,24 @@
 //! Tables, figures and the page, from records only.
+//!
+//! [`Summary::of`] reads a campaign's records once and works out what every output shows: the terminal table, the JSON of
+//! `report --json`, the figures, and the page. Nothing here runs a model.
 #![forbid(unsafe_code)]
+
+pub mod chart;
+pub mod crossing;
+pub mod drawing;
+pub mod files;
+pub mod finding;
+pub mod page;
+pub mod panel;
+pub mod png;
+pub mod quantity;
+pub mod summary;
+pub mod svg;
+pub mod terminal;
+
+pub use crossing::Crossing;
+pub use files::{ReportError, write_all};
+pub use panel::{Curve, Panel};
+pub use summary::{CellLine, GoldenLine, Summary};
+pub use terminal::terminal_table;

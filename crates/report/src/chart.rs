@@ -1,0 +1,347 @@
+//! The chart of a panel: AUC against bit error rate.
+//!
+//! For each target the mean as a line with marks, a band from the smallest to the largest chip, whiskers for the 95 % interval
+//! of the mean, and dashes for what theory predicts; the golden score and that of guessing as levels. The rate axis is
+//! logarithmic and the same on all charts of a campaign.
+
+use crate::drawing::{Anchor, Drawing, Ink, MARK_RADIUS, Point, Shape, Stroke};
+use crate::panel::{Curve, Panel};
+use crate::quantity::{count, rate, score, share};
+use crate::summary::{CellLine, Summary};
+use crate::terminal::{mean_with_interval, predicted};
+
+const WIDTH: f64 = 900.0;
+const PLOT_HEIGHT: f64 = 330.0;
+const LEFT: f64 = 62.0;
+const RIGHT: f64 = WIDTH - 18.0;
+const BELOW: f64 = 54.0;
+const LEGEND_ROW: f64 = 20.0;
+/// Height of the head without its legend rows: the title, and air.
+const HEAD: f64 = 42.0;
+/// Upper estimate of the width of a letter, in parts of its height.
+const LETTER: f64 = 0.62;
+/// Longest name that a legend shows whole.
+const NAME_LETTERS: usize = 28;
+/// AUC of guessing.
+const GUESS: f64 = 0.5;
+
+/// Draws the chart of a panel, if any of its cells has a rate and a mean.
+pub fn chart(panel: &Panel, summary: &Summary) -> Option<Drawing> {
+    let drawn = |cell: &CellLine| cell.mean.is_some();
+    let rates: Vec<f64> = summary
+        .panels
+        .iter()
+        .flat_map(|panel| &panel.curves)
+        .flat_map(Curve::rated)
+        .filter(|(_, cell)| drawn(cell))
+        .map(|(rate, _)| rate)
+        .collect();
+    if !panel.curves.iter().flat_map(Curve::rated).any(|(_, cell)| drawn(cell)) {
+        return None;
+    }
+    let series: Vec<Series<'_>> = panel
+        .curves
+        .iter()
+        .map(|curve| {
+            let place = summary.targets().iter().position(|target| *target == curve.target);
+            Series { curve, place: place.unwrap_or(0) }
+        })
+        .collect();
+    let legend = legend(&series);
+    let top = HEAD + LEGEND_ROW * legend.rows as f64;
+    let axes = Axes::of(&rates, panel, top);
+
+    let mut shapes = vec![text((LEFT, 22.0), &panel.title(), 16, Anchor::Start, Ink::Text, true)];
+    shapes.extend(legend.shapes);
+    axes.draw(&mut shapes);
+    levels(panel, &axes, &mut shapes);
+    for one in &series {
+        one.draw_band(&axes, &mut shapes);
+    }
+    for one in &series {
+        one.draw_prediction(&axes, &mut shapes);
+    }
+    for one in &series {
+        one.draw_means(&axes, &mut shapes);
+    }
+    hovers(panel, &axes, &mut shapes);
+    Some(Drawing {
+        width: WIDTH,
+        height: axes.bottom + BELOW,
+        title: format!("AUC against bit error rate: {}", panel.title()),
+        description: format!(
+            "{}; {}. One line a target: {}. The table of all cells holds the values.",
+            panel.golden_line(),
+            panel.finding(),
+            panel.curves.iter().map(|curve| curve.target.as_str()).collect::<Vec<_>>().join(", ")
+        ),
+        shapes,
+    })
+}
+
+/// Where rates and scores lie on the drawing.
+struct Axes {
+    top: f64,
+    bottom: f64,
+    /// Decades of the first and the last rate shown.
+    decades: [i32; 2],
+    /// Smallest and largest score shown.
+    scores: [f64; 2],
+    step: f64,
+}
+
+impl Axes {
+    fn of(rates: &[f64], panel: &Panel, top: f64) -> Self {
+        let smallest = rates.iter().copied().fold(f64::INFINITY, f64::min);
+        let largest = rates.iter().copied().fold(0.0, f64::max);
+        // A rate of a whole decade may lie a rounding beside it.
+        let first = (smallest.log10() + 1e-9).floor() as i32;
+        let last = (largest.log10() - 1e-9).ceil() as i32;
+        let decades = if first < last { [first, last] } else { [first - 1, first + 1] };
+
+        let shown = panel
+            .curves
+            .iter()
+            .flat_map(Curve::rated)
+            .flat_map(|(_, cell)| [cell.min, cell.max, cell.mean, cell.predicted].into_iter().flatten());
+        let (mut low, mut high) = (GUESS, GUESS);
+        for value in shown.chain(panel.golden).chain(panel.reference).filter(|value| value.is_finite()) {
+            low = if value < low { value } else { low };
+            high = if value > high { value } else { high };
+        }
+        // Room for the label above the golden line.
+        high += 0.06 * (high - low).max(0.02);
+        let step = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2]
+            .into_iter()
+            .find(|step| (high - low) / step <= 8.0)
+            .unwrap_or(0.2);
+        low = (low / step + 1e-9).floor() * step - if low < GUESS { 0.0 } else { step };
+        Self { top, bottom: top + PLOT_HEIGHT, decades, scores: [low, high], step }
+    }
+
+    fn x(&self, rate: f64) -> f64 {
+        let [first, last] = self.decades.map(f64::from);
+        LEFT + (rate.log10() - first) / (last - first) * (RIGHT - LEFT)
+    }
+
+    fn y(&self, score: f64) -> f64 {
+        let [low, high] = self.scores;
+        self.bottom - (score - low) / (high - low) * (self.bottom - self.top)
+    }
+
+    /// The place of a score, at the edge where it lies outside.
+    fn inside(&self, score: f64) -> f64 {
+        self.y(score).clamp(self.top, self.bottom)
+    }
+
+    fn draw(&self, shapes: &mut Vec<Shape>) {
+        let [first, last] = self.decades;
+        for decade in first..=last {
+            let x = self.x(10_f64.powi(decade));
+            shapes.push(line(vec![(x, self.top), (x, self.bottom)], Ink::Grid, 1.0, Stroke::Solid));
+            if (last - first) <= 12 || (decade - first) % 2 == 0 {
+                let at = (x, self.bottom + 18.0);
+                shapes.push(text(at, &format!("1e{decade}"), 12, Anchor::Middle, Ink::Muted, false));
+            }
+        }
+        let [low, high] = self.scores;
+        let mut tick = (low / self.step - 1e-9).ceil() * self.step;
+        while tick <= high + 1e-9 {
+            let y = self.y(tick);
+            shapes.push(line(vec![(LEFT, y), (RIGHT, y)], Ink::Grid, 1.0, Stroke::Solid));
+            let label = if self.step < 0.01 { format!("{tick:.3}") } else { format!("{tick:.2}") };
+            shapes.push(text((LEFT - 8.0, y + 4.0), &label, 12, Anchor::End, Ink::Muted, false));
+            tick += self.step;
+        }
+        let corner = vec![(LEFT, self.top), (LEFT, self.bottom), (RIGHT, self.bottom)];
+        shapes.push(line(corner, Ink::Axis, 1.0, Stroke::Solid));
+        let middle = (f64::midpoint(LEFT, RIGHT), self.bottom + 42.0);
+        shapes.push(text(middle, "bit error rate, per exposed bit", 13, Anchor::Middle, Ink::Text, false));
+        shapes.push(Shape::Text {
+            at: (17.0, f64::midpoint(self.top, self.bottom)),
+            text: "AUC".to_owned(),
+            size: 13,
+            anchor: Anchor::Middle,
+            ink: Ink::Text,
+            bold: false,
+            upwards: true,
+        });
+    }
+}
+
+fn levels(panel: &Panel, axes: &Axes, shapes: &mut Vec<Shape>) {
+    let mut level = |value: f64, label: String, ink: Ink, stroke: Stroke| {
+        let y = axes.y(value);
+        shapes.push(line(vec![(LEFT, y), (RIGHT, y)], ink, 1.5, stroke));
+        shapes.push(text((LEFT + 6.0, y - 5.0), &label, 12, Anchor::Start, ink, false));
+    };
+    level(GUESS, "guessing 0.5".to_owned(), Ink::Guess, Stroke::Dotted);
+    if let Some(golden) = panel.reference {
+        let label = if panel.golden == panel.reference { "golden" } else { "golden, unprotected" };
+        level(golden, format!("{label} {}", score(Some(golden))), Ink::Golden, Stroke::Solid);
+    }
+}
+
+/// A curve with its place in the palette.
+struct Series<'a> {
+    curve: &'a Curve,
+    place: usize,
+}
+
+impl Series<'_> {
+    fn ink(&self) -> Ink {
+        Ink::Series(self.place)
+    }
+
+    fn points(&self, axes: &Axes, value: fn(&CellLine) -> Option<f64>) -> Vec<Point> {
+        self.curve
+            .rated()
+            .filter_map(|(rate, cell)| value(cell).map(|value| (axes.x(rate), axes.inside(value))))
+            .collect()
+    }
+
+    fn draw_band(&self, axes: &Axes, shapes: &mut Vec<Shape>) {
+        let mut corners = self.points(axes, |cell| cell.max);
+        corners.extend(self.points(axes, |cell| cell.min).into_iter().rev());
+        if corners.len() > 2 {
+            shapes.push(Shape::Area { points: corners, ink: self.ink() });
+        }
+    }
+
+    fn draw_prediction(&self, axes: &Axes, shapes: &mut Vec<Shape>) {
+        let points = self.points(axes, |cell| cell.predicted);
+        if points.len() > 1 {
+            shapes.push(line(points, self.ink(), 1.5, Stroke::Dashed));
+        }
+    }
+
+    fn draw_means(&self, axes: &Axes, shapes: &mut Vec<Shape>) {
+        // Whiskers of curves that share a rate lie on each other: caps of unlike width tell them apart.
+        let cap = 4.0 + 2.0 * (self.place % 3) as f64;
+        for (rate, cell) in self.curve.rated() {
+            let Some((low, high)) = cell.ci_low.zip(cell.ci_high) else { continue };
+            let x = axes.x(rate);
+            let ends = [axes.inside(low), axes.inside(high)];
+            shapes.push(line(vec![(x, ends[0]), (x, ends[1])], self.ink(), 1.2, Stroke::Solid));
+            for (end, value) in ends.into_iter().zip([low, high]) {
+                // A whisker that leaves the chart has no cap.
+                if (axes.y(value) - end).abs() < 0.05 {
+                    shapes.push(line(vec![(x - cap, end), (x + cap, end)], self.ink(), 1.2, Stroke::Solid));
+                }
+            }
+        }
+        let means = self.points(axes, |cell| cell.mean);
+        if means.len() > 1 {
+            shapes.push(line(means.clone(), self.ink(), 2.2, Stroke::Solid));
+        }
+        shapes.extend(means.into_iter().map(|at| self.mark(at)));
+    }
+
+    fn mark(&self, at: Point) -> Shape {
+        let r = MARK_RADIUS;
+        let offsets: &[Point] = match self.place % 4 {
+            0 => &[],
+            1 => &[(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)],
+            2 => &[(0.0, -1.3), (1.2, 0.9), (-1.2, 0.9)],
+            _ => &[(0.0, -1.3), (1.3, 0.0), (0.0, 1.3), (-1.3, 0.0)],
+        };
+        let corners = offsets.iter().map(|(dx, dy)| (at.0 + r * dx, at.1 + r * dy)).collect();
+        Shape::Mark { at, corners, ink: self.ink() }
+    }
+}
+
+/// The rows above the plot that say what is what.
+struct Legend {
+    shapes: Vec<Shape>,
+    rows: usize,
+}
+
+fn legend(series: &[Series<'_>]) -> Legend {
+    let mut legend = Legend { shapes: Vec::new(), rows: 1 };
+    let mut x = LEFT;
+    let mut place = |label: &str, key: &dyn Fn(f64, f64) -> Vec<Shape>| {
+        let width = 34.0 + label.chars().count() as f64 * 13.0 * LETTER + 16.0;
+        if x + width > RIGHT && x > LEFT {
+            x = LEFT;
+            legend.rows += 1;
+        }
+        let y = 22.0 + LEGEND_ROW * legend.rows as f64;
+        legend.shapes.extend(key(x, y - 4.0));
+        legend.shapes.push(text((x + 32.0, y), label, 13, Anchor::Start, Ink::Text, false));
+        x += width;
+    };
+    for one in series {
+        place(&shortened(&one.curve.target), &|x, y| {
+            vec![line(vec![(x, y), (x + 26.0, y)], one.ink(), 2.2, Stroke::Solid), one.mark((x + 13.0, y))]
+        });
+    }
+    place("min–max", &|x, y| {
+        let corners = vec![(x, y - 6.0), (x + 26.0, y - 6.0), (x + 26.0, y + 6.0), (x, y + 6.0)];
+        vec![Shape::Area { points: corners, ink: Ink::Muted }]
+    });
+    place("95 % of the mean", &|x, y| {
+        let bar = |from: Point, to: Point| line(vec![from, to], Ink::Muted, 1.2, Stroke::Solid);
+        vec![
+            bar((x + 13.0, y - 6.0), (x + 13.0, y + 6.0)),
+            bar((x + 8.0, y - 6.0), (x + 18.0, y - 6.0)),
+            bar((x + 8.0, y + 6.0), (x + 18.0, y + 6.0)),
+        ]
+    });
+    if series.iter().flat_map(|one| one.curve.rated()).any(|(_, cell)| cell.predicted.is_some()) {
+        place("predicted", &|x, y| vec![line(vec![(x, y), (x + 26.0, y)], Ink::Muted, 1.5, Stroke::Dashed)]);
+    }
+    legend
+}
+
+/// One strip a rate, from half way to the rate before to half way to the next.
+fn hovers(panel: &Panel, axes: &Axes, shapes: &mut Vec<Shape>) {
+    let mut rates: Vec<f64> = panel.curves.iter().flat_map(Curve::rated).map(|(rate, _)| rate).collect();
+    rates.sort_by(f64::total_cmp);
+    rates.dedup();
+    let xs: Vec<f64> = rates.iter().map(|rate| axes.x(*rate)).collect();
+    for (index, rate) in rates.iter().enumerate() {
+        let before = if index == 0 { LEFT } else { f64::midpoint(xs[index - 1], xs[index]) };
+        let after = xs.get(index + 1).map_or(RIGHT, |next| f64::midpoint(xs[index], *next));
+        shapes.push(Shape::Hover {
+            at: (before, axes.top),
+            extent: (after - before, axes.bottom - axes.top),
+            x: xs[index],
+            note: note(panel, *rate),
+        });
+    }
+}
+
+fn note(panel: &Panel, at: f64) -> String {
+    let mut lines = vec![format!("bit error rate {}", rate(at))];
+    for curve in &panel.curves {
+        for (_, cell) in curve.rated().filter(|(rate, _)| *rate == at) {
+            lines.push(format!(
+                "{}: mean {}, min–max {}–{}, n {}, flips {}, NaN {}, predicted {}",
+                curve.target,
+                mean_with_interval(cell),
+                score(cell.min),
+                score(cell.max),
+                cell.n,
+                count(cell.flips_mean),
+                share(cell.non_finite_share),
+                predicted(cell)
+            ));
+        }
+    }
+    lines.join("\n")
+}
+
+fn line(points: Vec<Point>, ink: Ink, width: f64, stroke: Stroke) -> Shape {
+    Shape::Line { points, ink, width, stroke }
+}
+
+fn text(at: Point, text: &str, size: u32, anchor: Anchor, ink: Ink, bold: bool) -> Shape {
+    Shape::Text { at, text: text.to_owned(), size, anchor, ink, bold, upwards: false }
+}
+
+fn shortened(name: &str) -> String {
+    if name.chars().count() <= NAME_LETTERS {
+        return name.to_owned();
+    }
+    name.chars().take(NAME_LETTERS - 1).chain(['…']).collect()
+}

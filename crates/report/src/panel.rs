@@ -1,0 +1,123 @@
+//! Panels: the curves that share a chart, one a target.
+
+use serde::Serialize;
+
+use crate::crossing::{Crossing, ONSET_LOSS, SEVERE_LOSS};
+use crate::summary::CellLine;
+
+/// The curves of one model on one data set under one error model and protection.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Panel {
+    /// Name of the model.
+    pub model: String,
+    /// Name of the data set.
+    pub data: String,
+    /// How bits go wrong.
+    pub error_model: String,
+    /// What protects the model.
+    pub protection: String,
+    /// AUC of the golden run under this protection.
+    pub golden: Option<f64>,
+    /// AUC that losses are taken against: the unprotected golden one, or this one where that was not run.
+    pub reference: Option<f64>,
+    /// Whether the data were made up in the shape of the set they are named after.
+    pub stand_in: bool,
+    /// One curve a target.
+    pub curves: Vec<Curve>,
+}
+
+/// One target over all rates.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Curve {
+    /// What is hit.
+    pub target: String,
+    /// First tested rate whose mean loss exceeds [`ONSET_LOSS`].
+    pub onset: Crossing,
+    /// First tested rate whose mean loss exceeds [`SEVERE_LOSS`].
+    pub severe: Crossing,
+    /// BER_50: the rate at which half of the lead over guessing is lost.
+    pub half: Crossing,
+    /// The same of the predicted curve.
+    pub half_predicted: Crossing,
+    /// The cells by ascending rate, those without a rate first.
+    #[serde(skip)]
+    pub cells: Vec<CellLine>,
+}
+
+/// Groups cells, which come in the order of every export, into panels.
+pub(crate) fn panels(cells: &[CellLine]) -> Vec<Panel> {
+    let key = |cell: &CellLine| {
+        (cell.model.clone(), cell.data.clone(), cell.error_model.clone(), cell.protection.clone())
+    };
+    let mut sorted: Vec<&CellLine> = cells.iter().collect();
+    sorted.sort_by_key(|cell| key(cell));
+    sorted
+        .chunk_by(|a, b| key(a) == key(b))
+        .map(|group| {
+            let first = group[0];
+            let reference = first.unprotected.or(first.golden);
+            Panel {
+                model: first.model.clone(),
+                data: first.data.clone(),
+                error_model: first.error_model.clone(),
+                protection: first.protection.clone(),
+                golden: first.golden,
+                reference,
+                stand_in: first.stand_in,
+                curves: group
+                    .chunk_by(|a, b| a.target == b.target)
+                    .map(|cells| Curve::of(cells, reference))
+                    .collect(),
+            }
+        })
+        .collect()
+}
+
+impl Curve {
+    fn of(cells: &[&CellLine], reference: Option<f64>) -> Self {
+        let points = |score: fn(&CellLine) -> Option<f64>| -> Vec<(f64, f64)> {
+            cells.iter().filter_map(|cell| cell.ber.zip(score(cell))).collect()
+        };
+        let (mean, predicted) = (points(|cell| cell.mean), points(|cell| cell.predicted));
+        let below = |loss| {
+            reference.map_or(Crossing::Undefined, |golden| Crossing::first_below(&mean, golden - loss))
+        };
+        let half = |points: &[(f64, f64)]| {
+            reference.map_or(Crossing::Undefined, |golden| {
+                Crossing::interpolated(points, 0.5 + 0.5 * (golden - 0.5))
+            })
+        };
+        Self {
+            target: cells[0].target.clone(),
+            onset: below(ONSET_LOSS),
+            severe: below(SEVERE_LOSS),
+            half: half(&mean),
+            half_predicted: half(&predicted),
+            cells: cells.iter().copied().cloned().collect(),
+        }
+    }
+
+    /// The cells that have a rate above 0, which a logarithmic axis can show.
+    pub fn rated(&self) -> impl DoubleEndedIterator<Item = (f64, &CellLine)> {
+        self.cells.iter().filter_map(|cell| cell.ber.filter(|ber| *ber > 0.0).map(|ber| (ber, cell)))
+    }
+}
+
+impl Panel {
+    /// Model and data set, marked where the data are a stand-in; error model and protection where they are not the usual ones.
+    pub fn title(&self) -> String {
+        let mut title = format!("{} on {}", self.model, self.data);
+        if self.stand_in {
+            title.push_str(" (stand-in)");
+        }
+        if self.error_model != "flips" {
+            title.push_str(", ");
+            title.push_str(&self.error_model);
+        }
+        if self.protection != "none" {
+            title.push_str(", protected by ");
+            title.push_str(&self.protection);
+        }
+        title
+    }
+}

@@ -1,0 +1,88 @@
+//! Quantities as people read them: few digits, and a dash where there is no value.
+
+/// What stands for an undefined value.
+pub const UNDEFINED: &str = "–";
+
+/// A rate to two digits, in powers of ten.
+pub fn rate(value: f64) -> String {
+    let text = format!("{value:.1e}");
+    text.replace(".0e", "e").replace("e0", "")
+}
+
+/// An AUC to four places.
+pub fn score(value: Option<f64>) -> String {
+    value.map_or_else(|| UNDEFINED.to_owned(), |value| format!("{value:.4}"))
+}
+
+/// A loss to four places, with its sign where it is a gain.
+pub fn loss(value: Option<f64>) -> String {
+    match value {
+        // A loss of less than half a digit is none: not "-0.0000".
+        Some(value) if value.abs() < 5e-5 => "0.0000".to_owned(),
+        value => score(value),
+    }
+}
+
+/// A share of chips in percent.
+pub fn share(value: Option<f64>) -> String {
+    value.map_or_else(
+        || UNDEFINED.to_owned(),
+        |value| {
+            let percent = 100.0 * value;
+            if percent == percent.round() || percent >= 10.0 {
+                format!("{percent:.0} %")
+            } else {
+                format!("{percent:.1} %")
+            }
+        },
+    )
+}
+
+/// A mean count to three digits.
+pub fn count(value: Option<f64>) -> String {
+    value.map_or_else(
+        || UNDEFINED.to_owned(),
+        |value| match value {
+            0.0 => "0".to_owned(),
+            value if value < 0.01 => rate(value),
+            value if value < 10.0 => format!("{value:.2}"),
+            value if value < 100.0 => format!("{value:.1}"),
+            value if value < 99_999.5 => format!("{value:.0}"),
+            value => rate(value),
+        },
+    )
+}
+
+/// A whole number with its thousands apart.
+pub fn whole(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_are_short_and_dashes_stand_for_none() {
+        assert_eq!([1e-9, 3.16e-4, 0.1, 1.0, 0.0].map(rate), ["1e-9", "3.2e-4", "1e-1", "1", "0"]);
+        assert_eq!([None, Some(0.78912)].map(score), ["–", "0.7891"]);
+        assert_eq!([Some(-1e-9), Some(-0.01), None].map(loss), ["0.0000", "-0.0100", "–"]);
+        assert_eq!(
+            [Some(0.0), Some(0.123), Some(0.012), Some(1.0), None].map(share),
+            ["0 %", "12 %", "1.2 %", "100 %", "–"]
+        );
+        assert_eq!(
+            [0.0, 0.0012, 0.5, 12.34, 1234.0, 1.6e8].map(|value| count(Some(value))),
+            ["0", "1.2e-3", "0.50", "12.3", "1234", "1.6e8"]
+        );
+        assert_eq!([0, 999, 1000, 1_234_567].map(whole), ["0", "999", "1,000", "1,234,567"]);
+    }
+}

@@ -1,0 +1,172 @@
+//! The table for terminals: findings first, then every cell, at most 100 columns wide.
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+
+use crate::panel::Panel;
+use crate::quantity::{count, loss, rate, score, share, whole};
+use crate::summary::{CellLine, Summary};
+
+/// Columns of a terminal that everything fits into.
+const WIDTH: usize = 100;
+
+/// Longest name of a target that the table shows whole.
+const TARGET_WIDTH: usize = 12;
+
+/// What a campaign found, for a terminal.
+///
+/// For each model and data set: what breaks first, the rates at which each target breaks, and one line a cell. Data that are a
+/// stand-in are marked in every heading; a dash stands for what is undefined.
+pub fn terminal_table(summary: &Summary) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for panel in &summary.panels {
+        let title = printable(&panel.title());
+        let rule = "═".repeat(title.chars().count().min(WIDTH));
+        lines.extend([title, rule, golden_facts(summary, panel), String::new()]);
+        lines.extend(wrapped(&printable(&format!("{}.", panel.finding()))));
+        lines.push(String::new());
+        lines.extend(printed(&breaking_points(panel)));
+        lines.push(String::new());
+        lines.extend(printed(&cells(panel)));
+        lines.push(String::new());
+    }
+    lines.extend(wrapped(&format!(
+        "{} trials on {} cells, {} of them on chips without a flip, whose score is golden. Intervals are for the mean, at 95 %. \
+         ~ marks predictions that leave something out. BER_50 is where half of the lead over guessing is lost.",
+        whole(summary.trials),
+        whole(summary.cells.len() as u64),
+        whole(summary.known)
+    )));
+    if summary.stand_in() {
+        lines.push(
+            "stand-in: data made up in the shape of the set they are named after, not the set itself."
+                .to_owned(),
+        );
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn golden_facts(summary: &Summary, panel: &Panel) -> String {
+    let golden = summary.goldens.iter().find(|golden| {
+        (&golden.model, &golden.data, &golden.protection) == (&panel.model, &panel.data, &panel.protection)
+    });
+    let facts = golden.map(|golden| {
+        format!(
+            " · {} rows of {} · {} parameters",
+            whole(golden.rows),
+            printable(&golden.split),
+            whole(golden.parameters)
+        )
+    });
+    panel.golden_line() + &facts.unwrap_or_default()
+}
+
+fn table(header: &[&str], right: std::ops::Range<usize>) -> Table {
+    let mut table = Table::new();
+    // One line under the head, blanks between columns, and no look at the terminal's width.
+    table
+        .load_style(TableStyle::new().header_separator(LineStyle::none().fill('─')))
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(header);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if right.contains(&index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+fn breaking_points(panel: &Panel) -> Table {
+    let header = ["target", "loss > 0.001 at", "loss > 0.05 at", "BER_50", "predicted BER_50"];
+    let mut table = table(&header, 1..5);
+    for curve in panel.by_fragility() {
+        table.add_row([
+            shortened(&curve.target),
+            curve.onset.to_string(),
+            curve.severe.to_string(),
+            curve.half.to_string(),
+            curve.half_predicted.to_string(),
+        ]);
+    }
+    table
+}
+
+fn cells(panel: &Panel) -> Table {
+    let header = ["target", "BER", "flips", "n", "mean AUC [95 %]", "min–max", "loss", "NaN", "predicted"];
+    let mut table = table(&header, 1..9);
+    for (place, curve) in panel.curves.iter().enumerate() {
+        if place > 0 {
+            table.add_row([""]);
+        }
+        for (index, cell) in curve.cells.iter().enumerate() {
+            let target = if index == 0 { shortened(&curve.target) } else { String::new() };
+            table.add_row(
+                [
+                    target,
+                    cell.ber.map_or_else(|| score(None), rate),
+                    count(cell.flips_mean),
+                    cell.n.to_string(),
+                    mean_with_interval(cell),
+                    format!("{}–{}", score(cell.min), score(cell.max)),
+                    loss(cell.loss),
+                    share(cell.non_finite_share),
+                    predicted(cell),
+                ]
+                .map(Cell::new),
+            );
+        }
+    }
+    table
+}
+
+/// Mean and interval of a cell, as in `0.7891 [0.7880, 0.7899]`.
+pub(crate) fn mean_with_interval(cell: &CellLine) -> String {
+    match (cell.ci_low, cell.ci_high) {
+        (Some(_), Some(_)) => {
+            format!("{} [{}, {}]", score(cell.mean), score(cell.ci_low), score(cell.ci_high))
+        }
+        _ => score(cell.mean),
+    }
+}
+
+/// The prediction of a cell, marked where it leaves something out.
+pub(crate) fn predicted(cell: &CellLine) -> String {
+    let mark = if cell.prediction.as_deref() == Some("approximate") { "~" } else { "" };
+    format!("{mark}{}", score(cell.predicted))
+}
+
+/// Names come from users: what a terminal would obey is shown as `?`.
+fn printable(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { '?' } else { character }).collect()
+}
+
+fn shortened(name: &str) -> String {
+    let name = printable(name);
+    if name.chars().count() <= TARGET_WIDTH {
+        return name;
+    }
+    name.chars().take(TARGET_WIDTH - 1).chain(['…']).collect()
+}
+
+fn wrapped(text: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let used = lines.last().map_or(0, |line| line.chars().count());
+        if used > 0 && used + 1 + word.chars().count() > WIDTH {
+            lines.push(String::new());
+        }
+        if let Some(line) = lines.last_mut() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
+}
+
+/// The lines of a table without blanks at their ends.
+fn printed(table: &Table) -> Vec<String> {
+    table.to_string().lines().map(|line| line.trim_end().to_owned()).collect()
+}

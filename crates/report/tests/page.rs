@@ -1,0 +1,212 @@
+//! The page and what lies beside it: complete, without outside references, and safe from hostile names.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod fixture;
+
+use std::fs;
+use std::path::Path;
+
+use fixture::{SUBJECTS, Subject, campaign};
+use radhard_report::svg::{Colours, svg};
+use radhard_report::{ReportError, Summary, chart, files, page, png, write_all};
+
+const HOSTILE: [Subject; 2] = [
+    Subject {
+        model: "</title><script>alert(1)</script>",
+        data: "\" onload=\"alert(2)\" x='{{ 7 * 7 }}",
+        golden: 0.8,
+        stand_in: true,
+        targets: &[("../../etc/passwd\u{1b}[2J", 900.0), ("]]>&<!--", 90.0)],
+    },
+    Subject { model: "..", data: "/", golden: 0.8, stand_in: false, targets: &[("all", 9.0)] },
+];
+
+fn summary_of(subjects: &[Subject]) -> Summary {
+    let dir = tempfile::tempdir().unwrap();
+    Summary::of(&campaign(dir.path(), subjects, 20)).unwrap()
+}
+
+/// Names of the elements of a page in their order; fails on a tag that is not closed.
+fn elements(text: &str) -> Vec<String> {
+    const VOID: [&str; 3] = ["meta", "br", "link"];
+    let (mut open, mut seen) = (Vec::new(), Vec::new());
+    let mut rest = text;
+    while let Some(start) = rest.find('<') {
+        rest = &rest[start + 1..];
+        if rest.starts_with('!') {
+            continue;
+        }
+        let end = rest.find('>').expect("a tag ends");
+        let tag = &rest[..end];
+        rest = &rest[end + 1..];
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop().as_deref(), Some(name), "closed out of turn");
+            continue;
+        }
+        let name = tag.split([' ', '/', '\n']).next().unwrap_or_default().to_owned();
+        seen.push(name.clone());
+        if matches!(name.as_str(), "script" | "style") {
+            let close = rest.find(&format!("</{name}>")).expect("a script ends");
+            rest = &rest[close + name.len() + 3..];
+        } else if !tag.ends_with('/') && !VOID.contains(&name.as_str()) {
+            open.push(name);
+        }
+    }
+    assert_eq!(open, Vec::<String>::new(), "left open");
+    seen
+}
+
+fn decoded(address: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = address.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let digits = [rest.next().unwrap(), rest.next().unwrap()];
+            bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).unwrap(), 16).unwrap());
+        } else {
+            bytes.push(byte);
+        }
+    }
+    bytes
+}
+
+#[test]
+fn the_page_holds_every_part_and_refers_to_nothing_outside() {
+    let summary = summary_of(&SUBJECTS);
+    let html = page::html(&summary).unwrap();
+    let seen = elements(&html);
+    let count = |name: &str| seen.iter().filter(|seen| *seen == name).count();
+    assert_eq!((count("svg"), count("script"), count("style"), count("h1")), (2, 1, 1, 1));
+    assert_eq!((count("img"), count("link"), count("iframe"), count("object")), (0, 0, 0, 0));
+    for text in
+        ["wide-deep on ml-latest-small", "fm on movielens-1m (stand-in)", "chips = 40", &"3f".repeat(32)]
+    {
+        assert!(html.contains(text), "{text} is missing");
+    }
+    for attribute in ["href=\"", "src=\"", "url("] {
+        for (place, _) in html.match_indices(attribute) {
+            let address = &html[place + attribute.len()..];
+            assert!(address.starts_with('#') || address.starts_with("data:text/csv"), "{}", &address[..40]);
+        }
+    }
+    assert_eq!(
+        html.matches("http").count(),
+        html.matches("http://www.w3.org/2000/svg").count() + 1,
+        "http-equiv"
+    );
+    assert!(html.len() < 5_000_000);
+}
+
+#[test]
+fn the_page_shows_the_values_of_the_records() {
+    let summary = summary_of(&SUBJECTS);
+    let html = page::html(&summary).unwrap();
+    let rows: Vec<&str> = html.split("<tr><td").skip(1).collect();
+    assert_eq!(rows.len(), summary.cells.len());
+    for (row, cell) in rows.iter().zip(&summary.cells) {
+        let keys: Vec<&str> =
+            row.split("data-key=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+        let real = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:?}"));
+        assert_eq!(keys[2], cell.target);
+        assert_eq!(keys[3..5], [real(cell.ber), real(cell.flips_mean)]);
+        assert_eq!(keys[6..9], [real(cell.mean), real(cell.loss), real(cell.min)]);
+        assert_eq!(keys[14], real(cell.predicted));
+    }
+}
+
+#[test]
+fn the_page_offers_the_cells_as_csv() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = campaign(dir.path(), &HOSTILE, 5);
+    let summary = Summary::of(&store).unwrap();
+    write_all(dir.path(), &summary, &store).unwrap();
+    let html = fs::read_to_string(dir.path().join("report.html")).unwrap();
+    let address = html.split("data:text/csv;charset=utf-8,").nth(1).unwrap().split('"').next().unwrap();
+    assert_eq!(decoded(address), fs::read(dir.path().join("cells.csv")).unwrap());
+}
+
+#[test]
+fn hostile_names_stay_names() {
+    let summary = summary_of(&HOSTILE);
+    let html = page::html(&summary).unwrap();
+    let seen = elements(&html);
+    assert_eq!(seen.iter().filter(|name| *name == "script").count(), 1);
+    assert!(!html.contains("<script>alert"));
+    assert!(!html.contains("onload=\"alert"));
+    assert!(html.contains("{{ 7 * 7 }}"), "a name was taken as a template");
+    for panel in &summary.panels {
+        let drawing = chart::chart(panel, &summary).unwrap();
+        let text = svg(&drawing, Colours::Own, "chart");
+        assert!(!elements(&text).contains(&"script".to_owned()));
+        assert!(!text.contains('\u{1b}'));
+        assert!(png::png(&drawing).unwrap().len() > 1000);
+    }
+    let table = radhard_report::terminal_table(&summary);
+    assert!(!table.contains('\u{1b}'), "a name reached the terminal's controls");
+    let names: Vec<String> = files::figure_names(&summary).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["-.._-", "--title--script-alert-1---script-_--onload--alert-2---x-----7---7---"]);
+}
+
+#[test]
+fn everything_is_written_and_twice_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = campaign(dir.path(), &SUBJECTS, 20);
+    let summary = Summary::of(&store).unwrap();
+    let written = write_all(dir.path(), &summary, &store).unwrap();
+    let names: Vec<String> = written
+        .iter()
+        .map(|path| path.strip_prefix(dir.path()).unwrap().to_string_lossy().replace('\\', "/"))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "cells.csv",
+            "trials.csv",
+            "figures/fm_movielens-1m.svg",
+            "figures/fm_movielens-1m.png",
+            "figures/wide-deep_ml-latest-small.svg",
+            "figures/wide-deep_ml-latest-small.png",
+            "report.html"
+        ]
+    );
+    let bytes: Vec<Vec<u8>> = written.iter().map(|path| fs::read(path).unwrap()).collect();
+    write_all(dir.path(), &summary, &store).unwrap();
+    for (path, before) in written.iter().zip(bytes) {
+        assert_eq!(fs::read(path).unwrap(), before, "{}", path.display());
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = campaign(dir.path(), &SUBJECTS[..1], 3);
+    let summary = Summary::of(&store).unwrap();
+    fs::create_dir(dir.path().join("report.html")).unwrap();
+    let error = write_all(dir.path(), &summary, &store).unwrap_err();
+    assert!(matches!(error, ReportError::Write { .. }), "{error}");
+    assert!(error.to_string().contains("report.html: writing: "), "{error}");
+    let error = write_all(Path::new("/proc/radhard"), &summary, &store).unwrap_err();
+    assert!(error.to_string().contains("/proc/radhard"), "{error}");
+}
+
+#[test]
+fn a_campaign_without_cells_has_a_page() {
+    let summary = summary_of(&[]);
+    elements(&page::html(&summary).unwrap());
+    assert!(radhard_report::terminal_table(&summary).starts_with("0 trials on 0 cells"));
+}
+
+#[test]
+fn figures_are_svg_and_png_of_their_size_with_text() {
+    let summary = summary_of(&SUBJECTS);
+    let drawing = chart::chart(&summary.panels[0], &summary).unwrap();
+    let text = svg(&drawing, Colours::Own, "chart");
+    let seen = elements(&text);
+    assert_eq!(seen[..3], ["svg", "title", "desc"]);
+    assert!(text.contains(">golden 0.8014<") && text.contains(">guessing 0.5<") && text.contains(">1e-9<"));
+    assert!(text.contains("(stand-in)") && !text.contains("class=\"line"));
+    let image = png::png(&drawing).unwrap();
+    assert_eq!(&image[..8], b"\x89PNG\r\n\x1a\n");
+    let side = |at: usize| u32::from_be_bytes(image[at..at + 4].try_into().unwrap());
+    assert_eq!((side(16), side(20)), (2 * drawing.width as u32, 2 * drawing.height as u32));
+}
