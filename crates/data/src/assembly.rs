@@ -13,7 +13,7 @@ const PIECE_BYTES: usize = 1 << 20;
 
 /// The rows of one piece of the input.
 ///
-/// Shapes: `indices` [B, F], `numeric` [B, N], `labels` [B], `interners` [F].
+/// Shapes: `indices` `[B, F]`, `numeric` `[B, N]`, `labels` `[B]`, `interners` `[F]`.
 #[derive(Debug, Default)]
 pub(crate) struct Piece {
     pub(crate) indices: Vec<u32>,

@@ -118,7 +118,7 @@ impl Deref for Bytes {
 
 /// A prepared data set, checked once when opened.
 ///
-/// Shapes: `indices` [B, F], `numeric` [B, N], `labels` [B], `parts` [B].
+/// Shapes: `indices` `[B, F]`, `numeric` `[B, N]`, `labels` `[B]`, `parts` `[B]`.
 pub struct DataSet {
     bytes: Bytes,
     meta: Meta,
@@ -169,22 +169,22 @@ impl DataSet {
         self.meta.fields()
     }
 
-    /// Row of each field's table, [B, F], row-major, without offsets.
+    /// Row of each field's table, `[B, F]`, row-major, without offsets.
     pub fn indices(&self) -> &[u32] {
         bytemuck::cast_slice(&self.bytes[self.indices.clone()])
     }
 
-    /// Numeric values, [B, N], row-major.
+    /// Numeric values, `[B, N]`, row-major.
     pub fn numeric(&self) -> &[f32] {
         bytemuck::cast_slice(&self.bytes[self.numeric.clone()])
     }
 
-    /// Labels, 0 or 1, [B].
+    /// Labels, 0 or 1, `[B]`.
     pub fn labels(&self) -> &[u8] {
         &self.bytes[self.labels.clone()]
     }
 
-    /// Parts, 0 train, 1 validation, 2 test, [B].
+    /// Parts, 0 train, 1 validation, 2 test, `[B]`.
     pub fn parts(&self) -> &[u8] {
         &self.bytes[self.parts.clone()]
     }

@@ -28,7 +28,7 @@ pub(crate) fn vocabulary_offsets_tensor(field: &str) -> String {
 
 /// The rows of a data set before it is written.
 ///
-/// Shapes: `indices` [B, F], `numeric` [B, N], `labels` [B], `parts` [B], `vocabularies` [F].
+/// Shapes: `indices` `[B, F]`, `numeric` `[B, N]`, `labels` `[B]`, `parts` `[B]`, `vocabularies` `[F]`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Columns {
     /// Row of each field's table, row-major, without offsets.

@@ -79,11 +79,11 @@ pub struct Meta {
     pub name: String,
     /// The file they came from, without its directory.
     pub source: String,
-    /// Names of the categorical fields, [F].
+    /// Names of the categorical fields, `[F]`.
     pub field_names: Vec<String>,
-    /// Table rows of each field, [F].
+    /// Table rows of each field, `[F]`.
     pub field_dims: Vec<u32>,
-    /// Names of the numeric columns, [N].
+    /// Names of the numeric columns, `[N]`.
     pub numeric_names: Vec<String>,
     /// Rows, B.
     pub rows: u64,

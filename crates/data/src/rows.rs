@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// The rows of one part, in their order in the data set.
 ///
-/// Shapes: `indices` [B, F] per field and without offsets, `numeric` [B, N], `labels` [B], `row_ids` [B].
+/// Shapes: `indices` `[B, F]` per field and without offsets, `numeric` `[B, N]`, `labels` `[B]`, `row_ids` `[B]`.
 #[derive(Debug, Clone)]
 pub struct Rows<'a> {
     /// Categorical fields, F.
@@ -44,7 +44,7 @@ impl Rows<'_> {
         self.labels.is_empty()
     }
 
-    /// Labels, 0 or 1, [B].
+    /// Labels, 0 or 1, `[B]`.
     pub fn labels(&self) -> &[u8] {
         &self.labels
     }
@@ -54,7 +54,7 @@ impl Rows<'_> {
         self.row_ids.as_ref().map_or(row as u32, |ids| ids[row])
     }
 
-    /// The column of one field, [B].
+    /// The column of one field, `[B]`.
     pub fn field(&self, field: usize) -> impl ExactSizeIterator<Item = u32> + '_ {
         self.indices.chunks_exact(self.fields.max(1)).map(move |row| row[field])
     }
@@ -104,12 +104,12 @@ impl<'a> RowsView<'a> {
         self.labels.is_empty()
     }
 
-    /// The indices of row `row`, [F].
+    /// The indices of row `row`, `[F]`.
     pub fn indices_of(&self, row: usize) -> &'a [u32] {
         &self.indices[row * self.fields..(row + 1) * self.fields]
     }
 
-    /// The numeric values of row `row`, [N].
+    /// The numeric values of row `row`, `[N]`.
     pub fn numeric_of(&self, row: usize) -> &'a [f32] {
         &self.numeric[row * self.numeric_width..(row + 1) * self.numeric_width]
     }
