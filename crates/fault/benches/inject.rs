@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use radhard_fault::{
     BitErrorRate, Chip, Component, DrawnMap, DrawnParameter, ErrorModel, Expose, Exposure, Flips, Format,
-    Injected, OwnedParameters, ParameterSpec, Parameters, Target, philox,
+    Injected, ParameterSpec, Parameters, Target, View, Words, WordsMut, philox,
 };
+use radhard_memory::Buffer;
 
 const RATES: [f64; 8] = [1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2];
 const ROWS: usize = 1_086_810;
@@ -17,28 +18,64 @@ const ROWS: usize = 1_086_810;
 /// Wall-clock time spent on each rate.
 const BUDGET: Duration = Duration::from_millis(700);
 
-fn model() -> OwnedParameters {
-    let mut parameters = OwnedParameters::default();
-    let shapes: [(&str, &[usize], Component); 10] = [
-        ("embedding.embedding.weight", &[ROWS, 16], Component::Embedding),
-        ("linear.bias", &[1], Component::Dense),
-        ("linear.fc.weight", &[ROWS, 1], Component::Embedding),
-        ("mlp.mlp.0.bias", &[16], Component::Dense),
-        ("mlp.mlp.0.weight", &[16, 624], Component::Dense),
-        ("mlp.mlp.1.bias", &[16], Component::Dense),
-        ("mlp.mlp.1.weight", &[16], Component::Dense),
-        ("mlp.mlp.4.bias", &[16], Component::Dense),
-        ("mlp.mlp.4.weight", &[16, 16], Component::Dense),
-        ("mlp.mlp.8.weight", &[1, 16], Component::Dense),
-    ];
-    for (index, (name, shape, component)) in shapes.into_iter().enumerate() {
-        let (name, shape) = (name.to_owned(), shape.to_vec());
-        parameters.push(ParameterSpec { name, shape, format: Format::F32, component });
-        for (i, word) in parameters.bytes_mut(index).chunks_exact_mut(4).enumerate() {
-            word.copy_from_slice(&(i as f32).sin().to_le_bytes());
-        }
+/// f32 parameters in buffers with huge pages, as models have them.
+#[derive(Clone)]
+struct Model {
+    specs: Vec<ParameterSpec>,
+    words: Vec<Buffer<f32>>,
+}
+
+impl Model {
+    fn new() -> Self {
+        let shapes: [(&str, &[usize], Component); 10] = [
+            ("embedding.embedding.weight", &[ROWS, 16], Component::Embedding),
+            ("linear.bias", &[1], Component::Dense),
+            ("linear.fc.weight", &[ROWS, 1], Component::Embedding),
+            ("mlp.mlp.0.bias", &[16], Component::Dense),
+            ("mlp.mlp.0.weight", &[16, 624], Component::Dense),
+            ("mlp.mlp.1.bias", &[16], Component::Dense),
+            ("mlp.mlp.1.weight", &[16], Component::Dense),
+            ("mlp.mlp.4.bias", &[16], Component::Dense),
+            ("mlp.mlp.4.weight", &[16, 16], Component::Dense),
+            ("mlp.mlp.8.weight", &[1, 16], Component::Dense),
+        ];
+        let spec = |(name, shape, component): (&str, &[usize], _)| ParameterSpec {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            format: Format::F32,
+            component,
+        };
+        let specs: Vec<_> = shapes.into_iter().map(spec).collect();
+        let words = |spec: &ParameterSpec| {
+            let mut words = Buffer::zeroed(spec.elements() as usize);
+            for (i, word) in words.iter_mut().enumerate() {
+                *word = (i as f32).sin();
+            }
+            words
+        };
+        Self { words: specs.iter().map(words).collect(), specs }
     }
-    parameters
+
+    fn bytes(&self, index: usize) -> &[u8] {
+        bytemuck::cast_slice(&self.words[index])
+    }
+}
+
+impl Parameters for Model {
+    fn specs(&self) -> &[ParameterSpec] {
+        &self.specs
+    }
+
+    fn words(&self, index: usize) -> Words<'_> {
+        let view = View::contiguous(Format::F32, self.words[index].len());
+        Words::new(self.bytes(index), Format::F32, view).expect("the view is that of the buffer")
+    }
+
+    fn words_mut(&mut self, index: usize) -> WordsMut<'_> {
+        let view = View::contiguous(Format::F32, self.words[index].len());
+        WordsMut::new(bytemuck::cast_slice_mut(&mut self.words[index]), Format::F32, view)
+            .expect("the view is that of the buffer")
+    }
 }
 
 /// Median and ends of some times.
@@ -76,11 +113,11 @@ fn show(seconds: f64) -> String {
 }
 
 /// One 32-bit random word per bit, four to a block of Philox, compared with the rate.
-fn dense(parameters: &mut OwnedParameters, rate: f64, trial: u64) {
+fn dense(parameters: &mut Model, rate: f64, trial: u64) {
     let threshold = (rate * 4_294_967_296.0) as u32;
     for index in 0..parameters.specs().len() {
         let key = [trial as u32, index as u32];
-        for (element, word) in parameters.bytes_mut(index).as_chunks_mut::<4>().0.iter_mut().enumerate() {
+        for (element, word) in parameters.words[index].iter_mut().enumerate() {
             let mut mask = 0;
             for block in 0..8 {
                 let draws = philox::block([element as u32, (element >> 32) as u32, block, 0], key);
@@ -89,7 +126,7 @@ fn dense(parameters: &mut OwnedParameters, rate: f64, trial: u64) {
                 }
             }
             if mask != 0 {
-                *word = (u32::from_le_bytes(*word) ^ mask).to_le_bytes();
+                *word = f32::from_bits(word.to_bits() ^ mask);
             }
         }
     }
@@ -107,17 +144,16 @@ fn flips_of(drawn: &DrawnMap) -> u64 {
 }
 
 fn main() {
-    let mut parameters = model();
+    let mut parameters = Model::new();
     let exposure: Exposure =
         Target::all().resolve(parameters.specs(), Expose::Parameters).expect("the model has parameters");
     let bits = exposure.bits() as f64;
     println!("{} words, {} bits, one thread, {}\n", exposure.words(), exposure.bits(), processor());
 
-    let mut copies: Vec<Vec<u8>> =
-        (0..parameters.specs().len()).map(|index| parameters.bytes(index).to_vec()).collect();
+    let mut copies = parameters.words.clone();
     let memcpy = Times::measure(BUDGET, 5, |_| {
-        for (index, copy) in copies.iter_mut().enumerate() {
-            copy.copy_from_slice(parameters.bytes(index));
+        for (copy, words) in copies.iter_mut().zip(&parameters.words) {
+            copy.copy_from_slice(words);
         }
         black_box(&mut copies);
     });
@@ -156,5 +192,6 @@ fn main() {
         );
     }
     println!("\nmap and buffers: {} bytes", drawn.allocated_bytes());
-    assert_eq!(parameters, clean, "every byte is what it was");
+    let bytes = |model: &Model| (0..10).all(|index| model.bytes(index) == clean.bytes(index));
+    assert!(bytes(&parameters), "every byte is what it was");
 }

@@ -1,7 +1,14 @@
 //! Arrivals: which sites of a parameter a chip hits below a rate.
 
 use crate::band::{BANDS, BITS, Band, BandPurposes, WORDS};
+use crate::window::Windows;
 use crate::{BitErrorRate, Chip, ExposedParameter, StreamKey};
+
+/// Rates from here on are drawn window by window.
+const DENSE: f64 = 1.0 / 8192.0;
+
+/// Parameters with so many expected hits are.
+const MANY: f64 = 1024.0;
 
 /// A site and its arrival value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,12 +30,13 @@ pub struct Arrivals {
     cut: Vec<u64>,
     hits: Vec<u64>,
     spare: Vec<u64>,
+    windows: Windows,
 }
 
 impl Default for Arrivals {
     fn default() -> Self {
         let [sites, cut, hits, spare] = [const { Vec::new() }; 4];
-        Self { bands: Band::all(), sites, cut, hits, spare }
+        Self { bands: Band::all(), sites, cut, hits, spare, windows: Windows::default() }
     }
 }
 
@@ -43,6 +51,27 @@ impl Arrivals {
         self.below(&chip.key(parameter), WORDS, parameter.elements, rate)
     }
 
+    /// Calls `push` with each element that has exposed bits arriving below the rate, in order, and those bits.
+    pub(crate) fn flips_below(
+        &mut self,
+        chip: Chip,
+        exposed: &ExposedParameter,
+        rate: BitErrorRate,
+        push: impl FnMut(u64, u64),
+    ) {
+        let (key, p) = (chip.key(exposed), rate.get());
+        if p >= DENSE && p * exposed.sites() as f64 >= MANY {
+            let lowest = self.bands.partition_point(Band::rare);
+            let rare = BitErrorRate::new(self.bands[lowest].lo).unwrap_or(rate);
+            self.below(&key, BITS, exposed.sites(), rare);
+            let reached = self.bands.partition_point(|band| band.lo < p);
+            let bands = &self.bands[lowest..reached];
+            self.windows.flips((&key, BITS), exposed, (bands, p), &self.sites, push);
+        } else {
+            words(exposed, self.below(&key, BITS, exposed.sites(), rate), push);
+        }
+    }
+
     fn below(&mut self, key: &StreamKey, purposes: BandPurposes, sites: u64, rate: BitErrorRate) -> &[u64] {
         let p = rate.get();
         self.sites.clear();
@@ -51,7 +80,8 @@ impl Arrivals {
         let whole = self.bands.partition_point(|band| band.hi <= p);
         for band in &self.bands[whole..reached] {
             band.hits(key, purposes.gaps, sites, &mut self.cut);
-            band.keep_below(p, key, purposes.marks, &mut self.cut);
+            let kept = band.keep_below(p, key, purposes.marks, 0, &mut self.cut);
+            self.cut.truncate(kept);
         }
         // Bands double in size, so the smaller list first keeps the merging linear; the cut one waits for its turn.
         for band in &self.bands[..whole] {
@@ -77,7 +107,7 @@ impl Arrivals {
         let start = out.len();
         for band in self.bands.iter().take_while(|band| band.lo < p) {
             band.hits(&key, BITS.gaps, sites, &mut self.hits);
-            band.for_each_mark(&key, BITS.marks, self.hits.len(), |i, value| {
+            band.for_each_mark(&key, BITS.marks, 0, self.hits.len(), |i, value| {
                 if value < p {
                     out.push(Arrival { site: self.hits[i], value });
                 }
@@ -101,7 +131,27 @@ impl Arrivals {
     /// Bytes that the buffers hold.
     pub(crate) fn allocated_bytes(&self) -> usize {
         let buffers = [&self.sites, &self.cut, &self.hits, &self.spare];
-        buffers.map(Vec::capacity).iter().sum::<usize>() * size_of::<u64>()
+        buffers.map(Vec::capacity).iter().sum::<usize>() * size_of::<u64>() + self.windows.allocated_bytes()
+    }
+}
+
+/// Calls `push` with each element that has exposed bits among these sites, in order, and those bits.
+pub(crate) fn words(exposed: &ExposedParameter, sites: &[u64], mut push: impl FnMut(u64, u64)) {
+    let mut pending = (0, 0);
+    for &site in sites {
+        let (element, bit) = exposed.element_and_bit(site);
+        let mask = 1 << bit & exposed.mask;
+        if element == pending.0 {
+            pending.1 |= mask;
+        } else {
+            if pending.1 != 0 {
+                push(pending.0, pending.1);
+            }
+            pending = (element, mask);
+        }
+    }
+    if pending.1 != 0 {
+        push(pending.0, pending.1);
     }
 }
 

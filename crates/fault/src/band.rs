@@ -25,7 +25,7 @@ const LOWEST: i32 = -50;
 const RARE: f64 = 1.0 / 1_048_576.0;
 
 /// Numbers drawn at a time where hits are frequent.
-const CHUNK: usize = 64;
+pub(crate) const CHUNK: usize = 64;
 
 /// A band of arrival values and its conditional hit rate.
 #[derive(Clone, Copy, Debug)]
@@ -106,26 +106,38 @@ impl Band {
         out.reserve((expected + 4.0 * expected.sqrt()) as usize + 2);
         let mut numbers = [0; CHUNK];
         let numbers = &mut numbers[..CHUNK.min(2 * (expected as usize / 2 + 1))];
-        let mut next = 0;
-        let mut block = 0;
+        let (mut next, mut drawn) = (0, 0);
         while next < sites {
-            key.fill(purpose, self.lane, block, numbers);
-            block += numbers.len() as u64 / 2;
-            for number in &mut *numbers {
-                let u = unit(*number) + f64::EPSILON / 2.0;
-                *number = floor_to_u64(log(u) / self.log_miss);
-            }
-            for site in &mut *numbers {
-                next += *site + 1;
-                *site = next - 1;
-            }
+            next = self.chunk(key, purpose, drawn, next, numbers);
+            drawn += numbers.len() as u64;
             let inside =
                 if next <= sites { numbers.len() } else { numbers.partition_point(|&site| site < sites) };
             out.extend_from_slice(&numbers[..inside]);
         }
     }
 
-    fn rare(&self) -> bool {
+    /// Of a frequent band, the hits number `drawn` (even) and on, from site `next` on; returns the site after the last.
+    pub(crate) fn chunk(
+        &self,
+        key: &StreamKey,
+        purpose: Purpose,
+        drawn: u64,
+        mut next: u64,
+        out: &mut [u64],
+    ) -> u64 {
+        key.fill(purpose, self.lane, drawn / 2, out);
+        for number in &mut *out {
+            let u = unit(*number) + f64::EPSILON / 2.0;
+            *number = floor_to_u64(log(u) / self.log_miss);
+        }
+        for site in out {
+            next += *site + 1;
+            *site = next - 1;
+        }
+        next
+    }
+
+    pub(crate) fn rare(&self) -> bool {
         self.hi <= RARE
     }
 
@@ -139,28 +151,37 @@ impl Band {
         }
     }
 
-    /// Keeps the hits with an arrival below p, for a p inside the band.
-    pub(crate) fn keep_below(&self, p: f64, key: &StreamKey, purpose: Purpose, hits: &mut Vec<u64>) {
+    /// Moves the hits with an arrival below p to the front and returns how many these are; `drawn` (even) is the number
+    /// of the first hit in its band.
+    pub(crate) fn keep_below(
+        &self,
+        p: f64,
+        key: &StreamKey,
+        purpose: Purpose,
+        drawn: u64,
+        hits: &mut [u64],
+    ) -> usize {
         let mut kept = 0;
-        self.for_each_mark(key, purpose, hits.len(), |i, mark| {
+        self.for_each_mark(key, purpose, drawn, hits.len(), |i, mark| {
             hits[kept] = hits[i];
             kept += usize::from(mark < p);
         });
-        hits.truncate(kept);
+        kept
     }
 
-    /// Calls `visit` with the index and the arrival of each of `count` hits.
+    /// Calls `visit` with the index and the arrival of each of `count` hits, the first of which is number `drawn` (even).
     pub(crate) fn for_each_mark(
         &self,
         key: &StreamKey,
         purpose: Purpose,
+        drawn: u64,
         count: usize,
         mut visit: impl FnMut(usize, f64),
     ) {
         let mut numbers = [0; CHUNK];
         for start in (0..count).step_by(CHUNK) {
             let chunk = &mut numbers[..CHUNK.min(count - start)];
-            key.fill(purpose, self.lane, start as u64 / 2, chunk);
+            key.fill(purpose, self.lane, drawn / 2 + start as u64 / 2, chunk);
             for (i, &number) in chunk.iter().enumerate() {
                 visit(start + i, self.mark(number));
             }

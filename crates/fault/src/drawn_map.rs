@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::arrivals::Arrivals;
+use crate::arrivals::{Arrivals, words};
 use crate::exposure::ExposureIdentity;
 use crate::{BitErrorRate, Chip, Effect, ExposedParameter, Exposure};
 
@@ -182,26 +182,24 @@ impl DrawnParameter {
     pub(crate) fn extend_flips(&mut self, sites: &[u64]) {
         debug_assert!(self.and.is_empty() && sites.is_sorted_by(|a, b| a < b));
         let exposed = self.exposed;
-        self.elements.reserve(sites.len());
-        self.xor.reserve(sites.len());
-        let mut pending = (u64::MAX, 0);
-        for &site in sites {
-            let (element, bit) = exposed.element_and_bit(site);
-            let mask = 1 << bit & exposed.mask;
-            if element == pending.0 {
-                pending.1 |= mask;
-            } else {
-                if pending.1 != 0 {
-                    self.elements.push(pending.0);
-                    self.xor.push(pending.1);
-                }
-                pending = (element, mask);
-            }
-        }
-        if pending.1 != 0 {
-            self.elements.push(pending.0);
-            self.xor.push(pending.1);
-        }
+        words(&exposed, sites, |element, mask| {
+            self.elements.push(element);
+            self.xor.push(mask);
+        });
+    }
+
+    /// Replaces everything by the flips of the exposed bits that arrive below a rate.
+    pub(crate) fn set_flips(&mut self, arrivals: &mut Arrivals, chip: Chip, rate: BitErrorRate) {
+        let exposed = self.exposed;
+        self.clear(exposed);
+        let expected = exposed.bits() as f64 * rate.get();
+        let room = (expected + 4.0 * expected.sqrt()).min(exposed.elements as f64) as usize;
+        self.elements.reserve(room);
+        self.xor.reserve(room);
+        arrivals.flips_below(chip, &exposed, rate, |element, mask| {
+            self.elements.push(element);
+            self.xor.push(mask);
+        });
     }
 
     fn append(&mut self, element: u64, effect: Effect) {

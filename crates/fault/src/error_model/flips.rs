@@ -23,13 +23,13 @@ impl ErrorModel for Flips {
     fn fill(
         &self,
         chip: Chip,
-        exposure: &Exposure,
+        _exposure: &Exposure,
         rate: BitErrorRate,
         out: &mut DrawnMap,
     ) -> Result<(), DrawError> {
         let (arrivals, parameters) = out.split();
-        for (exposed, drawn) in exposure.parameters().iter().zip(parameters) {
-            drawn.extend_flips(arrivals.bits_below(chip, exposed, rate));
+        for drawn in parameters {
+            drawn.set_flips(arrivals, chip, rate);
         }
         Ok(())
     }
