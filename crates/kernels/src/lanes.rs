@@ -6,6 +6,14 @@ pub const LANES: usize = 16;
 /// One value of sixteen neighbouring rows.
 pub type Lane = [f32; LANES];
 
+/// The tree of sixteen values, as [`crate::plain::tree`].
+#[inline(always)]
+pub(crate) fn tree(x: &Lane) -> f32 {
+    let eight: [f32; 8] = std::array::from_fn(|i| x[2 * i] + x[2 * i + 1]);
+    let four: [f32; 4] = std::array::from_fn(|i| eight[2 * i] + eight[2 * i + 1]);
+    (four[0] + four[1]) + (four[2] + four[3])
+}
+
 /// Sixteen f32 with the operations that the kernels need.
 ///
 /// Methods are safe to call because a value of an implementor is only made below the dispatcher, which enters an

@@ -45,6 +45,7 @@ mod adam;
 mod attention;
 mod batch_norm;
 mod cross;
+mod dropout;
 mod exp;
 mod factorisation;
 mod gather;
@@ -54,6 +55,7 @@ pub mod plain;
 
 pub use adam::AdamStep;
 pub use dispatch::{Kernels, Path};
+pub use dropout::Mask;
 pub use lanes::{LANES, Lane};
 
 /// Version of the numeric contract above; it changes when any score may change a bit.

@@ -1,7 +1,7 @@
 //! Linear layers on feature-major blocks, and their gradients.
 
-use crate::lanes::{LANES, Lane, Lanes};
-use crate::plain::{self, CHAIN};
+use crate::lanes::{LANES, Lane, Lanes, tree};
+use crate::plain::CHAIN;
 
 /// Adds one finished node to the stack of a binary counter: equal-sized neighbours merge.
 ///
@@ -279,7 +279,7 @@ fn weight_gradient_tile<L: Lanes, const OUT: usize, const IN: usize>(
     for (o, sums) in sums.into_iter().enumerate() {
         for (i, sum) in sums.into_iter().enumerate() {
             sum.store(&mut lane);
-            dw[(j + o) * inputs + k + i] += plain::tree(&lane);
+            dw[(j + o) * inputs + k + i] += tree(&lane);
         }
     }
 }
@@ -316,7 +316,7 @@ fn feature_sums<L: Lanes>(x: &[Lane], out: &mut [f32]) {
         }
         let mut lane = [0.0; LANES];
         total.store(&mut lane);
-        *out += plain::tree(&lane);
+        *out += tree(&lane);
     }
 }
 

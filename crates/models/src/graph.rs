@@ -7,7 +7,7 @@ use crate::layers::Layer;
 use crate::layers::batch_norm::BatchNorm;
 use crate::layers::concatenation::Concatenation;
 use crate::layers::cross::Cross;
-use crate::layers::dropout::{Dropout, Mask};
+use crate::layers::dropout::{Dropout, Masking};
 use crate::layers::embedding::Embedding;
 use crate::layers::factorisation::Factorisation;
 use crate::layers::first_order::FirstOrder;
@@ -252,15 +252,15 @@ impl Builder {
         if share == 0.0 {
             return input;
         }
-        let mask = self.mask();
+        let masking = self.masking();
         let output = self.slot(self.width(input));
-        self.layer(Dropout { mask, input, output });
+        self.layer(Dropout { masking, input, output });
         output
     }
 
     /// The mask of the layer that comes next.
-    fn mask(&self) -> Mask {
-        Mask { share: self.graph.config.dropout, layer: self.graph.layers.len() }
+    fn masking(&self) -> Masking {
+        Masking { share: self.graph.config.dropout, layer: self.graph.layers.len() }
     }
 
     /// The cross layers `[F · D, R]`.
@@ -310,7 +310,7 @@ impl Builder {
         let attention = linear("attention", width, dim);
         let projection = linear("projection", 1, width);
         let pairs = fields * (fields - 1) / 2;
-        let mask = self.mask();
+        let masking = self.masking();
         let (shares, kept) = (self.slot(pairs), self.slot(pairs));
         let scratch = [dim, width, width].map(|width| self.slot(width));
         let output = self.slot(dim);
@@ -321,7 +321,7 @@ impl Builder {
             fields,
             dim,
             width,
-            mask,
+            masking,
             input,
             shares,
             kept,

@@ -3,7 +3,7 @@
 use radhard_kernels::{LANES, Lane};
 
 use crate::graph::{ParameterId, Slot};
-use crate::layers::dropout::Mask;
+use crate::layers::dropout::Masking;
 use crate::layers::{Gradients, Layer, Scope, Values};
 
 /// `[D, R]`: Σ over pairs of a · (v_i ⊙ v_j), a the softmax over pairs of projection(relu(attention(v_i ⊙ v_j))).
@@ -16,7 +16,7 @@ pub(crate) struct PairAttention {
     pub(crate) dim: usize,
     pub(crate) width: usize,
     /// Dropout on a.
-    pub(crate) mask: Mask,
+    pub(crate) masking: Masking,
     pub(crate) input: Slot,
     /// a `[P, R]`.
     pub(crate) shares: Slot,
@@ -64,9 +64,13 @@ impl Layer for PairAttention {
             values.put(slot, lanes);
         }
         values.write(self.kept, |values, kept| {
-            kept.copy_from_slice(values.get(self.shares));
-            if let Some(training) = scope.training {
-                self.mask.apply(training, values.get(self.shares), groups, |at, lane, y| kept[at][lane] = y);
+            let shares = values.get(self.shares);
+            match scope.training {
+                None => kept.copy_from_slice(shares),
+                Some(training) => {
+                    kept.fill([0.0; LANES]);
+                    self.masking.add(scope.kernels, training, shares, groups, kept);
+                }
             }
         });
         values.write(self.output, |values, out| {
@@ -90,8 +94,8 @@ impl Layer for PairAttention {
             kernels.add_dot(&dy, &scratch[0], ds);
         }
         if let Some(training) = scope.training {
-            let masked = ds.clone();
-            self.mask.apply(training, &masked, groups, |at, lane, d| ds[at][lane] = d);
+            let unmasked = std::mem::replace(&mut ds, zeros(shares.len() / groups));
+            self.masking.add(kernels, training, &unmasked, groups, &mut ds);
         }
         let mut mean = zeros(1);
         kernels.add_dot(shares, &ds, &mut mean);
