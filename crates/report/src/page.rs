@@ -66,9 +66,13 @@ fn panel_value(summary: &Summary, index: usize, panel: &Panel) -> Value {
             }
         })
         .collect();
+    // What breaks stands out from the rates that follow the colon.
+    let finding = panel.finding();
+    let (lead, rest) = finding.split_at(finding.find(": ").unwrap_or(finding.len()));
     context! {
         title => panel.title(),
-        finding => panel.finding(),
+        lead,
+        rest,
         golden => panel.golden_line(),
         stand_in => panel.stand_in,
         svg => svg.map(Value::from_safe_string),
