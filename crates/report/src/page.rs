@@ -148,7 +148,10 @@ fn cell_fields(cell: &CellLine) -> Vec<Value> {
 /// A share, and what no event at all still allows.
 fn with_bound(value: Option<f64>, high: Option<f64>) -> String {
     match high {
-        Some(high) if value == Some(0.0) => format!("0 % (≤ {})", share(Some(high))),
+        // A bound is rounded up, to a tenth of a percent.
+        Some(high) if value == Some(0.0) => {
+            format!("0 % (≤ {})", share(Some((1000.0 * high).ceil() / 1000.0)))
+        }
         _ => share(value),
     }
 }

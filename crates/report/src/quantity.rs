@@ -29,7 +29,9 @@ pub fn share(value: Option<f64>) -> String {
         || UNDEFINED.to_owned(),
         |value| {
             let percent = 100.0 * value;
-            if percent == percent.round() || percent >= 10.0 {
+            if percent > 0.0 && percent < 0.05 {
+                "< 0.1 %".to_owned()
+            } else if percent == percent.round() || percent >= 10.0 {
                 format!("{percent:.0} %")
             } else {
                 format!("{percent:.1} %")
@@ -76,8 +78,8 @@ mod tests {
         assert_eq!([None, Some(0.78912)].map(score), ["–", "0.7891"]);
         assert_eq!([Some(-1e-9), Some(-0.01), None].map(loss), ["0.0000", "-0.0100", "–"]);
         assert_eq!(
-            [Some(0.0), Some(0.123), Some(0.012), Some(1.0), None].map(share),
-            ["0 %", "12 %", "1.2 %", "100 %", "–"]
+            [Some(0.0), Some(0.123), Some(0.012), Some(0.0001), Some(1.0), None].map(share),
+            ["0 %", "12 %", "1.2 %", "< 0.1 %", "100 %", "–"]
         );
         assert_eq!(
             [0.0, 0.0012, 0.5, 12.34, 1234.0, 1.6e8].map(|value| count(Some(value))),
