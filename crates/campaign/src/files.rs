@@ -121,7 +121,10 @@ pub fn inject(
     let lent = SafetensorsBytes::new(file, component).at(model)?;
     let exposure = request.target.resolve(lent.specs(), request.expose).at(model)?;
     let mut drawn = DrawnMap::new();
-    request.error_model.draw(Chip::new(request.seed, request.chip), &exposure, request.rate, &mut drawn).at(model)?;
+    request
+        .error_model
+        .draw(Chip::new(request.seed, request.chip), &exposure, request.rate, &mut drawn)
+        .at(model)?;
     let errors = drawn.resolve(&lent).at(model)?;
     if let Some(out) = out {
         copy_with(model, out, |lent| Ok(errors.apply(lent)?))?;
@@ -136,12 +139,7 @@ pub fn inject(
 /// Applies an error map to a model file: in place, or to a copy.
 ///
 /// With `rebase`, words may differ from those the map was drawn on: flips flip what is there.
-pub fn apply(
-    model: &Path,
-    map: &Path,
-    out: Option<&Path>,
-    rebase: bool,
-) -> Result<Injection, FileError> {
+pub fn apply(model: &Path, map: &Path, out: Option<&Path>, rebase: bool) -> Result<Injection, FileError> {
     change(model, map, out, |errors, lent| {
         if rebase {
             let rebased = errors.rebased(lent)?;

@@ -203,8 +203,9 @@ impl CheckedPlan {
         unique("targets", targets.iter().map(ToString::to_string), &wrong)?;
         let mut error_models = Vec::new();
         for (i, text) in plan.error_models.iter().enumerate() {
-            error_models
-                .push(parse_error_model(text).map_err(|e| wrong(format!("error_models[{i}]"), e.to_string()))?);
+            error_models.push(
+                parse_error_model(text).map_err(|e| wrong(format!("error_models[{i}]"), e.to_string()))?,
+            );
         }
         if error_models.is_empty() {
             return Err(wrong("error_models".into(), "the list is empty".into()));
@@ -217,11 +218,17 @@ impl CheckedPlan {
         if rates.is_empty()
             && let Some(model) = error_models.iter().find(|m| m.takes_rate())
         {
-            return Err(wrong("rates".into(), format!("the list is empty, and {} needs a rate", model.name())));
+            return Err(wrong(
+                "rates".into(),
+                format!("the list is empty, and {} needs a rate", model.name()),
+            ));
         }
         unique("rates", plan.rates.iter().map(|r| format!("{r:e}")), &wrong)?;
         if plan.protections.is_empty() {
-            return Err(wrong("protections".into(), "the list is empty; \"none\" is the unprotected model".into()));
+            return Err(wrong(
+                "protections".into(),
+                "the list is empty; \"none\" is the unprotected model".into(),
+            ));
         }
         for (i, name) in plan.protections.iter().enumerate() {
             if name != "none" {
@@ -231,7 +238,17 @@ impl CheckedPlan {
         }
         unique("protections", plan.protections.iter().cloned(), &wrong)?;
         let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        Ok(Self { plan, text: text.to_owned(), base, split, non_finite, expose, targets, error_models, rates })
+        Ok(Self {
+            plan,
+            text: text.to_owned(),
+            base,
+            split,
+            non_finite,
+            expose,
+            targets,
+            error_models,
+            rates,
+        })
     }
 
     /// The plan as written.

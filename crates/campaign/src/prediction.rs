@@ -1,8 +1,8 @@
 //! What theory expects of a cell, from a few probing passes over the clean model.
 
 use radhard_fault::{
-    BitErrorRate, Chip, DrawError, DrawnMap, Effect, ErrorModel, Expose, Exposure, Format, Injected, Parameters,
-    Target,
+    BitErrorRate, Chip, DrawError, DrawnMap, Effect, ErrorModel, Expose, Exposure, Format, Injected,
+    Parameters, Target,
 };
 use radhard_metrics::Ranking;
 use radhard_models::{Component, Scores};
@@ -80,7 +80,12 @@ impl Predictor {
     }
 
     /// The expected mean AUC of a cell, where a closed form covers it: independent flips that reach bit 30 of f32 words.
-    pub fn predict(&self, cell: &PlannedCell<'_>, exposure: &Exposure, lent: &LentModel) -> Option<Prediction> {
+    pub fn predict(
+        &self,
+        cell: &PlannedCell<'_>,
+        exposure: &Exposure,
+        lent: &LentModel,
+    ) -> Option<Prediction> {
         let rate = cell.rate?;
         if cell.error_model.name() != "flips" || cell.key.protection != "none" || self.golden_auc <= 0.5 {
             return None;

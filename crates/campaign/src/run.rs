@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
-use radhard_fault::{DrawnMap, TargetError};
+use radhard_fault::{BitErrorRate, Chip, DrawError, DrawnMap, TargetError};
 use radhard_records::{CellId, RecordsError, Store, Trial};
 use rayon::prelude::*;
 
@@ -39,6 +39,16 @@ pub enum RunError {
         model: String,
         /// What is wrong.
         source: TargetError,
+    },
+    /// An error model can't be drawn on what a target exposes.
+    #[error("{model}, target {target}: {source}")]
+    Draw {
+        /// The model's name.
+        model: String,
+        /// The target.
+        target: String,
+        /// What is wrong.
+        source: DrawError,
     },
     /// The directory or its records could not be used.
     #[error(transparent)]
@@ -103,6 +113,9 @@ pub fn run(
             return Err(RunError::SameName { model, data });
         }
     }
+    for subject in &subjects {
+        refuse_what_cannot_be_drawn(plan, subject)?;
+    }
     let mut goldens = Vec::new();
     for subject in &subjects {
         watch.stage(&format!("golden run of {} on {}", subject.model_name, subject.data_name));
@@ -115,7 +128,8 @@ pub fn run(
     }
     let mut store = Store::create_or_continue(dir, &entry::header(plan, &subjects))?;
 
-    let mut report = RunReport { cells: planned.iter().map(|c| c.len() as u64).sum(), ..RunReport::default() };
+    let mut report =
+        RunReport { cells: planned.iter().map(|c| c.len() as u64).sum(), ..RunReport::default() };
     let mut work = Vec::new();
     for (index, subject) in subjects.iter_mut().enumerate() {
         let golden = &goldens[index];
@@ -133,7 +147,13 @@ pub fn run(
                     watch.stage(&format!("probing {} for the predicted curve", subject.model_name));
                     predictor = Some(Predictor::measure(subject, golden)?);
                 }
-                store.put_cell(&entry::cell(plan, subject, cell, &exposures[cell.exposure], predictor.as_ref()))?
+                store.put_cell(&entry::cell(
+                    plan,
+                    subject,
+                    cell,
+                    &exposures[cell.exposure],
+                    predictor.as_ref(),
+                ))?
             };
             let done = store.chips_done(id)?;
             work.push((index, cell, id, done));
@@ -171,6 +191,24 @@ pub fn run(
     store.close()?;
     report.seconds = start.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// Draws one chip of every error model on every target, at rate 0 where it takes one: what fails there fails on all chips.
+fn refuse_what_cannot_be_drawn(plan: &CheckedPlan, subject: &Subject) -> Result<(), RunError> {
+    let targets = |source| RunError::Target { model: subject.model_name.clone(), source };
+    let mut map = DrawnMap::new();
+    for exposure in exposures(plan, &subject.lent, plan.expose()).map_err(targets)? {
+        for error_model in plan.error_models() {
+            let rate = error_model.takes_rate().then_some(BitErrorRate::ZERO);
+            let chip = Chip::new(plan.plan().seed, 0);
+            error_model.draw(chip, &exposure, rate, &mut map).map_err(|source| RunError::Draw {
+                model: subject.model_name.clone(),
+                target: exposure.identity().target.clone(),
+                source,
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// The chips of one cell.

@@ -2,11 +2,11 @@
 
 use std::error::Error;
 
+use radhard_data::Rows;
 use radhard_fault::{
     BitErrorRate, Chip, Component, DrawnMap, ErrorMap, ErrorModel, Expose, Exposure, Flips, Format, Injected,
     OwnedParameters, ParameterSpec, Parameters, Target, parse_error_model, philox,
 };
-use radhard_data::Rows;
 use radhard_kernels::{Kernels, Path};
 use radhard_metrics::Ranking;
 use radhard_models::{Config, Init, Model, Scores};
@@ -160,7 +160,9 @@ fn undone() -> Outcome {
         }
         let exposure = Target::all().resolve(parameters.specs(), Expose::Parameters)?;
         let clean = parameters.clone();
-        for name in ["flips", "count:9", "burst:4:0.5", "stuck-at:random", "asymmetric:0.1:1", "value:uniform"] {
+        for name in
+            ["flips", "count:9", "burst:4:0.5", "stuck-at:random", "asymmetric:0.1:1", "value:uniform"]
+        {
             let model = parse_error_model(name)?;
             let rate = if model.takes_rate() { Some(BitErrorRate::new(0.01)?) } else { None };
             let mut map = DrawnMap::new();
@@ -170,7 +172,10 @@ fn undone() -> Outcome {
                 *injected != clean
             };
             if !changed || parameters != clean {
-                return Ok((false, format!("{name} in {format}: changed {changed}, undone {}", parameters == clean)));
+                return Ok((
+                    false,
+                    format!("{name} in {format}: changed {changed}, undone {}", parameters == clean),
+                ));
             }
             tried += 1;
         }

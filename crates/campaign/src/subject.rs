@@ -94,7 +94,9 @@ pub enum GoldenError {
         rows: usize,
     },
     /// AUC is undefined because a class is missing.
-    #[error("golden run of {model} on {data}: AUC is undefined, the {rows} rows have {positives} positive labels")]
+    #[error(
+        "golden run of {model} on {data}: AUC is undefined, the {rows} rows have {positives} positive labels"
+    )]
     OneClass {
         /// The model's name.
         model: String,

@@ -71,7 +71,8 @@ pub fn balanced_accuracy_at(scores: &[f32], labels: &[u8], constant: f64) -> Opt
 /// score above one half decays as exp(−λ·N·p), λ the loss of one flip.
 pub fn predicted_mean_auc(reading: &Reading, p: f64) -> f64 {
     let extremes = auc_with_extremes(reading.golden_auc, hit_probability(reading.words_to_extreme, p));
-    let tables = auc_with_constant(extremes, hit_probability(reading.words_to_nan, p), reading.accuracy_at_fallback);
+    let tables =
+        auc_with_constant(extremes, hit_probability(reading.words_to_nan, p), reading.accuracy_at_fallback);
     0.5 + (tables - 0.5) * libm::exp(-reading.dense_loss * reading.dense_words as f64 * p)
 }
 
@@ -113,7 +114,15 @@ mod tests {
         let negative: Vec<f64> = (0..n).map(a).collect();
         let positive: Vec<f64> = (0..n).map(|i| a(i) + 0.1).collect();
         let q = 0.3;
-        let compare = |x: f64, y: f64| if y > x { 1.0 } else if y == x { 0.5 } else { 0.0 };
+        let compare = |x: f64, y: f64| {
+            if y > x {
+                1.0
+            } else if y == x {
+                0.5
+            } else {
+                0.0
+            }
+        };
         let mut auc = 0.0;
         for &x in &negative {
             for &y in &positive {

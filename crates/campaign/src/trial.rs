@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use radhard_fault::{Chip, DrawError, DrawnMap, DrawnParameter, Exposure, InjectError, Injected, TargetError};
+use radhard_fault::{
+    Chip, DrawError, DrawnMap, DrawnParameter, Exposure, InjectError, Injected, TargetError,
+};
 use radhard_metrics::{Golden, Observed, TrialScores};
 use radhard_models::{Scores, ScoresError};
 use radhard_records::{Path as TrialPath, Trial};
@@ -112,5 +114,11 @@ impl Outputs {
 
 /// The record of a chip on which no word changes: it *is* the golden run.
 pub fn known(drawn: &DrawnChip, golden: &TrialScores) -> Trial {
-    Trial { chip: drawn.chip, flips: 0, scores: golden.clone(), path: TrialPath::Known, seconds: drawn.seconds }
+    Trial {
+        chip: drawn.chip,
+        flips: 0,
+        scores: golden.clone(),
+        path: TrialPath::Known,
+        seconds: drawn.seconds,
+    }
 }

@@ -64,7 +64,7 @@ pub(crate) struct Demo {
     #[arg(long, default_value = "radhard-demo", value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Virtual chips per bit error rate and target
-    #[arg(long, default_value_t = 100, value_name = "N")]
+    #[arg(long, default_value_t = 300, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(crate) chips: u64,
 }
 

@@ -71,7 +71,7 @@ fn plan_failure(error: PlanError) -> Failure {
 
 fn run_failure(error: RunError) -> Failure {
     let exit = match &error {
-        RunError::Target { .. } | RunError::SameName { .. } => Exit::Usage,
+        RunError::Target { .. } | RunError::Draw { .. } | RunError::SameName { .. } => Exit::Usage,
         RunError::Golden(_) => Exit::Golden,
         RunError::Records(RecordsError::OtherPlan { .. }) => Exit::Mismatch,
         RunError::Subject(_) | RunError::Records(_) => Exit::Input,
