@@ -13,7 +13,9 @@ use crate::terminal::{mean_with_interval, predicted};
 const WIDTH: f64 = 900.0;
 const PLOT_HEIGHT: f64 = 330.0;
 const LEFT: f64 = 62.0;
-const RIGHT: f64 = WIDTH - 18.0;
+const RIGHT: f64 = WIDTH - 14.0;
+/// Room between the first and last rate and the edges of the plot, for whiskers.
+const INSET: f64 = 16.0;
 const BELOW: f64 = 54.0;
 const LEGEND_ROW: f64 = 20.0;
 /// Height of the head without its legend rows: the title, and air.
@@ -121,7 +123,7 @@ impl Axes {
 
     fn x(&self, rate: f64) -> f64 {
         let [first, last] = self.decades.map(f64::from);
-        LEFT + (rate.log10() - first) / (last - first) * (RIGHT - LEFT)
+        LEFT + INSET + (rate.log10() - first) / (last - first) * (RIGHT - LEFT - 2.0 * INSET)
     }
 
     fn y(&self, score: f64) -> f64 {
@@ -169,16 +171,18 @@ impl Axes {
     }
 }
 
+/// The scores to compare with. Curves begin at the golden score and end near guessing, so each label stands at the other end.
 fn levels(panel: &Panel, axes: &Axes, shapes: &mut Vec<Shape>) {
-    let mut level = |value: f64, label: String, ink: Ink, stroke: Stroke| {
+    let mut level = |value: f64, label: &str, at: f64, anchor: Anchor, ink: Ink, stroke: Stroke| {
         let y = axes.y(value);
         shapes.push(line(vec![(LEFT, y), (RIGHT, y)], ink, 1.5, stroke));
-        shapes.push(text((LEFT + 6.0, y - 5.0), &label, 12, Anchor::Start, ink, false));
+        shapes.push(text((at, y - 5.0), label, 12, anchor, ink, false));
     };
-    level(GUESS, "guessing 0.5".to_owned(), Ink::Guess, Stroke::Dotted);
+    level(GUESS, "guessing 0.5", LEFT + 6.0, Anchor::Start, Ink::Guess, Stroke::Dotted);
     if let Some(golden) = panel.reference {
-        let label = if panel.golden == panel.reference { "golden" } else { "golden, unprotected" };
-        level(golden, format!("{label} {}", score(Some(golden))), Ink::Golden, Stroke::Solid);
+        let name = if panel.golden == panel.reference { "golden" } else { "golden, unprotected" };
+        let label = format!("{name} {}", score(Some(golden)));
+        level(golden, &label, RIGHT - 6.0, Anchor::End, Ink::Golden, Stroke::Solid);
     }
 }
 

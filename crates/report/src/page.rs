@@ -66,9 +66,10 @@ fn panel_value(summary: &Summary, index: usize, panel: &Panel) -> Value {
             }
         })
         .collect();
-    // What breaks stands out from the rates that follow the colon.
+    // What breaks stands out from the rates that follow the colon, and no line ends inside a rate.
     let finding = panel.finding();
     let (lead, rest) = finding.split_at(finding.find(": ").unwrap_or(finding.len()));
+    let rest = rest.replace("e-", "e\u{2011}");
     context! {
         title => panel.title(),
         lead,
