@@ -19,23 +19,28 @@ impl Path {
     pub fn available() -> &'static [Path] {
         static FOUND: OnceLock<Vec<Path>> = OnceLock::new();
         FOUND.get_or_init(|| {
-            #[allow(unused_mut, reason = "only x86-64 adds to it")]
-            let mut found = vec![Path::Portable];
-            #[cfg(target_arch = "x86_64")]
-            {
-                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                    found.push(Path::Avx2);
-                    if is_x86_feature_detected!("avx512f")
-                        && is_x86_feature_detected!("avx512bw")
-                        && is_x86_feature_detected!("avx512dq")
-                        && is_x86_feature_detected!("avx512vl")
-                    {
-                        found.push(Path::Avx512);
-                    }
-                }
-            }
-            found
+            [Path::Portable, Path::Avx2, Path::Avx512].into_iter().filter(|p| p.runs()).collect()
         })
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn runs(self) -> bool {
+        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        match self {
+            Self::Portable => true,
+            Self::Avx2 => avx2,
+            Self::Avx512 => {
+                avx2 && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+            }
+        }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn runs(self) -> bool {
+        self == Self::Portable
     }
 }
 
@@ -78,17 +83,14 @@ macro_rules! kernels {
         impl crate::Kernels {
             $(
                 $(#[$doc])*
-                #[allow(clippy::too_many_arguments, reason = "a kernel takes its shape and slices")]
                 pub fn $name(self, $($arg: $ty),*) {
                     #[cfg(target_arch = "x86_64")]
                     {
                         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-                        #[allow(clippy::too_many_arguments, reason = "a kernel takes its shape and slices")]
                         fn avx512($($arg: $ty),*) {
                             $body::<crate::lanes::Avx512>($($arg),*);
                         }
                         #[target_feature(enable = "avx2,fma")]
-                        #[allow(clippy::too_many_arguments, reason = "a kernel takes its shape and slices")]
                         fn avx2($($arg: $ty),*) {
                             $body::<crate::lanes::Avx2>($($arg),*);
                         }

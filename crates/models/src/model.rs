@@ -57,6 +57,8 @@ impl FromStr for Init {
 pub struct Model {
     graph: Arc<Graph>,
     parameters: Parameters,
+    /// How the parameters started, where they were not read.
+    init: Option<Init>,
     /// How it was trained, if it was.
     pub training: Option<TrainingMeta>,
     /// What it was trained on, if known.
@@ -70,6 +72,7 @@ impl Model {
     /// If no model can have this configuration.
     pub fn new(config: &Config, init: Init, seed: u64) -> Result<Self, ConfigError> {
         let mut model = Self::zeroed(config)?;
+        model.init = Some(init);
         for (i, (spec, tensor)) in model.graph.specs().iter().zip(&mut model.parameters).enumerate() {
             start(tensor, spec.start, init, Random::new(seed, Purpose::Start(i)));
         }
@@ -80,12 +83,17 @@ impl Model {
     pub(crate) fn zeroed(config: &Config) -> Result<Self, ConfigError> {
         let graph = Graph::of(config)?;
         let parameters = Parameters::new(graph.specs().iter().map(Tensor::zeroed).collect());
-        Ok(Self { graph: Arc::new(graph), parameters, training: None, data: None })
+        Ok(Self { graph: Arc::new(graph), parameters, init: None, training: None, data: None })
     }
 
     /// Architecture and hyper-parameters.
     pub fn config(&self) -> &Config {
         self.graph.config()
+    }
+
+    /// How the parameters started, where they were not read.
+    pub fn init(&self) -> Option<Init> {
+        self.init
     }
 
     /// The layers.

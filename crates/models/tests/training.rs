@@ -96,6 +96,7 @@ fn the_best_epochs_weights_are_kept_and_told() {
     assert_eq!(auc(&scores.probabilities, validation.labels()), Some(best));
     let meta = model.training.unwrap();
     assert_eq!((meta.best_epoch, meta.validation_auc), (report.best_epoch, Some(best)));
+    assert_eq!(meta.init, Some(Init::ZeroFirstOrder));
     let told = model.data.unwrap();
     assert_eq!(told.fingerprint, data.meta().fingerprint);
     assert_eq!(told.split_seed, Some(1));

@@ -220,7 +220,7 @@ pub fn train(
     report.test_auc = auc_of(model, &test, auc)?;
     model.training = Some(TrainingMeta {
         options: options.clone(),
-        init: None,
+        init: model.init(),
         epochs: report.epochs.len() as u64,
         best_epoch: report.best_epoch,
         validation_auc: report.validation_auc,
