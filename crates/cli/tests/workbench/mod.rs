@@ -8,26 +8,26 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 /// A place to run the command in; gone when dropped.
-pub struct Workbench {
+pub(crate) struct Workbench {
     dir: tempfile::TempDir,
 }
 
 /// What a run of the command left.
-pub struct Ran {
-    pub code: Option<i32>,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Ran {
     /// The object that `--json` printed; panics with all output where the command failed.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         assert_eq!(self.code, Some(0), "{}{}", self.out, self.err);
         serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {}", self.out))
     }
 
     /// Asserts the exit code and that standard error names all of these.
-    pub fn fails(&self, code: i32, parts: &[&str]) {
+    pub(crate) fn fails(&self, code: i32, parts: &[&str]) {
         assert_eq!(self.code, Some(code), "{}{}", self.out, self.err);
         for part in parts {
             assert!(self.err.contains(part), "{:?} lacks {part:?}", self.err);
@@ -36,27 +36,27 @@ impl Ran {
 }
 
 impl Workbench {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap() }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         std::fs::write(self.path(name), text).unwrap();
         self.path(name)
     }
 
     /// The command with these words, run in the bench.
-    pub fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_radhard"));
         command.args(words).current_dir(self.dir.path());
         command
     }
 
-    pub fn run(&self, words: &str) -> Ran {
+    pub(crate) fn run(&self, words: &str) -> Ran {
         let words: Vec<&str> = words.split_whitespace().collect();
         let Output { status, stdout, stderr } = self.command(&words).output().unwrap();
         Ran {
@@ -67,7 +67,7 @@ impl Workbench {
     }
 
     /// `ratings.csv` of 60 users and 40 items whose taste follows a planted pattern, prepared as `small.data`.
-    pub fn data(&self) {
+    pub(crate) fn data(&self) {
         let mut text = String::from("userId,movieId,rating,timestamp\n");
         for user in 0..60_u32 {
             for item in 0..40_u32 {
@@ -83,7 +83,7 @@ impl Workbench {
     }
 
     /// `small.data` with `fm.model` and `wide-deep.model` trained on it for a few epochs.
-    pub fn models(&self) {
+    pub(crate) fn models(&self) {
         self.data();
         for model in ["fm", "wide-deep"] {
             let words = format!(
@@ -94,7 +94,7 @@ impl Workbench {
     }
 
     /// A plan of both models, written as `plan.toml`.
-    pub fn plan(&self, keys: &str) -> PathBuf {
+    pub(crate) fn plan(&self, keys: &str) -> PathBuf {
         let mut text = keys.to_owned();
         for model in ["fm", "wide-deep"] {
             write!(text, "\n[[subject]]\nmodel = \"{model}.model\"\ndata = \"small.data\"\n").unwrap();
@@ -103,13 +103,13 @@ impl Workbench {
     }
 
     /// The digest of a campaign directory.
-    pub fn digest(&self, dir: &str) -> String {
+    pub(crate) fn digest(&self, dir: &str) -> String {
         self.run(&format!("export {dir} --digest")).out.trim().to_owned()
     }
 }
 
 /// The rows of a csv file as maps from column to text.
-pub fn csv(path: &Path) -> Vec<std::collections::BTreeMap<String, String>> {
+pub(crate) fn csv(path: &Path) -> Vec<std::collections::BTreeMap<String, String>> {
     let text = std::fs::read_to_string(path).unwrap();
     let mut lines = text.lines();
     let header: Vec<&str> = lines.next().unwrap().split(',').collect();
