@@ -64,12 +64,12 @@ impl Store {
         for (id, cell) in self.cells() {
             let facts = ["cell".to_owned(), cell.exposed_bits.to_string(), real(cell.p_no_flip).to_string()];
             csv.write_record(key_fields(&cell.key, cell.seed).iter().chain(&facts)).map_err(failed)?;
-            for trial in self.trials(id)? {
+            self.each_trial(id, |trial| {
                 let facts =
                     [trial.chip.to_string(), trial.flips.to_string(), trial.scores.outcome.to_string()];
                 let scores = score::numbers(&trial.scores).map(|number| number.to_string());
-                csv.write_record(facts.iter().chain(&scores)).map_err(failed)?;
-            }
+                csv.write_record(facts.iter().chain(&scores)).map_err(failed)
+            })?;
         }
         Ok(())
     }

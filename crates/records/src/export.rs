@@ -105,7 +105,7 @@ impl Store {
             ["auc", "auc_finite", "auc_worst", "log_loss", "non_finite", "saturated"].map(score::place);
         for (id, cell) in self.cells() {
             let key = key_fields(&cell.key, cell.seed);
-            for trial in self.trials(id)? {
+            self.each_trial(id, |trial| {
                 let numbers = score::numbers(&trial.scores);
                 for field in &key {
                     csv.write_field(field)?;
@@ -126,8 +126,8 @@ impl Store {
                 for field in fields {
                     csv.write_field(field.to_string())?;
                 }
-                csv.write_record(None::<&[u8]>)?;
-            }
+                Ok::<_, Failure>(csv.write_record(None::<&[u8]>)?)
+            })?;
         }
         Ok(csv.flush()?)
     }

@@ -135,14 +135,15 @@ pub(crate) fn read_cells(connection: &Connection, file: &Path) -> Result<Vec<(Ce
     Ok(cells)
 }
 
-/// Trials of a cell by ascending chip, or the one of `chip`.
-pub(crate) fn read_trials(
+/// Hands over the trials of a cell by ascending chip, or the one of `chip`.
+pub(crate) fn each_trial<E: From<RecordsError>>(
     connection: &Connection,
     file: &Path,
     cell: CellId,
     golden: &Golden,
     chip: Option<u64>,
-) -> Result<Vec<Trial>, RecordsError> {
+    mut take: impl FnMut(Trial) -> Result<(), E>,
+) -> Result<(), E> {
     let failed = |source| RecordsError::sqlite(file, "reading trials", source);
     let mut statement = connection
         .prepare_cached(
@@ -153,7 +154,6 @@ pub(crate) fn read_trials(
         .map_err(failed)?;
     let (first, last) = chip.map_or((i64::MIN, i64::MAX), |chip| (chip.cast_signed(), chip.cast_signed()));
     let mut rows = statement.query(params![cell.0, first, last]).map_err(failed)?;
-    let mut trials = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
         let word = |column: usize, place: &str| -> Result<&str, RecordsError> {
             row.get_ref(column).map_err(failed)?.as_str().map_err(|source| RecordsError::Damaged {
@@ -169,15 +169,15 @@ pub(crate) fn read_trials(
             score::of_numbers(read_numbers(row, 7, file)?, outcome)
                 .map_err(|column| wrong_type(file, "scores", column))?
         };
-        trials.push(Trial {
+        take(Trial {
             chip: unsigned(row, 0).map_err(failed)?,
             flips: unsigned(row, 1).map_err(failed)?,
             path: parse(file, "trials path", word(2, "trials path")?)?,
             seconds: row.get(4).map_err(failed)?,
             scores,
-        });
+        })?;
     }
-    Ok(trials)
+    Ok(())
 }
 
 fn read_numbers(row: &Row<'_>, first: usize, file: &Path) -> Result<[Number; score::COUNT], RecordsError> {

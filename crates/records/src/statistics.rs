@@ -38,13 +38,13 @@ impl Store {
         let (mut known, mut with_flips, mut flips) = (0, Vec::new(), Vec::new());
         let (mut non_finite_chips, mut critical) = (0, 0);
         let mut outcomes = [0; Outcome::ALL.len()];
-        for trial in self.trials(id)? {
+        self.each_trial(id, |trial| {
             for (count, outcome) in outcomes.iter_mut().zip(Outcome::ALL) {
                 *count += u64::from(trial.scores.outcome == outcome);
             }
             if trial.flips == 0 && golden_auc.is_some() && trial.scores.auc == golden_auc {
                 known += 1;
-                continue;
+                return Ok(());
             }
             if let Some(auc) = trial.scores.auc
                 && !(0.0..=1.0).contains(&auc)
@@ -59,7 +59,8 @@ impl Store {
             critical += u64::from(trial.scores.critical == Some(true));
             with_flips.push(trial.scores.auc.unwrap_or(f64::NAN));
             flips.push(trial.flips);
-        }
+            Ok(())
+        })?;
         // Without a probability of no flip, or a golden score, no chip is known beforehand.
         let p_no_flip = golden_auc.and(cell.p_no_flip).unwrap_or(0.0);
         let statistics = CellStatistics::of(&CellSample {

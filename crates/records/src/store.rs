@@ -12,7 +12,7 @@ use crate::connection::{begin, is_empty, lock, open_reading, write_ahead};
 use crate::error::RecordsError;
 use crate::golden::{Golden, SubjectKey};
 use crate::header::Header;
-use crate::rows::{read_cells, read_goldens, read_header, read_trials, signed, write_header};
+use crate::rows::{each_trial, read_cells, read_goldens, read_header, signed, write_header};
 use crate::score::{self, Number};
 use crate::trial::Trial;
 
@@ -280,13 +280,16 @@ impl Store {
                     .map_err(failed)?;
                 let numbers = score::numbers(&trial.scores);
                 if inserted == 0 {
-                    let recorded = read_trials(&transaction, file, *id, golden, Some(trial.chip))?
-                        .pop()
-                        .ok_or_else(|| RecordsError::Damaged {
-                            path: file.clone(),
-                            place: "trials".to_owned(),
-                            reason: format!("chip {chip} of cell {id} is refused and not there"),
-                        })?;
+                    let mut recorded = None;
+                    each_trial(&transaction, file, *id, golden, Some(trial.chip), |trial| {
+                        recorded = Some(trial);
+                        Ok::<_, RecordsError>(())
+                    })?;
+                    let recorded = recorded.ok_or_else(|| RecordsError::Damaged {
+                        path: file.clone(),
+                        place: "trials".to_owned(),
+                        reason: format!("chip {chip} of cell {id} is refused and not there"),
+                    })?;
                     recorded.check_same(trial, &cell.key)?;
                 } else if !score::same(&numbers, golden_numbers) {
                     let mut values = vec![Value::from(id.0), chip.into()];
@@ -320,12 +323,26 @@ impl Store {
 
     /// Trials of a cell, by ascending chip.
     pub fn trials(&self, cell: CellId) -> Result<Vec<Trial>, RecordsError> {
+        let mut trials = Vec::new();
+        self.each_trial(cell, |trial| {
+            trials.push(trial);
+            Ok::<_, RecordsError>(())
+        })?;
+        Ok(trials)
+    }
+
+    /// Hands over the trials of a cell one by one, by ascending chip, until there is none left or `take` fails.
+    pub fn each_trial<E: From<RecordsError>>(
+        &self,
+        cell: CellId,
+        take: impl FnMut(Trial) -> Result<(), E>,
+    ) -> Result<(), E> {
         let key = &self.cells.get(&cell).ok_or(RecordsError::UnknownCell { id: cell })?.key;
         let golden = self
             .goldens
             .get(&key.subject())
             .ok_or_else(|| RecordsError::GoldenMissing { cell: Box::new(key.clone()) })?;
-        read_trials(&self.connection, &self.file, cell, golden, None)
+        each_trial(&self.connection, &self.file, cell, golden, None, take)
     }
 
     fn failed(&self, action: &'static str, source: rusqlite::Error) -> RecordsError {
