@@ -14,6 +14,7 @@
 
 use crate::logarithm::{floor_to_u64, log};
 use crate::stream::{Purpose, StreamKey, unit};
+use crate::vector::{Loop, vector};
 
 /// Number of bands.
 pub(crate) const BANDS: usize = 51;
@@ -40,6 +41,23 @@ pub(crate) struct Band {
     q: f64,
     /// log(1 − q), negative.
     log_miss: f64,
+}
+
+/// Turns random numbers into gaps between the hits of a frequent band.
+struct Gaps<'a> {
+    log_miss: f64,
+    numbers: &'a mut [u64],
+}
+
+impl Loop for Gaps<'_> {
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "it must become part of the loop that is compiled for vectors")]
+    fn run(self) {
+        for number in self.numbers {
+            let u = unit(*number) + f64::EPSILON / 2.0;
+            *number = floor_to_u64(log(u) / self.log_miss);
+        }
+    }
 }
 
 /// The two streams that a band draws from.
@@ -126,10 +144,7 @@ impl Band {
         out: &mut [u64],
     ) -> u64 {
         key.fill(purpose, self.lane, drawn / 2, out);
-        for number in &mut *out {
-            let u = unit(*number) + f64::EPSILON / 2.0;
-            *number = floor_to_u64(log(u) / self.log_miss);
-        }
+        vector(Gaps { log_miss: self.log_miss, numbers: out });
         for site in out {
             next += *site + 1;
             *site = next - 1;

@@ -24,6 +24,7 @@ mod rate;
 pub mod safetensors_file;
 mod stream;
 mod target;
+mod vector;
 mod window;
 mod words;
 

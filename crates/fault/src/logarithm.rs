@@ -20,7 +20,8 @@ const FROM_ROOT_HALF: u64 = 0x3ff0_0000_0000_0000 - ROOT_HALF;
 const ROOT_HALF: u64 = 0x3fe6_a09e_0000_0000;
 
 /// log(x) for a positive normal x.
-#[inline]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "it must become part of a loop that is compiled for vectors")]
 pub(crate) fn log(x: f64) -> f64 {
     // x = 2^k · (1 + f) with 1 + f in [√2/2, √2].
     let shifted = x.to_bits().wrapping_add(FROM_ROOT_HALF);
@@ -36,14 +37,14 @@ pub(crate) fn log(x: f64) -> f64 {
 }
 
 /// A whole number below 2^52, by putting it into the mantissa of 2^52.
-#[inline]
+#[inline(always)]
 fn small_to_f64(number: u64) -> f64 {
     const TWO_TO_52: f64 = 4_503_599_627_370_496.0;
     f64::from_bits(TWO_TO_52.to_bits() | number) - TWO_TO_52
 }
 
 /// A number in [0, 2^51) rounded down, by the reverse of [`small_to_f64`].
-#[inline]
+#[inline(always)]
 pub(crate) fn floor_to_u64(number: f64) -> u64 {
     const TWO_TO_52: f64 = 4_503_599_627_370_496.0;
     let nearest = number + TWO_TO_52;

@@ -3,6 +3,8 @@
 //! Source: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC11. The tests hold the
 //! known-answer vectors of their Random123 library.
 
+use crate::vector::{Loop, vector};
+
 const MULTIPLIERS: [u64; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 const ROUNDS: usize = 10;
@@ -34,11 +36,10 @@ pub(crate) fn halves([x0, x1, x2, x3]: [u32; 4]) -> [u64; 2] {
 /// Fills `out` with the numbers of the blocks whose counters are `[first, first + 1, …]` in the low two words and
 /// `high` in the upper two: `out[2 i]` and `out[2 i + 1]` come from block `first + i`.
 pub(crate) fn numbers(first: u64, high: [u32; 2], key: [u32; 2], out: &mut [u64]) {
-    let mut index = first;
     let (groups, rest) = out.as_chunks_mut();
-    for group in groups {
-        lanes(index, high, key, group);
-        index = index.wrapping_add(LANES as u64);
+    let mut index = first.wrapping_add((groups.len() * LANES) as u64);
+    if !groups.is_empty() {
+        vector(Groups { first, high, key, out: groups });
     }
     for pair in rest.chunks_mut(2) {
         let halves = halves(block([index as u32, (index >> 32) as u32, high[0], high[1]], key));
@@ -47,8 +48,29 @@ pub(crate) fn numbers(first: u64, high: [u32; 2], key: [u32; 2], out: &mut [u64]
     }
 }
 
+/// Groups of [`LANES`] blocks from one counter on.
+struct Groups<'a> {
+    first: u64,
+    high: [u32; 2],
+    key: [u32; 2],
+    out: &'a mut [[u64; 2 * LANES]],
+}
+
+impl Loop for Groups<'_> {
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "it must become part of the loop that is compiled for vectors")]
+    fn run(self) {
+        let mut index = self.first;
+        for group in self.out {
+            lanes(index, self.high, self.key, group);
+            index = index.wrapping_add(LANES as u64);
+        }
+    }
+}
+
 /// [`block`] for [`LANES`] counters, in the shape that compilers turn into vector code: no step of the loop depends on
 /// another, and words are kept in 64 bits of which the upper half is ignored.
+#[inline(always)]
 fn lanes(first: u64, high: [u32; 2], [k0, k1]: [u32; 2], out: &mut [u64; 2 * LANES]) {
     const LOW: u64 = 0xFFFF_FFFF;
     let keys: [[u64; 2]; ROUNDS] = std::array::from_fn(|round| {

@@ -62,18 +62,23 @@ impl StreamKey {
 
     /// Numbers `2 · block`, `2 · block + 1`, … of a stream; the lane counts modulo 2^24.
     pub fn fill(&self, purpose: Purpose, lane: u32, block: u64, out: &mut [u64]) {
-        philox::numbers(block, [purpose.tag() << 24 | (lane & 0x00FF_FFFF), self.salt], self.key, out);
+        philox::numbers(block, self.high(purpose, lane), self.key, out);
     }
 
     /// The two numbers of one block of a stream.
     pub fn pair(&self, purpose: Purpose, lane: u32, block: u64) -> [u64; 2] {
-        let mut out = [0; 2];
-        self.fill(purpose, lane, block, &mut out);
-        out
+        let [high0, high1] = self.high(purpose, lane);
+        philox::halves(philox::block([block as u32, (block >> 32) as u32, high0, high1], self.key))
+    }
+
+    /// The upper words of the counter.
+    fn high(&self, purpose: Purpose, lane: u32) -> [u32; 2] {
+        [purpose.tag() << 24 | (lane & 0x00FF_FFFF), self.salt]
     }
 }
 
 /// A number as a uniform f64 in [0, 1), from its top 53 bits.
+#[inline]
 pub fn unit(number: u64) -> f64 {
     (number >> 11) as f64 * f64::EPSILON / 2.0
 }

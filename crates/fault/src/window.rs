@@ -7,7 +7,7 @@ use crate::band::{Band, BandPurposes, CHUNK};
 use crate::{ExposedParameter, StreamKey};
 
 /// Sites of a window.
-const SITES: u64 = 1 << 16;
+const SITES: u64 = 1 << 17;
 
 /// 64-bit words of its bitmap.
 const WORDS: usize = (SITES / 64) as usize;

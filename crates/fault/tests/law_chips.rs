@@ -86,6 +86,48 @@ fn drawing_below_a_rate_is_keeping_the_arrivals_below_it() {
 }
 
 #[test]
+fn flips_drawn_by_window_are_those_merged_from_lists() {
+    let mut arrivals = Arrivals::default();
+    // From both sides of the rates and sizes where windows begin; widths and ends that do not fill a window.
+    for format in Format::ALL {
+        for (elements, rate) in [
+            (300_001, 1.2e-4),
+            (300_001, 1.3e-4),
+            (131_072, 0.01),
+            (20_000, 0.2),
+            (9_999, 0.5),
+            (9_999, 0.51),
+            (70_000, 1.0),
+        ] {
+            let spec = ParameterSpec {
+                name: "w".to_owned(),
+                shape: vec![elements],
+                format,
+                component: Component::Unknown,
+            };
+            for target in ["w", "w@1-2"] {
+                let target: Target = target.parse().unwrap();
+                let exposure = target.resolve(std::slice::from_ref(&spec), Expose::Parameters).unwrap();
+                let exposed = &exposure.parameters()[0];
+                let chip = Chip::new(31, elements as u64);
+                let mut expected: Vec<(usize, u64, Effect)> = Vec::new();
+                for &site in arrivals.bits_below(chip, exposed, BitErrorRate::new(rate).unwrap()) {
+                    let (element, bit) = exposed.element_and_bit(site);
+                    let flip = Effect::flip(1 << bit & exposed.mask);
+                    match expected.last_mut() {
+                        Some((_, last, effect)) if *last == element => *effect = effect.then(flip),
+                        _ => expected.push((0, element, flip)),
+                    }
+                }
+                expected.retain(|&(_, _, effect)| effect != Effect::NOTHING);
+                let drawn = effects(&draw("flips", chip, &exposure, Some(rate)));
+                assert!(drawn == expected, "{elements} {format} at {rate}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_parameter_meets_the_same_faults_under_every_target_and_in_every_order() {
     let parameters = model();
     let mut reordered = OwnedParameters::default();
