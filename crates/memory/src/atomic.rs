@@ -27,6 +27,13 @@ impl Drop for Temporary {
 impl Temporary {
     /// A name beside `path` that nothing else uses; the file is not there yet.
     fn beside(path: &Path) -> io::Result<Self> {
+        // A rename would put a file in the place of a device, or fail only after all is written.
+        if fs::metadata(path).is_ok_and(|target| !target.is_file()) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{} is there and is not a regular file", path.display()),
+            ));
+        }
         let Some(name) = path.file_name() else {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -41,7 +48,7 @@ impl Temporary {
 
     /// Creates the file, which is removed from now on unless it becomes the target.
     fn create(&mut self) -> io::Result<File> {
-        let file = OpenOptions::new().write(true).create_new(true).open(&self.path)?;
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&self.path)?;
         self.kept = false;
         Ok(file)
     }
@@ -68,7 +75,10 @@ fn directory_of(path: &Path) -> &Path {
 
 /// Writes a file beside `path`, brings it to the disk and renames it to `path`.
 ///
-/// Errors: on any error, and on a panic in `write`, the temporary file is removed and `path` is what it was.
+/// The file is open for reading too, so `write` can go back to what it wrote.
+///
+/// Errors: on any error, and on a panic in `write`, the temporary file is removed and `path` is what it was; a `path` that
+/// is there and is not a regular file is refused before anything is written.
 pub fn write_atomically(
     path: impl AsRef<Path>,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
@@ -86,7 +96,8 @@ pub fn write_atomically(
 ///
 /// The copy goes through the system, so memory holds only the pages that `edit` touches.
 ///
-/// Errors: on any error, and on a panic in `edit`, the copy is removed and `to` is what it was.
+/// Errors: on any error, and on a panic in `edit`, the copy is removed and `to` is what it was; a `to` that is there and is
+/// not a regular file is refused before anything is copied.
 pub fn edit_copy<T, E: From<io::Error>>(
     from: impl AsRef<Path>,
     to: impl AsRef<Path>,
@@ -151,14 +162,49 @@ mod tests {
         assert!(names(dir.path()).is_empty());
     }
 
+    #[track_caller]
+    fn refused(path: &Path) {
+        let dir = tempfile::tempdir().unwrap();
+        let from = dir.path().join("from");
+        fs::write(&from, b"one").unwrap();
+        let mut written = false;
+        let write = write_atomically(path, |_| {
+            written = true;
+            Ok(())
+        });
+        let edit = edit_copy(&from, path, |_| {
+            written = true;
+            Ok::<_, io::Error>(())
+        });
+        assert!(!written);
+        for error in [write.unwrap_err(), edit.unwrap_err()] {
+            assert_eq!(error.to_string(), format!("{} is there and is not a regular file", path.display()));
+        }
+    }
+
     #[test]
-    fn a_target_that_is_a_directory_stays_one() {
+    fn a_target_that_is_a_directory_is_refused_and_stays_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
         fs::create_dir(&path).unwrap();
-        assert!(write_atomically(&path, |w| w.write_all(b"one")).is_err());
+        refused(&path);
         assert!(path.is_dir());
         assert_eq!(names(dir.path()), ["a"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_socket_and_a_link_to_one_are_refused_and_stay_what_they_are() {
+        use std::os::unix::fs::FileTypeExt;
+
+        let dir = tempfile::tempdir().unwrap();
+        let (socket, link) = (dir.path().join("socket"), dir.path().join("link"));
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        std::os::unix::fs::symlink(&socket, &link).unwrap();
+        refused(&socket);
+        refused(&link);
+        assert!(fs::metadata(&link).unwrap().file_type().is_socket());
+        assert_eq!(names(dir.path()), ["link", "socket"]);
     }
 
     #[test]
