@@ -208,10 +208,10 @@ pub(crate) struct Train {
     #[arg(long, value_name = "MODEL")]
     pub(crate) out: PathBuf,
     /// Learning rate
-    #[arg(long, default_value_t = 1e-3)]
+    #[arg(long, default_value_t = 1e-3, allow_negative_numbers = true)]
     pub(crate) lr: f64,
     /// L2 penalty, added to the gradient as torch.optim.Adam does
-    #[arg(long, default_value_t = 1e-6)]
+    #[arg(long, default_value_t = 1e-6, allow_negative_numbers = true)]
     pub(crate) weight_decay: f64,
     /// Rows per step
     #[arg(long, default_value_t = 4096)]

@@ -47,7 +47,7 @@ fn rating_files_that_are_wrong_name_the_lines() {
     let bench = Workbench::new();
     let header = "userId,movieId,rating,timestamp\n";
     for (name, text, parts) in [
-        ("short", "1,10,4.0,5\n2,1".to_owned(), &["3", "2,1"][..]),
+        ("short", "1,10,4.0,5\n2,1".to_owned(), &["line 3", "4 columns"][..]),
         ("columns", "1,10,4.0\n".to_owned(), &["2"]),
         ("separator", "1\t10\t4.0\t5\n".to_owned(), &["2"]),
         ("nan", "1,10,NaN,5\n".to_owned(), &["2", "NaN"]),
@@ -177,22 +177,10 @@ fn models_and_data_of_other_dims_show_both_lists() {
 fn a_golden_run_that_fails_stops_the_campaign() {
     let bench = Workbench::new();
     bench.models();
-    let injected =
-        bench.run("inject fm.model --ber 1 --target linear.bias@exponent --out broken.model --json").json();
-    assert_eq!(injected["flips"], 8);
-    bench
-        .write("plan.toml", "rates = [1e-3]\n[[subject]]\nmodel = \"broken.model\"\ndata = \"small.data\"\n");
-    bench.run("run plan.toml --out run").fails(3, &["golden run of fm", "not finite"]);
-    assert!(!bench.path("run").exists());
-}
-
-#[cfg(unix)]
-#[test]
-fn directories_that_cannot_be_written_are_named_and_nothing_is_left() {
-    let bench = Workbench::new();
-    bench.models();
-    bench.plan("chips = 2\nrates = [1e-3]\n");
-    // A file where a directory has to be: an obstacle that root meets too.
+    // In a factorisation machine huge factors give Inf - Inf.
+    let broken =
+        bench.run("inject fm.model --ber 1 --target embedding.*@30 --out broken.model --json").json();
+    assert_eq!(broken["flips"], broken["exposed_bits"]);
     bench.write("taken", "");
     bench.run("run plan.toml --out taken/run").fails(5, &["taken"]);
     bench.run("data prepare movielens-latest-small ratings.csv --out taken/a.data").fails(5, &["taken"]);
