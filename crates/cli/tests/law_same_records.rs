@@ -95,7 +95,7 @@ fn ctrl_c_stops_cleanly_and_the_same_command_continues() {
 }
 
 fn quiet(mut command: Command) -> std::process::Child {
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the command starts")
 }
 
 #[test]
