@@ -21,8 +21,8 @@ pub struct Arrival {
 
 /// Draws arrivals; keeps its buffers from draw to draw.
 ///
-/// Numerics: the count of sites below p is Binomial(sites, p) up to the precision of the bands' gaps (see the source of
-/// `band`). Work is O(sites · p), and O(sites) above p = 1/2.
+/// Numerics: the count of sites below p is Binomial(sites, p), see the crate's Precision. Work is O(sites · p), and
+/// O(sites) above p = 1/2.
 #[derive(Clone, Debug)]
 pub struct Arrivals {
     bands: [Band; BANDS],

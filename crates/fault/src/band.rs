@@ -9,8 +9,8 @@
 //! # Precision
 //! Bands below 2^-20 take v = r · 2^-64 for a 64-bit integer r, and log1p: the chance of a hit among the next g sites is
 //! within 2^-64 of 1 − (1 − q)^g. The other bands take 1 − v = (r + 1) · 2^-53 for a 53-bit r, and log: it is within
-//! 2^-53, that is 2^-32 of q or less. Logarithms come from `libm`, so gaps are the same on every machine; their
-//! error of an ulp moves a gap of g sites by at most 1 with probability g · 2^-51.
+//! 2^-53, that is 2^-32 of q or less. Logarithms are those of `libm`, so gaps are the same on every machine; their
+//! error of an ulp moves a gap of g sites by at most 1, with probability g · 2^-51.
 
 use crate::logarithm::{floor_to_u64, log};
 use crate::stream::{Purpose, StreamKey, unit};

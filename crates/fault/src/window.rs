@@ -59,19 +59,17 @@ impl Windows {
         for start in (0..sites).step_by(SITES as usize) {
             let end = sites.min(start + SITES);
             while let Some(site) = others.next_if(|&site| site < end) {
-                self.set(site - start);
+                set(&mut self.bitmap, &mut self.touched, site - start);
             }
-            for i in 0..self.cursors.len() {
+            let Self { bitmap, touched, cursors } = self;
+            for cursor in cursors {
                 loop {
-                    let cursor = &mut self.cursors[i];
-                    let ready = &cursor.sites[cursor.at..cursor.len];
-                    let taken = ready.iter().position(|&site| site >= end).unwrap_or(ready.len());
-                    for &site in &ready[..taken] {
-                        let place = (site - start) as usize % SITES as usize;
-                        self.bitmap[place / 64] |= 1 << (place % 64);
-                        self.touched[place / 4096] |= 1 << (place / 64 % 64);
+                    while let Some(&site) = cursor.sites[..cursor.len].get(cursor.at)
+                        && site < end
+                    {
+                        set(bitmap, touched, site - start);
+                        cursor.at += 1;
                     }
-                    cursor.at += taken;
                     if cursor.at < cursor.len || cursor.next >= end {
                         break;
                     }
@@ -85,11 +83,6 @@ impl Windows {
     /// Bytes that the buffers hold.
     pub(crate) fn allocated_bytes(&self) -> usize {
         size_of_val(&*self.bitmap) + self.cursors.capacity() * size_of::<Cursor>()
-    }
-
-    fn set(&mut self, place: u64) {
-        self.bitmap[(place / 64) as usize] |= 1 << (place % 64);
-        self.touched[(place / 4096) as usize] |= 1 << (place / 64 % 64);
     }
 
     /// Reports the words of the window that starts at this site, and clears the bitmap.
@@ -112,6 +105,14 @@ impl Windows {
             }
         }
     }
+}
+
+/// Marks a site of the window in its bitmap.
+#[inline]
+fn set(bitmap: &mut [u64; WORDS], touched: &mut [u64; WORDS / 64], place: u64) {
+    let word = (place / 64) as usize % WORDS;
+    bitmap[word] |= 1 << (place % 64);
+    touched[word / 64] |= 1 << (word % 64);
 }
 
 impl Cursor {
