@@ -68,7 +68,7 @@ pub enum RecordsError {
         path: PathBuf,
     },
     /// The disk is full; what was being written is not in the file.
-    #[error("no space left for {}: {action} was not written", path.display())]
+    #[error("no space left for {} ({action})", path.display())]
     Full {
         /// The file.
         path: PathBuf,
