@@ -206,3 +206,63 @@ impl Band {
 
 /// 2^-64.
 const TWO_TO_MINUS_64: f64 = 1.0 / 18_446_744_073_709_551_616.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bands_cover_the_unit_interval_without_gaps_and_multiply_to_their_upper_ends() {
+        let bands = Band::all();
+        assert_eq!((bands[0].lo, bands[0].hi, bands[BANDS - 1].hi), (0.0, 2.0_f64.powi(-50), 1.0));
+        let mut log_spared = 0.0;
+        for (i, band) in bands.iter().enumerate() {
+            assert!(i == 0 || band.lo == bands[i - 1].hi);
+            log_spared += band.log_miss;
+            let arrived = -libm::expm1(log_spared);
+            assert!((arrived / band.hi - 1.0).abs() < 1e-14, "1 − ∏(1 − q) is {arrived} at {}", band.hi);
+        }
+    }
+
+    #[test]
+    fn gaps_in_vector_loops_are_those_of_the_formula_in_libm() {
+        let key = StreamKey::new(1, 2, 3);
+        for band in Band::all().into_iter().filter(|band| !band.rare() && band.q < 1.0) {
+            let mut numbers = [0; 1000];
+            key.fill(Purpose::BitGaps, band.lane, 0, &mut numbers);
+            numbers[..3].copy_from_slice(&[0, u64::MAX, 1 << 63]);
+            let expected = numbers.map(|number| {
+                let u = (number >> 11) as f64 * f64::EPSILON / 2.0 + f64::EPSILON / 2.0;
+                (libm::log(u) / libm::log1p(-band.q)).floor() as u64
+            });
+            vector(Gaps { log_miss: band.log_miss, numbers: &mut numbers });
+            assert_eq!(numbers, expected, "band below {}", band.hi);
+        }
+    }
+
+    #[test]
+    fn leaving_without_a_logarithm_is_what_the_logarithm_would_have_said() {
+        for band in Band::all().into_iter().filter(Band::rare) {
+            for sites in [1_u64, 77, 1 << 20, 1 << 40, 1 << 53] {
+                // The last numbers that stay below the bound must be allowed to hit, those beyond it must not.
+                let bound = -band.log_miss * sites as f64 * (1.0 + 1e-12) / TWO_TO_MINUS_64;
+                for number in [0.9, 0.999_999, 1.0, 1.000_001, 1.1].map(|share| (bound * share) as u64) {
+                    let v = number as f64 * TWO_TO_MINUS_64;
+                    let leaves = v > -band.log_miss * sites as f64 * (1.0 + 1e-12);
+                    let misses = libm::log1p(-v) / band.log_miss >= sites as f64;
+                    assert!(misses || !leaves, "band below {}, {sites} sites, number {number}", band.hi);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn marks_fill_their_band_and_stay_inside() {
+        for band in Band::all() {
+            assert_eq!(band.mark(0), band.lo);
+            let last = band.mark(u64::MAX);
+            assert!(last < band.hi && last > band.hi * (1.0 - 1e-15));
+            assert!((band.mark(1 << 63) - f64::midpoint(band.lo, band.hi)).abs() < band.hi * 1e-15);
+        }
+    }
+}
