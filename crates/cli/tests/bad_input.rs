@@ -6,13 +6,6 @@ use std::fs;
 
 use workbench::Workbench;
 
-fn files(bench: &Workbench) -> Vec<String> {
-    let entries = fs::read_dir(bench.path(".")).unwrap();
-    let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
 #[test]
 fn rates_outside_the_unit_interval_are_usage_errors() {
     let bench = Workbench::new();
@@ -67,7 +60,7 @@ fn rating_files_that_are_wrong_name_the_lines() {
         .fails(5, &["userId,movieId,rating,timestamp"]);
     bench.run("data prepare movielens-1m nowhere.dat --out a.data").fails(5, &["nowhere.dat"]);
     bench.run("data prepare csv ratings.csv --out a.data --categorical a").fails(1, &["--label"]);
-    assert_eq!(files(&bench), ["ratings.csv"]);
+    assert_eq!(bench.files(), ["ratings.csv"]);
 
     bench.write("ratings.csv", &format!("{header}1,10,4.0,5\nbad\n2,10,2.0,5\n"));
     let ran = bench
@@ -181,12 +174,25 @@ fn a_golden_run_that_fails_stops_the_campaign() {
     let broken =
         bench.run("inject fm.model --ber 1 --target embedding.*@30 --out broken.model --json").json();
     assert_eq!(broken["flips"], broken["exposed_bits"]);
+    let plan = "rates = [1e-3]\n[[subject]]\nmodel = \"broken.model\"\ndata = \"small.data\"\n";
+    bench.write("plan.toml", plan);
+    bench.run("run plan.toml --out run").fails(3, &["golden run of fm", "not finite"]);
+    assert!(!bench.path("run").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn directories_that_cannot_be_written_are_named_and_nothing_is_left() {
+    let bench = Workbench::new();
+    bench.models();
+    bench.plan("chips = 2\nrates = [1e-3]\n");
+    // A file where a directory has to be: an obstacle that root meets too.
     bench.write("taken", "");
     bench.run("run plan.toml --out taken/run").fails(5, &["taken"]);
     bench.run("data prepare movielens-latest-small ratings.csv --out taken/a.data").fails(5, &["taken"]);
     bench.run("inject fm.model --ber 1e-3 --out taken/a.model").fails(5, &["taken"]);
     bench.run("evaluate fm.model --data small.data --scores taken/s").fails(5, &["taken"]);
-    let names = files(&bench);
+    let names = bench.files();
     assert_eq!(names, ["fm.model", "plan.toml", "ratings.csv", "small.data", "taken", "wide-deep.model"]);
 }
 
@@ -206,7 +212,7 @@ fn a_full_disk_is_an_error_and_leaves_no_half_file() {
             .unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
-    let before = files(&bench);
+    let before = bench.files();
     for (words, file) in [
         ("train --model fm --data small.data --out full.model --epochs 1", "full.model"),
         ("data prepare movielens-latest-small ratings.csv --out full.data", "full.data"),
@@ -216,7 +222,7 @@ fn a_full_disk_is_an_error_and_leaves_no_half_file() {
         assert_eq!(code, Some(5), "{words}: {err}");
         assert!(err.contains(file), "{err}");
     }
-    assert_eq!(files(&bench), before);
+    assert_eq!(bench.files(), before);
     bench.plan("chips = 200\nrates = [1e-2]\n");
     let (code, err) = limited("run plan.toml --out run", 60);
     assert_eq!(code, Some(5), "{err}");

@@ -34,47 +34,49 @@ pub(crate) fn prepare(arguments: &Prepare, console: &Console) -> Result<Exit, Fa
         max_bad_lines: arguments.max_bad_lines,
     };
     let bar = console.bar(0, BAR);
-    let mut report = told(&bar);
-    let (input, out) = (&arguments.input, &arguments.out);
-    let prepared = match movielens(arguments.format) {
-        Some(set) => {
-            for (flag, given) in [
-                ("--label", arguments.label.is_some()),
-                ("--positive", arguments.positive.is_some()),
-                ("--categorical", !arguments.categorical.is_empty()),
-                ("--numeric", !arguments.numeric.is_empty()),
-            ] {
-                if given {
-                    return Err(failure(
-                        Exit::Usage,
-                        format!("{flag} goes with csv and parquet; {set} has columns of its own"),
-                    ));
-                }
-            }
-            prepare::movielens(input, out, &MovieLensOptions { set, common }, &mut report)
-        }
-        None => {
-            let Some(label) = arguments.label.clone() else {
-                return Err(failure(
-                    Exit::Usage,
-                    "--label is missing: a table needs the name of its label column",
-                ));
-            };
-            let positive: Option<Condition> = match &arguments.positive {
-                Some(text) => Some(text.parse().map_err(|error| usage("--positive", &error))?),
-                None => None,
-            };
-            let (categorical, numeric) = (arguments.categorical.clone(), arguments.numeric.clone());
-            let options = TableOptions { label, positive, categorical, numeric, common };
-            match arguments.format {
-                InputFormat::Parquet => prepare::parquet(input, out, &options, &mut report),
-                _ => prepare::csv(input, out, &options, &mut report),
-            }
-        }
+    let prepared = if let Some(set) = movielens(arguments.format) {
+        refuse_columns(arguments, set)?;
+        let options = MovieLensOptions { set, common };
+        prepare::movielens(&arguments.input, &arguments.out, &options, &mut told(&bar))
+    } else {
+        let options = table(arguments, common)?;
+        let prepare = if arguments.format == InputFormat::Parquet { prepare::parquet } else { prepare::csv };
+        prepare(&arguments.input, &arguments.out, &options, &mut told(&bar))
     };
     bar.finish_and_clear();
     let meta = prepared.map_err(prepare_failure)?;
-    show(&meta, out, console)
+    show(&meta, &arguments.out, console)
+}
+
+/// The columns of a table, from the flags that name them.
+fn table(arguments: &Prepare, common: PrepareOptions) -> Result<TableOptions, Failure> {
+    let missing = "--label is missing: a table needs the name of its label column";
+    let label = arguments.label.clone().ok_or_else(|| failure(Exit::Usage, missing))?;
+    let positive: Option<Condition> = match &arguments.positive {
+        Some(text) => {
+            Some(text.parse().map_err(|error| failure(Exit::Usage, format!("--positive: {error}")))?)
+        }
+        None => None,
+    };
+    let (categorical, numeric) = (arguments.categorical.clone(), arguments.numeric.clone());
+    Ok(TableOptions { label, positive, categorical, numeric, common })
+}
+
+/// A set with columns of its own takes no flags that name columns.
+fn refuse_columns(arguments: &Prepare, set: MovieLens) -> Result<(), Failure> {
+    let given = [
+        ("--label", arguments.label.is_some()),
+        ("--positive", arguments.positive.is_some()),
+        ("--categorical", !arguments.categorical.is_empty()),
+        ("--numeric", !arguments.numeric.is_empty()),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        Some((flag, _)) => Err(failure(
+            Exit::Usage,
+            format!("{flag} goes with csv and parquet; {set} has columns of its own"),
+        )),
+        None => Ok(()),
+    }
 }
 
 pub(crate) fn synth(arguments: &Synth, console: &Console) -> Result<Exit, Failure> {
@@ -130,28 +132,20 @@ fn text(info: &Info) -> String {
         let rate = part.positive_rate.map_or_else(|| "–".to_owned(), |rate| format!("{:.2} %", 100.0 * rate));
         format!("{name} {} ({rate} positive)", part.rows)
     });
-    let mut text = format!(
-        "{}{stand_in} from {}: {} rows, {:.3} % positive\n{}\n{table}\nfingerprint {}",
-        info.name,
-        info.source,
-        info.rows,
-        100.0 * info.positive_rate,
+    let (rows, positive) = (info.rows, 100.0 * info.positive_rate);
+    let mut lines = vec![
+        format!("{}{stand_in} from {}: {rows} rows, {positive:.3} % positive", info.name, info.source),
         parts.collect::<Vec<_>>().join(" · "),
-        info.fingerprint
+        table.to_string(),
+        format!("fingerprint {}", info.fingerprint),
+    ];
+    lines.extend(
+        info.attainable_auc.map(|auc| format!("attainable AUC {auc:.4}: that of the planted model itself")),
     );
-    if let Some(auc) = info.attainable_auc {
-        text.push_str(&format!("\nattainable AUC {auc:.4}: that of the planted model itself"));
-    }
-    if info.bad_lines > 0 {
-        text.push_str(&format!("\n{} bad lines were left out", info.bad_lines));
-    }
-    if !info.intact {
-        text.push_str("\nthe content does not match the stored fingerprint");
-    }
-    for note in &info.notes {
-        text.push_str(&format!("\n{note}"));
-    }
-    text
+    lines.extend((info.bad_lines > 0).then(|| format!("{} bad lines were left out", info.bad_lines)));
+    lines.extend((!info.intact).then(|| "the content does not match the stored fingerprint".to_owned()));
+    lines.extend(info.notes.iter().cloned());
+    lines.join("\n")
 }
 
 /// Tells a bar how far a preparation is.
@@ -167,18 +161,16 @@ fn show(meta: &Meta, out: &Path, console: &Console) -> Result<Exit, Failure> {
     console.result(&contract(meta), || {
         let [train, validation, test] = meta.part_counts();
         let stand_in = if meta.stand_in { " (stand-in)" } else { "" };
-        let bad = if meta.bad_lines > 0 { format!("\n{} bad lines left out", meta.bad_lines) } else { String::new() };
-        let notes: String = meta.notes.iter().map(|note| format!("\n{note}")).collect();
-        let attainable = meta.attainable_auc.map_or_else(String::new, |auc| format!("\nattainable AUC {auc:.4}"));
-        format!(
-            "{}: {}{stand_in}, {} rows, {:.3} % positive, field dims {:?}\ntrain {train} · validation {validation} · test \
-             {test}{attainable}{bad}{notes}",
-            out.display(),
-            meta.name,
-            meta.rows,
-            100.0 * meta.positives as f64 / meta.rows.max(1) as f64,
-            meta.field_dims
-        )
+        let positive = 100.0 * meta.positives as f64 / meta.rows.max(1) as f64;
+        let (path, name, rows, dims) = (out.display(), &meta.name, meta.rows, &meta.field_dims);
+        let mut lines = vec![
+            format!("{path}: {name}{stand_in}, {rows} rows, {positive:.3} % positive, field dims {dims:?}"),
+            format!("train {train} · validation {validation} · test {test}"),
+        ];
+        lines.extend(meta.attainable_auc.map(|auc| format!("attainable AUC {auc:.4}")));
+        lines.extend((meta.bad_lines > 0).then(|| format!("{} bad lines left out", meta.bad_lines)));
+        lines.extend(meta.notes.iter().cloned());
+        lines.join("\n")
     })?;
     Ok(Exit::Done)
 }

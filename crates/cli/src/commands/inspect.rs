@@ -102,7 +102,8 @@ fn text(inspection: &Inspection) -> String {
         inspection.total, inspection.bits, inspection.critical_bits
     );
     if !inspection.others.is_empty() {
-        text.push_str(&format!("\nnot injectable (unknown format): {}", inspection.others.join(", ")));
+        text.push_str("\nnot injectable (unknown format): ");
+        text.push_str(&inspection.others.join(", "));
     }
     text
 }

@@ -103,6 +103,14 @@ impl Workbench {
         self.write("plan.toml", &text)
     }
 
+    /// Names of everything in the bench, sorted.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.dir.path()).unwrap();
+        let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
     /// The digest of a campaign directory.
     pub(crate) fn digest(&self, dir: &str) -> String {
         self.run(&format!("export {dir} --digest")).out.trim().to_owned()
