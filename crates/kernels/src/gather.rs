@@ -4,7 +4,7 @@ use crate::lanes::{LANES, Lane, Lanes};
 
 /// Sixteen rows of a table become `dim` lanes.
 #[inline(always)]
-fn gather<L: Lanes>(table: &[f32], ids: &[u32], dim: usize, out: &mut [Lane]) {
+fn gather<L: Lanes>(table: &[f32], ids: &[u32], first: u32, dim: usize, out: &mut [Lane]) {
     let groups = ids.len() / LANES;
     let (ids, _) = ids.as_chunks::<LANES>();
     let mut rows = [[0.0f32; LANES]; LANES];
@@ -12,7 +12,7 @@ fn gather<L: Lanes>(table: &[f32], ids: &[u32], dim: usize, out: &mut [Lane]) {
         let mut d = 0;
         while d + LANES <= dim {
             for (row, &id) in rows.iter_mut().zip(ids) {
-                let start = id as usize * dim + d;
+                let start = (id - first) as usize * dim + d;
                 row.copy_from_slice(&table[start..start + LANES]);
             }
             L::transpose(&mut rows);
@@ -24,7 +24,7 @@ fn gather<L: Lanes>(table: &[f32], ids: &[u32], dim: usize, out: &mut [Lane]) {
         for d in d..dim {
             let lane = &mut out[d * groups + g];
             for (x, &id) in lane.iter_mut().zip(ids) {
-                *x = table[id as usize * dim + d];
+                *x = table[(id - first) as usize * dim + d];
             }
         }
     }
@@ -57,14 +57,14 @@ fn to_rows<L: Lanes>(block: &[Lane], width: usize, out: &mut [f32]) {
 }
 
 kernels! {
-    /// Copies table rows into a feature-major block.
+    /// Copies table rows into a feature-major block; the table's first row has the id `first`.
     ///
     /// # Shapes
     /// `table` [V, D], `ids` [R], `out` [D, R].
     ///
     /// # Panics
     /// If an id is outside the table or `out` has another size.
-    pub fn gather(table: &[f32], ids: &[u32], dim: usize, out: &mut [Lane]) = gather;
+    pub fn gather(table: &[f32], ids: &[u32], first: u32, dim: usize, out: &mut [Lane]) = gather;
 
     /// Turns a feature-major block into rows.
     ///
@@ -76,10 +76,10 @@ kernels! {
 impl crate::Kernels {
     /// Asks the processor to fetch the table rows of `ids` while other work goes on.
     #[inline]
-    pub fn prefetch(self, table: &[f32], ids: &[u32], dim: usize) {
+    pub fn prefetch(self, table: &[f32], ids: &[u32], first: u32, dim: usize) {
         #[cfg(target_arch = "x86_64")]
         for &id in ids {
-            let row = table.as_ptr().wrapping_add(id as usize * dim).cast::<i8>();
+            let row = table.as_ptr().wrapping_add(id.wrapping_sub(first) as usize * dim).cast::<i8>();
             let mut byte = 0;
             while byte < dim * 4 {
                 // SAFETY: a prefetch is a hint; it may name any address.
@@ -92,6 +92,6 @@ impl crate::Kernels {
             }
         }
         #[cfg(not(target_arch = "x86_64"))]
-        let _ = (table, ids, dim);
+        let _ = (table, ids, first, dim);
     }
 }

@@ -26,6 +26,7 @@
 //! - *Cross layer*: fma(x0, s, b) + x.
 //! - *Softmax*: exp(x − max), each divided by the sum over the dimension; *attention*: per dimension the sum over
 //!   pairs of a · (v_i · v_j), the inner product rounded first.
+//! - *Dot interaction*: one fma chain from +0 over the embedding dimension.
 //! - *Rectifier*: x ≤ 0 gives +0, everything else (NaN too) passes.
 //! - *exp*: [`plain::exp`]; *sigmoid*: 1 / (1 + exp(−x)).
 //!

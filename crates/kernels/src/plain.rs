@@ -26,6 +26,11 @@ pub fn sum(values: &[f32]) -> f32 {
     tree(&lanes[..used])
 }
 
+/// The dot product as one fma chain from +0.
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    chain(b, a)
+}
+
 /// One fma chain from +0.
 fn chain(weights: &[f32], x: &[f32]) -> f32 {
     weights.iter().zip(x).fold(0.0, |sum, (&w, &x)| x.mul_add(w, sum))

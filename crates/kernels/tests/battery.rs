@@ -120,9 +120,12 @@ proptest! {
         let mut soft = x.clone();
         soft.chunks_exact_mut(width).for_each(plain::softmax);
         let attended = by_row(&x, width, dim, |x, y| plain::pair_sum(x, &shares(x, fields), fields, y));
+        let dots = by_row(&x, width, 1, |x, y| y[0] = plain::dot(x, x));
         for (path, kernels) in paths() {
             let v = block(&x, width);
-            let mut y = vec![[7.0; LANES]; groups];
+            let mut y = vec![[0.0; LANES]; groups];
+            kernels.add_dot(&v, &v, &mut y);
+            assert_same("dot", path, &rows(&y, 1), &dots)?;
             kernels.factorisation(&v, fields, &mut y);
             assert_same("factorisation", path, &rows(&y, 1), &pairs)?;
             kernels.field_sum(&v, w[0], &mut y);
@@ -183,7 +186,10 @@ proptest! {
             ids.iter().flat_map(|&id| table[id as usize * dim..][..dim].to_vec()).collect();
         for (path, kernels) in paths() {
             let mut out = vec![[7.0; LANES]; dim * 3];
-            kernels.gather(&table, &ids, dim, &mut out);
+            kernels.gather(&table, &ids, 0, dim, &mut out);
+            assert_same("gather", path, &rows(&out, dim), &expected)?;
+            let later: Vec<u32> = ids.iter().map(|id| id + 1000).collect();
+            kernels.gather(&table, &later, 1000, dim, &mut out);
             assert_same("gather", path, &rows(&out, dim), &expected)?;
             let mut back = vec![7.0; expected.len()];
             kernels.to_rows(&out, dim, &mut back);

@@ -3,6 +3,7 @@
 use crate::architectures::afm::Afm;
 use crate::architectures::dcn::Dcn;
 use crate::architectures::deepfm::DeepFm;
+use crate::architectures::dlrm::Dlrm;
 use crate::architectures::fm::Fm;
 use crate::architectures::wide_deep::WideDeep;
 use crate::config::Config;
@@ -17,13 +18,18 @@ pub trait Architecture: Sync {
     /// What it computes, in one line.
     fn formula(&self) -> &'static str;
 
+    /// Whether it reads numeric inputs beside the categorical fields.
+    fn takes_numeric(&self) -> bool {
+        false
+    }
+
     /// Parameters and layers for a configuration that was checked.
     fn graph(&self, config: &Config) -> Graph;
 }
 
 /// Every architecture there is.
 pub fn architectures() -> &'static [&'static dyn Architecture] {
-    &[&Fm, &DeepFm, &WideDeep, &Dcn, &Afm]
+    &[&Fm, &DeepFm, &WideDeep, &Dcn, &Afm, &Dlrm]
 }
 
 /// The architecture of a name.

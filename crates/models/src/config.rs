@@ -23,6 +23,9 @@ pub struct Config {
     /// The share of hidden values dropped in training.
     #[serde(default)]
     pub dropout: f64,
+    /// The widths of the hidden layers below the interaction (`dlrm`).
+    #[serde(default)]
+    pub bottom_dims: Vec<usize>,
     /// The number of cross layers (`dcn`).
     #[serde(default = "three")]
     pub cross_layers: usize,
@@ -89,8 +92,8 @@ pub enum ConfigError {
         /// The share.
         value: f64,
     },
-    /// Numeric inputs for a model that takes none.
-    #[error("{numeric} numeric inputs given, but {name} takes categorical fields only")]
+    /// Numeric inputs for a model that takes none, or none for one that does.
+    #[error("{numeric} numeric inputs given, but {name} takes {}", numeric_rule(name))]
     Numeric {
         /// The architecture.
         name: String,
@@ -103,6 +106,14 @@ pub enum ConfigError {
         /// The architecture.
         name: String,
     },
+}
+
+fn numeric_rule(name: &str) -> &'static str {
+    if architecture(name).is_some_and(crate::architecture::Architecture::takes_numeric) {
+        "at least one"
+    } else {
+        "categorical fields only"
+    }
 }
 
 fn names() -> Vec<&'static str> {
@@ -119,6 +130,7 @@ impl Config {
             embed_dim: 16,
             mlp_dims: vec![16, 16],
             dropout: 0.2,
+            bottom_dims: Vec::new(),
             cross_layers: three(),
             attention_dim: sixteen(),
         }
@@ -153,9 +165,9 @@ impl Config {
     /// The first rule that is broken, with the value.
     pub fn check(&self) -> Result<(), ConfigError> {
         let name = self.name.clone();
-        if architecture(&self.name).is_none() {
+        let Some(architecture) = architecture(&self.name) else {
             return Err(ConfigError::UnknownModel { name });
-        }
+        };
         if self.field_dims.is_empty() {
             return Err(ConfigError::NoFields { name });
         }
@@ -166,7 +178,7 @@ impl Config {
         if rows > u64::from(u32::MAX) {
             return Err(ConfigError::TooManyRows { rows });
         }
-        if self.numeric > 0 {
+        if architecture.takes_numeric() != (self.numeric > 0) {
             return Err(ConfigError::Numeric { name, numeric: self.numeric });
         }
         let width = |what: &str, value: usize| {
@@ -178,11 +190,17 @@ impl Config {
         };
         width("embedding dim", self.embed_dim)?;
         width("attention dim", self.attention_dim)?;
-        for (i, &dim) in self.mlp_dims.iter().enumerate() {
-            width(&format!("mlp dim {i}"), dim)?;
+        if self.numeric > 0 {
+            width("numeric inputs", self.numeric)?;
+        }
+        for (what, dims) in [("mlp", &self.mlp_dims), ("bottom", &self.bottom_dims)] {
+            for (i, &dim) in dims.iter().enumerate() {
+                width(&format!("{what} dim {i}"), dim)?;
+            }
         }
         for (what, value) in [
             ("mlp layers", self.mlp_dims.len()),
+            ("bottom layers", self.bottom_dims.len()),
             ("cross layers", self.cross_layers),
             ("fields", self.fields() / 64),
         ] {

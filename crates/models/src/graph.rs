@@ -7,6 +7,7 @@ use crate::layers::Layer;
 use crate::layers::batch_norm::BatchNorm;
 use crate::layers::concatenation::Concatenation;
 use crate::layers::cross::Cross;
+use crate::layers::dot_interaction::DotInteraction;
 use crate::layers::dropout::{Dropout, Masking};
 use crate::layers::embedding::Embedding;
 use crate::layers::factorisation::Factorisation;
@@ -28,7 +29,9 @@ pub(crate) type Slot = usize;
 pub(crate) struct Table {
     pub(crate) parameter: ParameterId,
     pub(crate) width: usize,
-    /// Whether all fields of a row share one gradient.
+    /// The one field that it holds, or all.
+    pub(crate) field: Option<usize>,
+    /// Whether a data row has one gradient for it, or one per field.
     pub(crate) shared: bool,
 }
 
@@ -40,6 +43,7 @@ pub struct Graph {
     widths: Vec<usize>,
     layers: Vec<Box<dyn Layer>>,
     tables: Vec<Table>,
+    numeric: Option<Slot>,
     logit: Slot,
 }
 
@@ -91,6 +95,11 @@ impl Graph {
         &self.tables
     }
 
+    /// Where the numeric inputs `[N, R]` go.
+    pub(crate) fn numeric(&self) -> Option<Slot> {
+        self.numeric
+    }
+
     pub(crate) fn logit(&self) -> Slot {
         self.logit
     }
@@ -111,6 +120,7 @@ impl Builder {
                 widths: Vec::new(),
                 layers: Vec::new(),
                 tables: Vec::new(),
+                numeric: None,
                 logit: 0,
             },
         }
@@ -162,7 +172,7 @@ impl Builder {
     fn table(&mut self, name: &str, width: usize, shared: bool, start: Start) -> ParameterId {
         let rows = self.graph.config.table_rows();
         let parameter = self.parameter(name, &[rows, width], Component::Embedding, start);
-        self.graph.tables.push(Table { parameter, width, shared });
+        self.graph.tables.push(Table { parameter, width, field: None, shared });
         parameter
     }
 
@@ -172,7 +182,45 @@ impl Builder {
         let table = self.table(name, dim, false, Start::xavier(rows, dim));
         let fields = self.graph.config.fields();
         let output = self.slot(fields * dim);
-        self.layer(Embedding { table, fields, dim, output });
+        self.layer(Embedding { table, fields: 0..fields, first: 0, dim, output });
+        output
+    }
+
+    /// The rows `[D, R]` of one field from a table of its own.
+    pub(crate) fn field_embedding(&mut self, name: &str, field: usize) -> Slot {
+        let (rows, dim) = (self.graph.config.field_dims[field] as usize, self.graph.config.embed_dim);
+        let start = Start::Uniform { bound: 1.0 / (rows as f64).sqrt() };
+        let table = self.parameter(name, &[rows, dim], Component::Embedding, start);
+        self.graph.tables.push(Table { parameter: table, width: dim, field: Some(field), shared: true });
+        let output = self.slot(dim);
+        let first = self.graph.offsets[field];
+        self.layer(Embedding { table, fields: field..field + 1, first, dim, output });
+        output
+    }
+
+    /// The numeric inputs `[N, R]`.
+    pub(crate) fn numeric(&mut self) -> Slot {
+        let slot = self.slot(self.graph.config.numeric);
+        self.graph.numeric = Some(slot);
+        slot
+    }
+
+    /// The dot products of the parts i > j `[P, R]`.
+    pub(crate) fn dot_interaction(&mut self, parts: &[Slot]) -> Slot {
+        let output = self.slot(parts.len() * (parts.len() - 1) / 2);
+        self.layer(DotInteraction { parts: parts.to_vec(), output });
+        output
+    }
+
+    /// A linear layer started as DLRM starts it: N(0, √(2 / (in + out))), biases N(0, √(1 / out)).
+    pub(crate) fn normal_linear(&mut self, name: &str, input: Slot, outputs: usize) -> Slot {
+        let inputs = self.width(input);
+        let weight = Start::Normal { deviation: (2.0 / (inputs + outputs) as f64).sqrt() };
+        let bias = Start::Normal { deviation: (1.0 / outputs as f64).sqrt() };
+        let weight = self.parameter(&format!("{name}.weight"), &[outputs, inputs], Component::Dense, weight);
+        let bias = self.parameter(&format!("{name}.bias"), &[outputs], Component::Dense, bias);
+        let output = self.slot(outputs);
+        self.layer(Linear { weight, bias: Some(bias), input, inputs, fields: None, output });
         output
     }
 

@@ -151,6 +151,7 @@ fn start(tensor: &mut Tensor, start: Start, init: Init, random: Random) {
         Start::Uniform { bound } => {
             fill(tensor.f32s_mut(), &|i| (2.0 * random.uniform(i) - 1.0) * bound);
         }
+        Start::Normal { deviation } => fill(tensor.f32s_mut(), &|i| deviation * random.normal(i)),
         Start::FirstOrder if init == Init::TorchFm => fill(tensor.f32s_mut(), &|i| random.normal(i)),
         Start::FirstOrder => tensor.f32s_mut().fill(0.0),
         Start::Constant(value) => tensor.f32s_mut().fill(value as f32),

@@ -77,6 +77,11 @@ pub enum Start {
         /// The bound.
         bound: f64,
     },
+    /// The normal law around zero.
+    Normal {
+        /// Its standard deviation.
+        deviation: f64,
+    },
     /// The standard normal law; zero under [`Init::ZeroFirstOrder`](crate::Init::ZeroFirstOrder).
     FirstOrder,
     /// One value everywhere.

@@ -1,6 +1,6 @@
 //! One forward pass: the layers with what they derived from the parameters of this moment.
 
-use radhard_kernels::{Kernels, LANES};
+use radhard_kernels::{Kernels, LANES, Lane};
 
 use crate::graph::Graph;
 use crate::layers::{Scope, Values, Weights};
@@ -37,9 +37,18 @@ impl<'a> Pass<'a> {
     /// The logits of one block.
     ///
     /// # Shapes
-    /// `indices` [B, F] without offsets, 1 ≤ B ≤ R; `logits` [B].
-    pub(crate) fn block(&self, indices: &[u32], workspace: &mut Workspace, logits: &mut [f32]) {
+    /// `indices` [B, F] without offsets, `numeric` [B, N], 1 ≤ B ≤ R; `logits` [B].
+    pub(crate) fn block(
+        &self,
+        indices: &[u32],
+        numeric: &[f32],
+        workspace: &mut Workspace,
+        logits: &mut [f32],
+    ) {
         table_rows(indices, self.graph.offsets(), &mut workspace.ids);
+        if let Some(slot) = self.graph.numeric() {
+            numeric_values(numeric, self.graph.config().numeric, workspace.values.get_mut(slot));
+        }
         for (layer, derived) in self.graph.layers().iter().zip(&self.derived) {
             let scope = Scope {
                 kernels: self.kernels,
@@ -66,5 +75,17 @@ pub(crate) fn table_rows(indices: &[u32], offsets: &[u32], ids: &mut [u32]) {
             *id = row[f] + offset;
         }
         padding.fill(used[rows - 1]);
+    }
+}
+
+/// The numeric inputs `[B, N]` as a block `[N, R]`; a block that is not full repeats its last row.
+pub(crate) fn numeric_values(numeric: &[f32], width: usize, out: &mut [Lane]) {
+    let rows = numeric.len() / width;
+    let values = out.as_flattened_mut();
+    let block = values.len() / width;
+    for (k, values) in values.chunks_exact_mut(block).enumerate() {
+        for (r, value) in values.iter_mut().enumerate() {
+            *value = numeric[r.min(rows - 1) * width + k];
+        }
     }
 }

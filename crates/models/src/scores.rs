@@ -120,10 +120,13 @@ impl Model {
             .par_chunks_mut(BLOCK)
             .zip(out.probabilities.par_chunks_mut(BLOCK))
             .zip(rows.indices.par_chunks(BLOCK * fields))
+            .enumerate()
             .for_each_init(
                 || Workspace::new(graph, BLOCK),
-                |workspace, ((logits, probabilities), indices)| {
-                    pass.block(indices, workspace, logits);
+                |workspace, (block, ((logits, probabilities), indices))| {
+                    let first = block * BLOCK * config.numeric;
+                    let numeric = &rows.numeric[first..first + logits.len() * config.numeric];
+                    pass.block(indices, numeric, workspace, logits);
                     kernels.sigmoid(logits, probabilities);
                     for score in logits.iter_mut().chain(probabilities) {
                         if score.is_nan() {

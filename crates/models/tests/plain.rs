@@ -10,6 +10,7 @@ struct Row<'m> {
     model: &'m Model,
     /// Table rows, offsets included.
     ids: Vec<usize>,
+    numeric: &'m [f32],
 }
 
 impl Row<'_> {
@@ -102,7 +103,32 @@ impl Row<'_> {
         out
     }
 
+    fn dlrm(&self) -> f32 {
+        let config = self.model.config();
+        let mut x = self.numeric.to_vec();
+        for i in 0..=config.bottom_dims.len() {
+            x = self.linear(&format!("bot_l.{}", 2 * i), &x);
+            x.iter_mut().for_each(|x| *x = plain::relu(*x));
+        }
+        let mut parts = vec![x.clone()];
+        for (field, (&id, offset)) in self.ids.iter().zip(config.offsets()).enumerate() {
+            let at = (id - offset as usize) * config.embed_dim;
+            parts.push(self.tensor(&format!("emb_l.{field}.weight"))[at..at + config.embed_dim].to_vec());
+        }
+        for i in 0..parts.len() {
+            x.extend((0..i).map(|j| plain::dot(&parts[i], &parts[j])));
+        }
+        for i in 0..config.mlp_dims.len() {
+            x = self.linear(&format!("top_l.{}", 2 * i), &x);
+            x.iter_mut().for_each(|x| *x = plain::relu(*x));
+        }
+        self.linear(&format!("top_l.{}", 2 * config.mlp_dims.len()), &x)[0]
+    }
+
     fn logit(&self) -> f32 {
+        if self.model.config().name == "dlrm" {
+            return self.dlrm();
+        }
         let v = self.embedding();
         let pairs = || plain::factorisation(&v, self.ids.len());
         match self.model.config().name.as_str() {
@@ -137,6 +163,9 @@ proptest! {
             let mut config = Config::new(name, dims.clone());
             (config.embed_dim, config.attention_dim, config.cross_layers) = (embed, attention, cross);
             config.mlp_dims = hidden.clone();
+            config.bottom_dims = hidden.clone();
+            let width = if architecture.takes_numeric() { 3 } else { 0 };
+            config.numeric = width;
             let mut model = Model::new(&config, Init::TorchFm, seed).unwrap();
             for &(tensor, bit, high) in &flips {
                 let tensors = model.parameters().len();
@@ -150,14 +179,15 @@ proptest! {
             let fields = dims.len();
             let indices: Vec<u32> =
                 (0..rows * fields).map(|i| ((i as u64 * 7919 + seed % 101) % u64::from(dims[i % fields])) as u32).collect();
+            let numeric: Vec<f32> = (0..rows * width).map(|i| (i % 13) as f32 / 3.0 - 2.0).collect();
             let labels = vec![0; rows];
-            let view = RowsView { fields, numeric_width: 0, indices: &indices, numeric: &[], labels: &labels };
+            let view = RowsView { fields, numeric_width: width, indices: &indices, numeric: &numeric, labels: &labels };
             let mut scores = Scores::default();
             model.scores(&view, &mut scores).unwrap();
             let offsets = config.offsets();
             for (r, row) in indices.chunks_exact(fields).enumerate() {
                 let ids = row.iter().zip(&offsets).map(|(&i, &offset)| (i + offset) as usize).collect();
-                let logit = Row { model: &model, ids }.logit();
+                let logit = Row { model: &model, ids, numeric: &numeric[r * width..(r + 1) * width] }.logit();
                 let (found, expected) = (scores.logits[r], canonical(logit));
                 prop_assert_eq!(found.to_bits(), expected, "{}, row {}: {:e} instead of {:e}", name, r, found, logit);
                 prop_assert_eq!(scores.probabilities[r].to_bits(), canonical(plain::sigmoid(logit)));

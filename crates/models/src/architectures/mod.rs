@@ -3,5 +3,6 @@
 pub(crate) mod afm;
 pub(crate) mod dcn;
 pub(crate) mod deepfm;
+pub(crate) mod dlrm;
 pub(crate) mod fm;
 pub(crate) mod wide_deep;

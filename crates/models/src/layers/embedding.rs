@@ -1,12 +1,19 @@
 //! Embedding rows, looked up per field and concatenated.
 
+use std::ops::Range;
+
+use radhard_kernels::LANES;
+
 use crate::graph::{ParameterId, Slot};
 use crate::layers::{Gradients, Layer, Scope, Values};
 
-/// `[F · D, R]` from one table.
+/// The rows of some fields from one table, one after the other.
 pub(crate) struct Embedding {
     pub(crate) table: ParameterId,
-    pub(crate) fields: usize,
+    /// The fields that the table holds.
+    pub(crate) fields: Range<usize>,
+    /// The id of the table's first row.
+    pub(crate) first: u32,
     pub(crate) dim: usize,
     pub(crate) output: Slot,
 }
@@ -14,19 +21,21 @@ pub(crate) struct Embedding {
 impl Layer for Embedding {
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {
         let table = scope.weights.f32s(self.table);
+        let groups = values.groups();
+        let rows = groups * LANES;
+        let ids = &scope.ids[self.fields.start * rows..self.fields.end * rows];
         let out = values.get_mut(self.output);
-        let rows = scope.ids.len() / self.fields;
-        let fields = scope.ids.chunks_exact(rows).zip(out.chunks_exact_mut(self.dim * rows / 16));
-        for (f, (ids, out)) in fields.enumerate() {
-            if let Some(ahead) = scope.ids.get((f + 2) * rows..(f + 3) * rows) {
-                scope.kernels.prefetch(table, ahead, self.dim);
+        for (f, (now, out)) in ids.chunks_exact(rows).zip(out.chunks_exact_mut(self.dim * groups)).enumerate()
+        {
+            if let Some(ahead) = ids.get((f + 2) * rows..(f + 3) * rows) {
+                scope.kernels.prefetch(table, ahead, self.first, self.dim);
             }
-            scope.kernels.gather(table, ids, self.dim, out);
+            scope.kernels.gather(table, now, self.first, self.dim, out);
         }
     }
 
     fn backward(&self, scope: &Scope<'_>, _values: &Values, gradients: &mut Gradients) {
         let rows = &mut gradients.tables[self.table];
-        scope.kernels.to_rows(gradients.values.get(self.output), self.fields * self.dim, rows);
+        scope.kernels.to_rows(gradients.values.get(self.output), self.fields.len() * self.dim, rows);
     }
 }

@@ -21,9 +21,9 @@ impl Layer for FirstOrder {
         let fields = scope.ids.chunks_exact(rows).zip(gathered.chunks_exact_mut(rows / 16));
         for (f, (ids, out)) in fields.enumerate() {
             if let Some(ahead) = scope.ids.get((f + 2) * rows..(f + 3) * rows) {
-                scope.kernels.prefetch(table, ahead, 1);
+                scope.kernels.prefetch(table, ahead, 0, 1);
             }
-            scope.kernels.gather(table, ids, 1, out);
+            scope.kernels.gather(table, ids, 0, 1, out);
         }
         values
             .write(self.output, |values, out| scope.kernels.field_sum(values.get(self.gathered), bias, out));

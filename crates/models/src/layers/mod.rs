@@ -3,6 +3,7 @@
 pub(crate) mod batch_norm;
 pub(crate) mod concatenation;
 pub(crate) mod cross;
+pub(crate) mod dot_interaction;
 pub(crate) mod dropout;
 pub(crate) mod embedding;
 pub(crate) mod factorisation;

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use crate::graph::Graph;
 use crate::layers::{Gradients, Scope, TrainingScope, Values, Weights};
 use crate::parameter::{Component, Parameters};
-use crate::pass::table_rows;
+use crate::pass::{numeric_values, table_rows};
 use crate::training::TrainOptions;
 use crate::training::loss::cross_entropy;
 use crate::training::optimizer::Moments;
@@ -20,6 +20,7 @@ pub(super) struct Chunk {
     pub(super) ids: Vec<u32>,
     labels: Vec<u8>,
     indices: Vec<u32>,
+    numeric: Vec<f32>,
     pub(super) values: Values,
     pub(super) gradients: Gradients,
     pub(super) rows: usize,
@@ -42,6 +43,7 @@ impl Chunk {
             ids: vec![0; fields * CHUNK],
             labels: Vec::new(),
             indices: Vec::new(),
+            numeric: Vec::new(),
             values: Values::new(graph.widths(), CHUNK / LANES),
             gradients: Gradients {
                 values: Values::new(graph.widths(), CHUNK / LANES),
@@ -75,6 +77,7 @@ impl Chunk {
 #[derive(Clone, Copy)]
 pub(super) struct Batch<'a> {
     pub(super) indices: &'a [u32],
+    pub(super) numeric: &'a [f32],
     pub(super) labels: &'a [u8],
     pub(super) order: &'a [u32],
 }
@@ -210,9 +213,10 @@ impl Trainer {
             }
             for table in graph.tables() {
                 let (gradient, width) = (&chunk.gradients.tables[table.parameter], table.width);
-                for field in 0..fields {
+                for field in (0..fields).filter(|&f| table.field.is_none_or(|own| own == f)) {
                     for row in 0..chunk.rows {
-                        let id = chunk.ids[field * CHUNK + row] as usize;
+                        let first = table.field.map_or(0, |own| graph.offsets()[own]);
+                        let id = (chunk.ids[field * CHUNK + row] - first) as usize;
                         let at = if table.shared { row } else { row * fields + field };
                         for d in 0..width {
                             all[table.parameter][id * width + d] += f64::from(gradient[at * width + d]);
@@ -225,7 +229,7 @@ impl Trainer {
     }
 
     fn load(&mut self, graph: &Graph, batch: Batch<'_>) {
-        let fields = graph.offsets().len();
+        let (fields, width) = (graph.offsets().len(), graph.config().numeric);
         let count = batch.order.len().div_ceil(CHUNK);
         self.chunks.truncate(count);
         self.chunks.resize_with(count, || Chunk::new(graph));
@@ -235,12 +239,17 @@ impl Trainer {
                 chunk.first_row = i * CHUNK;
                 chunk.labels.clear();
                 chunk.indices.clear();
+                chunk.numeric.clear();
                 for &row in rows {
                     let row = row as usize;
                     chunk.labels.push(batch.labels[row]);
                     chunk.indices.extend_from_slice(&batch.indices[row * fields..(row + 1) * fields]);
+                    chunk.numeric.extend_from_slice(&batch.numeric[row * width..(row + 1) * width]);
                 }
                 table_rows(&chunk.indices, graph.offsets(), &mut chunk.ids);
+                if let Some(slot) = graph.numeric() {
+                    numeric_values(&chunk.numeric, width, chunk.values.get_mut(slot));
+                }
             },
         );
     }

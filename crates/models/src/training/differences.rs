@@ -25,6 +25,8 @@ fn every_gradient_is_the_slope_of_the_loss() {
             config.mlp_dims = vec![7, 3];
             config.attention_dim = 6;
             config.dropout = dropout;
+            config.numeric = if architecture.takes_numeric() { 4 } else { 0 };
+            config.bottom_dims = vec![6];
             let mut model = Model::new(&config, Init::TorchFm, 5).unwrap();
             let random = Random::new(9, Purpose::Shuffle(0));
             let rows = 1200;
@@ -32,8 +34,10 @@ fn every_gradient_is_the_slope_of_the_loss() {
                 .map(|i| (random.bits(i as u64) % u64::from(config.field_dims[i % 4])) as u32)
                 .collect();
             let labels: Vec<u8> = (0..rows).map(|i| (random.bits(10_000 + i as u64) & 1) as u8).collect();
+            let numeric: Vec<f32> =
+                (0..rows * config.numeric).map(|i| random.uniform(20_000 + i as u64) as f32 - 0.5).collect();
             let order: Vec<u32> = (0..rows as u32).collect();
-            let batch = Batch { indices: &indices, labels: &labels, order: &order };
+            let batch = Batch { indices: &indices, numeric: &numeric, labels: &labels, order: &order };
             let (_, analytic) = gradients(&mut model, batch);
             for (i, analytic) in analytic.iter().enumerate() {
                 if model.parameters()[i].component() == Component::State {
@@ -69,18 +73,20 @@ fn every_gradient_is_the_slope_of_the_loss() {
 #[test]
 fn a_step_is_the_same_on_any_number_of_threads() {
     for architecture in architectures() {
-        let config = Config::new(architecture.name(), vec![50, 9000, 3]);
+        let mut config = Config::new(architecture.name(), vec![50, 9000, 3]);
+        config.numeric = usize::from(architecture.takes_numeric());
         let rows = 700u32;
         let indices: Vec<u32> = (0..rows).flat_map(|i| [i % 50, (i * 37) % 9000, i % 3]).collect();
         let labels: Vec<u8> = (0..rows).map(|i| u8::from(i % 5 < 2)).collect();
         let order: Vec<u32> = (0..rows).rev().collect();
+        let numeric: Vec<f32> = (0..rows as usize * config.numeric).map(|i| i as f32 / 700.0).collect();
         let after = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
                 let mut model = Model::new(&config, Init::TorchFm, 1).unwrap();
                 let mut trainer = Trainer::new(model.graph(), model.parameters());
                 for order in order.chunks(300) {
-                    let batch = Batch { indices: &indices, labels: &labels, order };
+                    let batch = Batch { indices: &indices, numeric: &numeric, labels: &labels, order };
                     let (graph, parameters) = model.split_mut();
                     trainer.step(graph, parameters, batch, &TrainOptions::default());
                 }

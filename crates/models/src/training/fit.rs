@@ -272,7 +272,8 @@ fn epochs(
         let mut total = 0.0;
         for (step, order) in (1..).zip(order.chunks(options.batch_size)) {
             let clock = Instant::now();
-            let batch = Batch { indices: &rows.indices, labels: rows.labels(), order };
+            let batch =
+                Batch { indices: &rows.indices, numeric: &rows.numeric, labels: rows.labels(), order };
             let (graph, parameters) = model.split_mut();
             let loss = trainer.step(graph, parameters, batch, options);
             busy += clock.elapsed().as_secs_f64();

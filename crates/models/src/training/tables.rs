@@ -90,7 +90,8 @@ pub(super) fn step(
     for (parameter, ((tensor, first), second)) in tensors.enumerate() {
         let Some(&table) = graph.tables().iter().find(|t| t.parameter == parameter) else { continue };
         let (mut weights, mut first, mut second) = (tensor.f32s_mut(), &mut first[..], &mut second[..]);
-        for (field, &dim) in dims.iter().enumerate() {
+        for (field, &dim) in dims.iter().enumerate().filter(|(f, _)| table.field.is_none_or(|own| own == *f))
+        {
             for first_row in (0..dim as usize).step_by(STRETCH) {
                 let len = STRETCH.min(dim as usize - first_row) * table.width;
                 let parts =

@@ -36,18 +36,23 @@ fn thirty_steps_give_torchs_losses_and_weights() {
         let file = SafeTensors::deserialize(&bytes).unwrap();
         let mut config = Config::new(name, vec![23, 7, 41, 13, 5]);
         config.dropout = 0.0;
+        if name == "dlrm" {
+            (config.numeric, config.bottom_dims, config.mlp_dims) = (6, vec![24], vec![20]);
+        }
         let mut trained = model(&config, &file, "init.");
         let expected = model(&config, &file, "final.");
         let data = |name: &str| file.tensor(name).unwrap().data();
         let unsigned = |name: &str| words(data(name), |b| i32::from_le_bytes(b) as u32);
         let (indices, order) = (unsigned("io.indices"), unsigned("io.batch_rows"));
         let labels = data("io.label");
+        let numeric =
+            if config.numeric > 0 { words(data("io.dense"), f32::from_le_bytes) } else { Vec::new() };
         let losses = words(data("io.loss"), f32::from_le_bytes);
 
         let options = TrainOptions::default();
         let mut trainer = Trainer::new(trained.graph(), trained.parameters());
         for (step, (rows, loss)) in order.chunks_exact(64).zip(losses).enumerate() {
-            let batch = Batch { indices: &indices, labels, order: rows };
+            let batch = Batch { indices: &indices, numeric: &numeric, labels, order: rows };
             let (graph, parameters) = trained.split_mut();
             let found = trainer.step(graph, parameters, batch, &options);
             assert!(
@@ -74,8 +79,13 @@ fn thirty_steps_give_torchs_losses_and_weights() {
                 assert!((e32 - f32).abs() <= 1e-5, "{name}, {}[{i}]: torch {e32}, here {f32}", e.name());
             }
         }
-        let rows =
-            radhard_data::RowsView { fields: 5, numeric_width: 0, indices: &indices, numeric: &[], labels };
+        let rows = radhard_data::RowsView {
+            fields: 5,
+            numeric_width: config.numeric,
+            indices: &indices,
+            numeric: &numeric,
+            labels,
+        };
         let worst = |trained: &Model| {
             let (mut e, mut f) = (Scores::default(), Scores::default());
             expected.scores(&rows, &mut e).unwrap();
