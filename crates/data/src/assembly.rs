@@ -125,6 +125,6 @@ impl Assembly {
                 })
             })
             .collect();
-        (Columns { indices, numeric, labels, parts: Vec::new(), vocabularies }, bad)
+        (Columns { indices, numeric, labels, vocabularies, ..Columns::default() }, bad)
     }
 }

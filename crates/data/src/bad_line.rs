@@ -23,6 +23,13 @@ pub enum Reason {
         /// What stands there.
         text: String,
     },
+    /// A value that should be a hexadecimal word is none, or too long.
+    NotHexadecimal {
+        /// The column.
+        column: String,
+        /// What stands there.
+        text: String,
+    },
     /// A value is NaN or infinite.
     NotFinite {
         /// The column.
@@ -66,6 +73,9 @@ impl fmt::Display for Reason {
             Self::Columns { expected, found } => write!(f, "expected {expected} columns, found {found}"),
             Self::Quote => f.write_str("a quoted column is not closed on its line"),
             Self::NotANumber { column, text } => write!(f, "{column} {text:?} is not a number"),
+            Self::NotHexadecimal { column, text } => {
+                write!(f, "{column} {text:?} is not a hexadecimal word of at most 8 digits")
+            }
             Self::NotFinite { column, text } => write!(f, "{column} {text:?} is not finite"),
             Self::OutOfRange { column, text, low, high } => {
                 write!(f, "{column} {text} is outside [{low}, {high}]")

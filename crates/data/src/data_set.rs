@@ -7,7 +7,9 @@ use radhard_memory::{Buffer, MapError, Mapped};
 use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors, tensor::Metadata};
 
-use crate::file::{self, Columns, META_KEY};
+use crate::bags::Bags;
+use crate::file::{self, Columns};
+use crate::layout::{self, META_KEY};
 use crate::meta::{FORMAT_VERSION, Meta};
 use crate::part::Part;
 use crate::rows::Rows;
@@ -91,6 +93,14 @@ pub enum OpenError {
         /// The code.
         value: u8,
     },
+    /// A bag's end, or an index in a bag, is out of range.
+    #[error("row {row}: {reason}")]
+    Bag {
+        /// The row, from 0.
+        row: u64,
+        /// What is wrong.
+        reason: String,
+    },
     /// A vocabulary cannot be read.
     #[error("vocabulary of field `{field}`: {reason}")]
     Vocabulary {
@@ -126,6 +136,8 @@ pub struct DataSet {
     numeric: Range<usize>,
     labels: Range<usize>,
     parts: Range<usize>,
+    /// Offsets and indices.
+    bags: Option<(Range<usize>, Range<usize>)>,
     vocabularies: Vec<Option<Vocabulary>>,
 }
 
@@ -207,9 +219,7 @@ impl DataSet {
                 row_ids: None,
             };
         };
-        let count = self.meta.part_counts()[usize::from(code)] as usize;
-        let mut row_ids = Vec::with_capacity(count);
-        row_ids.extend((0u32..).zip(self.parts()).filter(|(_, p)| **p == code).map(|(row, _)| row));
+        let row_ids = self.row_ids(code);
         Rows {
             fields,
             numeric_width,
@@ -220,9 +230,37 @@ impl DataSet {
         }
     }
 
+    /// The bag of each row, `[B]`; `None` where rows have none.
+    pub fn bags(&self) -> Option<Bags<'_>> {
+        let (offsets, indices) = self.bags.clone()?;
+        Some(Bags {
+            dim: self.meta.bag_dim?,
+            offsets: Cow::Borrowed(bytemuck::cast_slice(&self.bytes[offsets])),
+            indices: Cow::Borrowed(bytemuck::cast_slice(&self.bytes[indices])),
+        })
+    }
+
+    /// The bags of the rows that [`DataSet::select`] gives for `part`, in the same order; `None` where rows have none.
+    pub fn select_bags(&self, part: Part) -> Option<Bags<'_>> {
+        let bags = self.bags()?;
+        let Some(code) = part.code() else { return Some(bags) };
+        Some(bags.gathered(&self.row_ids(code)))
+    }
+
+    fn row_ids(&self, code: u8) -> Vec<u32> {
+        let count = self.meta.part_counts()[usize::from(code)] as usize;
+        let mut row_ids = Vec::with_capacity(count);
+        row_ids.extend((0u32..).zip(self.parts()).filter(|(_, p)| **p == code).map(|(row, _)| row));
+        row_ids
+    }
+
     /// The fingerprint of the rows as they are now, which equals the stored one unless the file was changed.
     pub fn computed_fingerprint(&self) -> String {
-        file::fingerprint(&self.meta.field_dims, self.indices(), self.numeric(), self.labels(), self.parts())
+        file::fingerprint(
+            &self.meta.field_dims,
+            (self.indices(), self.numeric(), self.labels(), self.parts()),
+            self.bags().as_ref(),
+        )
     }
 
     fn checked(bytes: Bytes) -> Result<Self, OpenError> {
@@ -234,23 +272,35 @@ impl DataSet {
             OpenError::Contradiction(format!("{} rows, at most {} are allowed", meta.rows, u32::MAX))
         })? as usize;
         let numeric_width = meta.numeric_names.len();
-        let indices = tensors.range(file::INDICES, Dtype::U32, &[rows, meta.fields()])?;
+        let indices = tensors.range(layout::INDICES, Dtype::U32, &[rows, meta.fields()])?;
         let numeric = if numeric_width == 0 {
             0..0
         } else {
-            tensors.range(file::NUMERIC, Dtype::F32, &[rows, numeric_width])?
+            tensors.range(layout::NUMERIC, Dtype::F32, &[rows, numeric_width])?
         };
-        let labels = tensors.range(file::LABEL, Dtype::U8, &[rows])?;
-        let parts = tensors.range(file::PART, Dtype::U8, &[rows])?;
-        aligned::<u32>(&bytes[indices.clone()], file::INDICES)?;
-        aligned::<f32>(&bytes[numeric.clone()], file::NUMERIC)?;
+        let labels = tensors.range(layout::LABEL, Dtype::U8, &[rows])?;
+        let parts = tensors.range(layout::PART, Dtype::U8, &[rows])?;
+        aligned::<u32>(&bytes[indices.clone()], layout::INDICES)?;
+        aligned::<f32>(&bytes[numeric.clone()], layout::NUMERIC)?;
+        let bags = match meta.bag_dim {
+            Some(_) => Some((
+                tensors.range(layout::BAG_OFFSETS, Dtype::U64, &[rows + 1])?,
+                tensors.vector(layout::BAG_INDICES, Dtype::U32)?,
+            )),
+            None => None,
+        };
+        if let Some((offsets, indices)) = &bags {
+            aligned::<u64>(&bytes[offsets.clone()], layout::BAG_OFFSETS)?;
+            aligned::<u32>(&bytes[indices.clone()], layout::BAG_INDICES)?;
+        }
         let vocabularies = (meta.field_names.iter().zip(&meta.field_dims))
             .map(|(field, dim)| read_vocabulary(&bytes, &tensors, field, *dim))
             .collect::<Result<Vec<_>, _>>()?;
-        let data = Self { bytes, meta, indices, numeric, labels, parts, vocabularies };
+        let data = Self { bytes, meta, indices, numeric, labels, parts, bags, vocabularies };
         data.check_indices()?;
         data.check_numeric()?;
         data.check_labels_and_parts()?;
+        data.check_bags()?;
         Ok(data)
     }
 
@@ -281,6 +331,26 @@ impl DataSet {
             let column = self.meta.numeric_names[place % width].clone();
             Err(OpenError::Numeric { row: (place / width) as u64, column, value: self.numeric()[place] })
         })
+    }
+
+    fn check_bags(&self) -> Result<(), OpenError> {
+        let Some(Bags { dim, offsets, indices }) = self.bags() else { return Ok(()) };
+        let total = indices.len() as u64;
+        let mut ends = offsets.windows(2).enumerate();
+        if let Some((row, pair)) = ends.find(|(_, pair)| pair[0] > pair[1] || pair[1] > total) {
+            let reason = format!("bag from {} to {} of {total} indices", pair[0], pair[1]);
+            return Err(OpenError::Bag { row: row as u64, reason });
+        }
+        if offsets.first() != Some(&0) || offsets.last() != Some(&total) {
+            let reason = format!("the bags do not span their {total} indices");
+            return Err(OpenError::Bag { row: 0, reason });
+        }
+        if let Some(place) = indices.par_iter().position_first(|index| *index >= dim) {
+            let row = offsets.partition_point(|begin| *begin <= place as u64) - 1;
+            let reason = format!("index {} of its bag is not below the dim {dim}", indices[place]);
+            return Err(OpenError::Bag { row: row as u64, reason });
+        }
+        Ok(())
     }
 
     fn check_labels_and_parts(&self) -> Result<(), OpenError> {
@@ -411,7 +481,7 @@ fn read_vocabulary(
     field: &str,
     dim: u32,
 ) -> Result<Option<Vocabulary>, OpenError> {
-    let name = file::vocabulary_tensor(field);
+    let name = layout::vocabulary_tensor(field);
     let Some(info) = tensors.metadata.info(&name) else { return Ok(None) };
     let wrong = |reason: String| OpenError::Vocabulary { field: field.to_owned(), reason };
     let words = |name: &str| -> Result<Vec<i64>, OpenError> {
@@ -421,7 +491,7 @@ fn read_vocabulary(
         Vocabulary::Integers(words(&name)?)
     } else {
         let text = &bytes[tensors.vector(&name, Dtype::U8)?];
-        let offsets = words(&file::vocabulary_offsets_tensor(field))?;
+        let offsets = words(&layout::vocabulary_offsets_tensor(field))?;
         if offsets.first() != Some(&0) || offsets.last() != Some(&(text.len() as i64)) {
             return Err(wrong(format!("the offsets do not span its {} bytes", text.len())));
         }
@@ -453,6 +523,7 @@ mod tests {
                 Some(Vocabulary::Integers(vec![10, 20, 30])),
                 Some(Vocabulary::Strings(vec![b"a".as_slice().into(), b"".as_slice().into()])),
             ],
+            bags: None,
         };
         (meta, columns)
     }

@@ -31,7 +31,7 @@ mod tests {
     fn the_ratings_are_the_published_bytes() {
         let ratings = ml_latest_small_ratings();
         assert_eq!(ratings.len(), 2_483_723);
-        let digest = crate::file::hex(&Sha256::digest(&ratings));
+        let digest = crate::fingerprint::hex(&Sha256::digest(&ratings));
         assert_eq!(digest, "aa289ca83157595d0df6aea1be6a4ded676ddc4385472e8313a8ed9805352646");
         assert!(README.contains("Usage License") && NOTICE.contains("10.1145/2827872"));
     }

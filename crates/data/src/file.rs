@@ -1,30 +1,14 @@
 //! Writing the prepared file: docs/formats/data.md is its page.
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::Path;
 
-use radhard_memory::write_atomically;
-use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
-
-use crate::meta::{FORMAT_VERSION, Meta};
+use crate::bags::Bags;
+use crate::fingerprint::Fingerprint;
+use crate::layout::{self, Content, Layout};
+use crate::meta::Meta;
 use crate::vocabulary::Vocabulary;
-
-/// The metadata key that makes a safetensors file a prepared file.
-pub(crate) const META_KEY: &str = "radhard.data";
-pub(crate) const INDICES: &str = "indices";
-pub(crate) const NUMERIC: &str = "numeric";
-pub(crate) const LABEL: &str = "label";
-pub(crate) const PART: &str = "part";
-
-/// The tensor that holds a field's values: the integers themselves, or the bytes of all strings.
-pub(crate) fn vocabulary_tensor(field: &str) -> String {
-    format!("vocabulary.{field}")
-}
-
-/// The tensor that says where each string begins and, at its end, where the last one stops.
-pub(crate) fn vocabulary_offsets_tensor(field: &str) -> String {
-    format!("vocabulary_offsets.{field}")
-}
+use radhard_memory::write_atomically;
 
 /// The rows of a data set before it is written.
 ///
@@ -41,6 +25,8 @@ pub struct Columns {
     pub parts: Vec<u8>,
     /// What the rows of each field were called; may be left empty when no field has a vocabulary.
     pub vocabularies: Vec<Option<Vocabulary>>,
+    /// The bag of each row, where rows have any.
+    pub bags: Option<Bags<'static>>,
 }
 
 impl Columns {
@@ -54,8 +40,12 @@ impl Columns {
         meta.rows = rows;
         meta.positives = all_positives;
         meta.train_positive_rate = base_rate(positives(&|part| part == 0), (all_positives, rows));
-        meta.fingerprint =
-            fingerprint(&meta.field_dims, &self.indices, &self.numeric, &self.labels, &self.parts);
+        meta.bag_dim = self.bags.as_ref().map(|bags| bags.dim);
+        meta.fingerprint = fingerprint(
+            &meta.field_dims,
+            (&self.indices, &self.numeric, &self.labels, &self.parts),
+            self.bags.as_ref(),
+        );
         meta
     }
 
@@ -67,93 +57,33 @@ impl Columns {
     }
 
     pub(crate) fn encode(&self, meta: &Meta, writer: &mut dyn Write) -> io::Result<()> {
-        let rows = meta.rows as usize;
-        let mut tensors: Vec<Tensor<'_>> = Vec::new();
-        // Tensors of wider words come first, so that each begins on a multiple of its word.
-        let vocabularies: Vec<(&String, &Vocabulary)> = meta
-            .field_names
-            .iter()
-            .zip(&self.vocabularies)
-            .filter_map(|(name, v)| v.as_ref().map(|v| (name, v)))
-            .collect();
-        for (name, vocabulary) in &vocabularies {
-            match vocabulary {
-                Vocabulary::Integers(values) => {
-                    let bytes = bytemuck::cast_slice(values).into();
-                    add(&mut tensors, &vocabulary_tensor(name), "I64", vec![values.len()], bytes);
+        let bag_total = self.bags.as_ref().map(|bags| bags.indices.len());
+        let layout = Layout::new(meta, &self.vocabularies, bag_total)?;
+        writer.write_all(&layout.header(meta, 0)?)?;
+        let vocabulary = |field: usize| self.vocabularies.get(field).and_then(Option::as_ref);
+        for section in &layout.sections {
+            let bytes: Cow<'_, [u8]> = match section.content {
+                Content::VocabularyWords(field) => {
+                    vocabulary(field).map_or(Cow::default(), layout::vocabulary_words)
                 }
-                Vocabulary::Strings(values) => {
-                    let mut offsets = vec![0i64];
-                    let mut end = 0;
-                    offsets.extend(values.iter().map(|v| {
-                        end += v.len() as i64;
-                        end
-                    }));
-                    let bytes = bytemuck::cast_slice(&offsets).to_vec().into();
-                    add(&mut tensors, &vocabulary_offsets_tensor(name), "I64", vec![offsets.len()], bytes);
+                Content::VocabularyText(field) => {
+                    vocabulary(field).map_or(Cow::default(), |v| layout::vocabulary_text(v).into())
                 }
-            }
+                Content::BagOffsets => {
+                    self.bags.as_ref().map_or(Cow::default(), |b| bytemuck::cast_slice(&b.offsets).into())
+                }
+                Content::BagIndices => {
+                    self.bags.as_ref().map_or(Cow::default(), |b| bytemuck::cast_slice(&b.indices).into())
+                }
+                Content::Indices => bytemuck::cast_slice(&self.indices).into(),
+                Content::Numeric => bytemuck::cast_slice(&self.numeric).into(),
+                Content::Labels => self.labels.as_slice().into(),
+                Content::Parts => self.parts.as_slice().into(),
+            };
+            writer.write_all(&bytes)?;
         }
-        add(
-            &mut tensors,
-            INDICES,
-            "U32",
-            vec![rows, meta.fields()],
-            bytemuck::cast_slice(&self.indices).into(),
-        );
-        if !meta.numeric_names.is_empty() {
-            let shape = vec![rows, meta.numeric_names.len()];
-            add(&mut tensors, NUMERIC, "F32", shape, bytemuck::cast_slice(&self.numeric).into());
-        }
-        add(&mut tensors, LABEL, "U8", vec![rows], self.labels.as_slice().into());
-        add(&mut tensors, PART, "U8", vec![rows], self.parts.as_slice().into());
-        for (name, vocabulary) in &vocabularies {
-            if let Vocabulary::Strings(values) = vocabulary {
-                let bytes = values.concat();
-                add(&mut tensors, &vocabulary_tensor(name), "U8", vec![bytes.len()], bytes.into());
-            }
-        }
-        writer.write_all(&header(meta, &tensors)?)?;
-        tensors.iter().try_for_each(|tensor| writer.write_all(&tensor.bytes))
+        Ok(())
     }
-}
-
-type Bytes<'a> = std::borrow::Cow<'a, [u8]>;
-
-struct Tensor<'a> {
-    name: String,
-    dtype: &'static str,
-    shape: Vec<usize>,
-    bytes: Bytes<'a>,
-}
-
-fn add<'a>(
-    tensors: &mut Vec<Tensor<'a>>,
-    name: &str,
-    dtype: &'static str,
-    shape: Vec<usize>,
-    bytes: Bytes<'a>,
-) {
-    tensors.push(Tensor { name: name.to_owned(), dtype, shape, bytes });
-}
-
-/// The header, padded with spaces so that the first tensor begins on a cache line.
-fn header(meta: &Meta, tensors: &[Tensor<'_>]) -> io::Result<Vec<u8>> {
-    debug_assert_eq!(meta.format_version, FORMAT_VERSION);
-    let mut entries = Map::new();
-    entries.insert("__metadata__".to_owned(), json!({ META_KEY: serde_json::to_string(meta)? }));
-    let mut begin = 0;
-    for tensor in tensors {
-        let end = begin + tensor.bytes.len();
-        let entry = json!({ "dtype": tensor.dtype, "shape": tensor.shape, "data_offsets": [begin, end] });
-        entries.insert(tensor.name.clone(), entry);
-        begin = end;
-    }
-    let mut json = serde_json::to_vec(&Value::Object(entries))?;
-    json.resize((8 + json.len()).next_multiple_of(radhard_memory::CACHE_LINE_BYTES) - 8, b' ');
-    let mut header = (json.len() as u64).to_le_bytes().to_vec();
-    header.append(&mut json);
-    Ok(header)
 }
 
 /// Positives over rows of `train`, or of `all` when `train` is empty; 0 without any row.
@@ -162,32 +92,21 @@ pub(crate) fn base_rate(train: (u64, u64), all: (u64, u64)) -> f64 {
     if rows == 0 { 0.0 } else { positives as f64 / rows as f64 }
 }
 
-/// SHA-256 of dims, indices, numeric values, labels and parts, with their lengths, all little-endian.
+/// The fingerprint of indices, numeric values, labels and parts, and of bags where there are any.
 pub(crate) fn fingerprint(
     dims: &[u32],
-    indices: &[u32],
-    numeric: &[f32],
-    labels: &[u8],
-    parts: &[u8],
+    (indices, numeric, labels, parts): (&[u32], &[f32], &[u8], &[u8]),
+    bags: Option<&Bags<'_>>,
 ) -> String {
-    let mut hash = Sha256::new();
-    hash.update(b"radhard.data fingerprint 1\n");
-    let sections: [&[u8]; 5] = [
-        bytemuck::cast_slice(dims),
-        bytemuck::cast_slice(indices),
-        bytemuck::cast_slice(numeric),
-        labels,
-        parts,
-    ];
-    for section in sections {
-        hash.update((section.len() as u64).to_le_bytes());
-        hash.update(section);
+    let mut fingerprint = Fingerprint::new(dims);
+    fingerprint.section(bytemuck::cast_slice(indices));
+    fingerprint.section(bytemuck::cast_slice(numeric));
+    fingerprint.section(labels);
+    fingerprint.section(parts);
+    if let Some(bags) = bags {
+        fingerprint.section(&bags.dim.to_le_bytes());
+        fingerprint.section(bytemuck::cast_slice(&bags.offsets));
+        fingerprint.section(bytemuck::cast_slice(&bags.indices));
     }
-    hex(&hash.finalize())
-}
-
-/// Bytes as hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let digit = |d: u8| char::from(b"0123456789abcdef"[usize::from(d)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    fingerprint.finish()
 }

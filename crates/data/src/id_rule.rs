@@ -18,8 +18,8 @@ pub(crate) type Places = HashMap<Box<[u8]>, u32>;
 pub(crate) enum FieldRule {
     /// The value less `first`, which must be below `dim`.
     Number { first: u32, dim: u32 },
-    /// The value's place in an existing vocabulary.
-    Known(Places),
+    /// The value's place in an existing vocabulary, or the row of rare values where there is one.
+    Known { places: Places, rare: Option<u32> },
     /// Numbered as they come, renumbered at the end.
     Dense,
 }
@@ -29,7 +29,7 @@ impl FieldRule {
     pub(crate) fn place(&self, column: &str, value: &[u8]) -> Result<Option<u32>, Reason> {
         match self {
             Self::Number { first, dim } => id_number(column, value, *first, *dim).map(Some),
-            Self::Known(places) => match places.get(value) {
+            Self::Known { places, rare } => match places.get(value).or(rare.as_ref()) {
                 Some(row) => Ok(Some(*row)),
                 None => Err(Reason::Unknown { column: column.to_owned(), text: excerpt(value) }),
             },

@@ -111,6 +111,13 @@ pub struct Meta {
     pub attainable_auc: Option<f64>,
     /// Of stand-ins: the planted model.
     pub planted: Option<Planted>,
+    /// Values that the input has fewer times than this share one row of their field: the one after those of the
+    /// vocabulary. `None` where every value has a row of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rare_below: Option<u32>,
+    /// Rows of the table that bags refer to; `None` where rows have no bags.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bag_dim: Option<u32>,
     /// What a reader should know besides.
     pub notes: Vec<String>,
 }
@@ -138,6 +145,8 @@ impl Meta {
             train_positive_rate: 0.0,
             attainable_auc: None,
             planted: None,
+            rare_below: None,
+            bag_dim: None,
             notes: Vec::new(),
         }
     }

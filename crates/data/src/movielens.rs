@@ -205,8 +205,8 @@ fn prepare(
 enum Places {
     /// The id less `first`, below `dim`.
     Number { first: u32, dim: u32 },
-    /// The rows of a vocabulary.
-    Known(HashMap<u32, u32>),
+    /// The rows of a vocabulary, and that of rare values where there is one.
+    Known { places: HashMap<u32, u32>, rare: Option<u32> },
 }
 
 impl Places {
@@ -214,9 +214,10 @@ impl Places {
         match rule {
             FieldRule::Number { first, dim } => Self::Number { first: *first, dim: *dim },
             FieldRule::Dense => Self::Number { first: FIRST_ID, dim: UNDECLARED_DIM },
-            FieldRule::Known(places) => {
+            FieldRule::Known { places, rare } => {
                 let number = |value: &[u8]| std::str::from_utf8(value).ok()?.parse().ok();
-                Self::Known(places.iter().filter_map(|(value, row)| Some((number(value)?, *row))).collect())
+                let places = places.iter().filter_map(|(value, row)| Some((number(value)?, *row))).collect();
+                Self::Known { places, rare: *rare }
             }
         }
     }
@@ -224,7 +225,7 @@ impl Places {
     fn get(&self, id: u32) -> Option<u32> {
         match self {
             Self::Number { first, dim } => id.checked_sub(*first).filter(|row| row < dim),
-            Self::Known(places) => places.get(&id).copied(),
+            Self::Known { places, rare } => places.get(&id).copied().or(*rare),
         }
     }
 }
@@ -299,9 +300,9 @@ impl RatingReader<'_> {
     fn id(&self, field: usize, text: &[u8]) -> Result<u32, Reason> {
         match &self.places[field] {
             Places::Number { first, dim } => id_number(FIELDS[field], text, *first, *dim),
-            Places::Known(places) => {
+            known @ Places::Known { .. } => {
                 let id = leading_number(text).filter(|(_, rest)| rest.is_empty()).map(|(id, _)| id);
-                id.and_then(|id| places.get(&id).copied())
+                id.and_then(|id| known.get(id))
                     .ok_or_else(|| Reason::Unknown { column: FIELDS[field].to_owned(), text: excerpt(text) })
             }
         }

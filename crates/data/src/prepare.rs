@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use radhard_memory::MapError;
 
+pub use crate::criteo::{CriteoIntegers, CriteoOptions, criteo};
 pub use crate::csv::csv;
 pub use crate::movielens::{MovieLens, MovieLensOptions, embedded_ml_latest_small, movielens};
 pub use crate::parquet::parquet;
@@ -168,6 +169,14 @@ pub enum PrepareError {
     /// A vocabulary together with another rule for ids, or with other dims.
     #[error("a vocabulary gives the ids and dims of dense fields, so {0} cannot be given with it")]
     VocabularyConflict(&'static str),
+    /// Ids of the format are no numbers that could be rows.
+    #[error("ids of {format} are words that are counted, so they are dense and cannot be {ids}")]
+    HashedIds {
+        /// The format.
+        format: &'static str,
+        /// The rule that was asked for.
+        ids: IdRule,
+    },
     /// More rows than a prepared file can hold.
     #[error("more than {} rows", u32::MAX)]
     TooManyRows,
@@ -205,7 +214,16 @@ pub enum PrepareError {
 pub(crate) struct FieldRules {
     pub(crate) rules: Vec<FieldRule>,
     pub(crate) ids: IdRule,
-    known: Option<(Vec<u32>, Vec<Option<Vocabulary>>)>,
+    pub(crate) known: Option<Known>,
+}
+
+/// Fields as an earlier preparation numbered them.
+pub(crate) struct Known {
+    pub(crate) dims: Vec<u32>,
+    pub(crate) vocabularies: Vec<Option<Vocabulary>>,
+    pub(crate) rare_below: Option<u32>,
+    /// The row of rare values of each field, where they have one.
+    pub(crate) rare_rows: Vec<Option<u32>>,
 }
 
 impl PrepareOptions {
@@ -252,7 +270,12 @@ impl PrepareOptions {
             return Err(PrepareError::VocabularyConflict("other field dims"));
         }
         let mut rules = Vec::new();
-        let mut vocabularies = Vec::new();
+        let mut known = Known {
+            dims: meta.field_dims.clone(),
+            vocabularies: Vec::new(),
+            rare_below: meta.rare_below,
+            rare_rows: Vec::new(),
+        };
         for (field, name) in names.iter().enumerate() {
             let vocabulary = other.vocabulary(field).ok_or_else(|| PrepareError::NoVocabulary {
                 path: path.to_owned(),
@@ -260,10 +283,12 @@ impl PrepareOptions {
                 ids: meta.ids,
                 dims: meta.field_dims.clone(),
             })?;
-            rules.push(FieldRule::Known(places(vocabulary)));
-            vocabularies.push(Some(vocabulary.clone()));
+            let rare = meta.rare_below.map(|_| vocabulary.len() as u32);
+            rules.push(FieldRule::Known { places: places(vocabulary), rare });
+            known.vocabularies.push(Some(vocabulary.clone()));
+            known.rare_rows.push(rare);
         }
-        Ok(FieldRules { rules, ids: meta.ids, known: Some((meta.field_dims.clone(), vocabularies)) })
+        Ok(FieldRules { rules, ids: meta.ids, known: Some(known) })
     }
 }
 
@@ -278,7 +303,7 @@ fn places(vocabulary: &Vocabulary) -> Places {
     }
 }
 
-fn check_dim_sum(dims: &[u32]) -> Result<(), PrepareError> {
+pub(crate) fn check_dim_sum(dims: &[u32]) -> Result<(), PrepareError> {
     let sum = dims.iter().map(|dim| u64::from(*dim)).sum::<u64>();
     if sum > u64::from(u32::MAX) { Err(PrepareError::DimSum(sum)) } else { Ok(()) }
 }
@@ -305,25 +330,7 @@ impl Preparation<'_> {
         report: &mut Report<'_>,
     ) -> Result<Meta, PrepareError> {
         let Self { input, expected, mut columns, bad, mut meta, rules } = self;
-        let rows = columns.labels.len() as u64;
-        if rows == 0 {
-            return Err(match bad.first.into_iter().next() {
-                Some(first) => PrepareError::NoRow {
-                    path: input.to_owned(),
-                    lines: bad.count,
-                    expected,
-                    first: Box::new(first),
-                },
-                None => PrepareError::Empty { path: input.to_owned() },
-            });
-        }
-        if bad.count > options.max_bad_lines {
-            return Err(PrepareError::BadLines {
-                path: input.to_owned(),
-                bad,
-                allowed: options.max_bad_lines,
-            });
-        }
+        check_lines(input, &expected, columns.labels.len() as u64, &bad, options.max_bad_lines)?;
         if bad.count > 0 {
             meta.notes.push(format!("left out: {bad}"));
         }
@@ -331,15 +338,49 @@ impl Preparation<'_> {
         meta.source = input.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         meta.ids = rules.ids;
         meta.field_dims = match rules.known {
-            Some((dims, vocabularies)) => {
-                columns.vocabularies = vocabularies;
-                dims
+            Some(known) => {
+                columns.vocabularies = known.vocabularies;
+                meta.rare_below = known.rare_below;
+                known.dims
             }
             None => needed_dims(&meta.field_names, &columns, options.field_dims.as_deref())?,
         };
         check_dim_sum(&meta.field_dims)?;
         write_split(out, meta, columns, options.split, report)
     }
+}
+
+/// Whether there are rows, and few enough bad lines.
+pub(crate) fn check_lines(
+    input: &Path,
+    expected: &str,
+    rows: u64,
+    bad: &BadLines,
+    allowed: u64,
+) -> Result<(), PrepareError> {
+    if rows == 0 {
+        return Err(match bad.first.first() {
+            Some(first) => PrepareError::NoRow {
+                path: input.to_owned(),
+                lines: bad.count,
+                expected: expected.to_owned(),
+                first: Box::new(first.clone()),
+            },
+            None => PrepareError::Empty { path: input.to_owned() },
+        });
+    }
+    if bad.count > allowed {
+        return Err(PrepareError::BadLines { path: input.to_owned(), bad: bad.clone(), allowed });
+    }
+    Ok(())
+}
+
+/// The part of each of `meta.rows` rows, all in train if no split is asked for.
+pub(crate) fn draw_split(meta: &mut Meta, split: Option<Split>) -> Vec<u8> {
+    let Some(split) = split else { return vec![0; meta.rows as usize] };
+    let (parts, drawn) = split.draw(meta.rows);
+    meta.split = Some(drawn);
+    parts
 }
 
 /// Draws the split, if one is asked for, and writes the file.
@@ -351,13 +392,8 @@ pub(crate) fn write_split(
     report: &mut Report<'_>,
 ) -> Result<Meta, PrepareError> {
     let rows = columns.labels.len() as u64;
-    (columns.parts, meta.split) = match split {
-        Some(split) => {
-            let (parts, split) = split.draw(rows);
-            (parts, Some(split))
-        }
-        None => (vec![0; rows as usize], None),
-    };
+    meta.rows = rows;
+    columns.parts = draw_split(&mut meta, split);
     report(Progress { stage: Stage::Writing, done: 0, total: rows });
     let meta =
         columns.write(out, meta).map_err(|source| PrepareError::Write { path: out.to_owned(), source })?;

@@ -1,9 +1,12 @@
 //! Text files, plain or gzip, handed out in batches of whole lines.
-use std::io::{self, Cursor, Read};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
-use radhard_memory::Mapped;
+use radhard_memory::MapError;
 
 use crate::prepare::PrepareError;
 
@@ -11,9 +14,22 @@ const BATCH_BYTES: usize = 32 << 20;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 enum Source {
-    Whole { bytes: Mapped, position: usize },
-    Gzip { decoder: Box<MultiGzDecoder<Cursor<Mapped>>>, buffer: Vec<u8>, position: usize, ended: bool },
+    Stream { reader: Box<dyn Read>, buffer: Vec<u8>, position: usize, ended: bool, read: Arc<AtomicU64> },
     Given { bytes: Vec<u8>, position: usize },
+}
+
+/// A file that counts the bytes read from it.
+struct Counted {
+    file: File,
+    read: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.file.read(buffer)?;
+        self.read.fetch_add(bytes as u64, Ordering::Relaxed);
+        Ok(bytes)
+    }
 }
 
 /// A text being read from its beginning to its end.
@@ -26,16 +42,21 @@ pub(crate) struct Text {
 
 impl Text {
     /// Opens a file; gzip is known by its first two bytes.
+    ///
+    /// The file is read batch by batch, so memory does not grow with it.
     pub(crate) fn open(path: &Path) -> Result<Self, PrepareError> {
-        let bytes = Mapped::open(path)?;
-        let total = bytes.len() as u64;
-        let source = if bytes.starts_with(b"\x1f\x8b") {
-            let decoder = Box::new(MultiGzDecoder::new(Cursor::new(bytes)));
-            Source::Gzip { decoder, buffer: Vec::new(), position: 0, ended: false }
-        } else {
-            Source::Whole { bytes, position: 0 }
-        };
-        Self { path: path.to_owned(), source, batch_bytes: BATCH_BYTES, total }.without_mark()
+        let file = File::open(path).map_err(|source| MapError::Open { path: path.to_owned(), source })?;
+        let failed = |source| PrepareError::Read { path: path.to_owned(), source };
+        let metadata = file.metadata().map_err(failed)?;
+        if !metadata.is_file() {
+            return Err(MapError::NotAFile { path: path.to_owned() }.into());
+        }
+        let read = Arc::new(AtomicU64::new(0));
+        let mut file = BufReader::with_capacity(1 << 18, Counted { file, read: Arc::clone(&read) });
+        let zipped = file.fill_buf().map_err(failed)?.starts_with(b"\x1f\x8b");
+        let reader: Box<dyn Read> = if zipped { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+        let source = Source::Stream { reader, buffer: Vec::new(), position: 0, ended: false, read };
+        Self { path: path.to_owned(), source, batch_bytes: BATCH_BYTES, total: metadata.len() }.without_mark()
     }
 
     /// A text in memory, called `name` in messages.
@@ -73,8 +94,9 @@ impl Text {
     /// Bytes of the file that were read.
     pub(crate) fn done_bytes(&self) -> u64 {
         match &self.source {
-            Source::Whole { position, .. } | Source::Given { position, .. } => *position as u64,
-            Source::Gzip { decoder, .. } => decoder.get_ref().position(),
+            Source::Given { position, .. } => *position as u64,
+            // A file that grows while it is read has more than it had.
+            Source::Stream { read, .. } => read.load(Ordering::Relaxed).min(self.total),
         }
     }
 
@@ -119,14 +141,14 @@ impl Text {
 
     /// Reads on until `wanted` bytes lie ready or the text ends.
     fn fill(&mut self, wanted: usize) -> Result<(), PrepareError> {
-        let Source::Gzip { decoder, buffer, position, ended } = &mut self.source else { return Ok(()) };
+        let Source::Stream { reader, buffer, position, ended, .. } = &mut self.source else { return Ok(()) };
         if *ended || buffer.len() - *position >= wanted {
             return Ok(());
         }
         buffer.drain(..*position);
         *position = 0;
         let missing = (wanted - buffer.len()) as u64;
-        let read = decoder.by_ref().take(missing).read_to_end(buffer);
+        let read = reader.by_ref().take(missing).read_to_end(buffer);
         let read = read.map_err(|source| PrepareError::Read { path: self.path.clone(), source })?;
         *ended = (read as u64) < missing;
         Ok(())
@@ -134,32 +156,27 @@ impl Text {
 
     fn bytes(&self) -> &[u8] {
         match &self.source {
-            Source::Whole { bytes, .. } => bytes,
-            Source::Gzip { buffer: bytes, .. } | Source::Given { bytes, .. } => bytes,
+            Source::Stream { buffer: bytes, .. } | Source::Given { bytes, .. } => bytes,
         }
     }
 
     fn rest(&self) -> &[u8] {
         match &self.source {
-            Source::Whole { position, .. }
-            | Source::Gzip { position, .. }
-            | Source::Given { position, .. } => &self.bytes()[*position..],
+            Source::Stream { position, .. } | Source::Given { position, .. } => &self.bytes()[*position..],
         }
     }
 
     fn at_end(&self) -> bool {
         match &self.source {
-            Source::Gzip { ended, .. } => *ended,
-            Source::Whole { .. } | Source::Given { .. } => true,
+            Source::Stream { ended, .. } => *ended,
+            Source::Given { .. } => true,
         }
     }
 
     /// Passes over `length` bytes and says where they began.
     fn advance(&mut self, length: usize) -> usize {
         match &mut self.source {
-            Source::Whole { position, .. }
-            | Source::Gzip { position, .. }
-            | Source::Given { position, .. } => {
+            Source::Stream { position, .. } | Source::Given { position, .. } => {
                 *position += length;
                 *position - length
             }

@@ -22,6 +22,7 @@ fn columns() -> Columns {
             Some(Vocabulary::Integers(vec![10, 20, 30])),
             Some(Vocabulary::Strings(vec![b"a".as_slice().into(), b"bc".as_slice().into()])),
         ],
+        bags: None,
     }
 }
 

@@ -79,17 +79,18 @@ fn directory_of(path: &Path) -> &Path {
 ///
 /// Errors: on any error, and on a panic in `write`, the temporary file is removed and `path` is what it was; a `path` that
 /// is there and is not a regular file is refused before anything is written.
-pub fn write_atomically(
+pub fn write_atomically<T>(
     path: impl AsRef<Path>,
-    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
-) -> io::Result<()> {
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>,
+) -> io::Result<T> {
     let path = path.as_ref();
     let mut temporary = Temporary::beside(path)?;
     let mut writer = BufWriter::with_capacity(1 << 20, temporary.create()?);
-    write(&mut writer)?;
+    let value = write(&mut writer)?;
     writer.flush()?;
     writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-    temporary.become_target(path)
+    temporary.become_target(path)?;
+    Ok(value)
 }
 
 /// Copies the file `from` beside `to`, edits the copy in place as mapped bytes, and renames it to `to`.
@@ -144,7 +145,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
         fs::write(&path, b"old").unwrap();
-        let error = write_atomically(&path, |w| {
+        let error = write_atomically::<()>(&path, |w| {
             w.write_all(b"half")?;
             Err(io::Error::other("the disk is full"))
         });
@@ -157,7 +158,7 @@ mod tests {
     fn a_panic_leaves_the_target_as_it_was() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
-        let result = std::panic::catch_unwind(|| write_atomically(&path, |_| panic!("stop")));
+        let result = std::panic::catch_unwind(|| write_atomically::<()>(&path, |_| panic!("stop")));
         assert!(result.is_err());
         assert!(names(dir.path()).is_empty());
     }
