@@ -39,6 +39,45 @@ pub(crate) struct Line {
 impl Line {
     /// Reads a line without its end.
     pub(crate) fn read(line: &[u8]) -> Result<Self, Reason> {
+        Self::usual(line).map_or_else(|| Self::any(line), Ok)
+    }
+
+    /// Reads a line as the published file has them, all words of 8 digits or missing; `None` where [`Line::any`] must look
+    /// closer.
+    fn usual(line: &[u8]) -> Option<Self> {
+        let (label, mut rest) = match line {
+            [label @ (b'0' | b'1'), rest @ ..] => (label - b'0', rest),
+            _ => return None,
+        };
+        let mut row = Self { label, integers: [None; INTEGERS], words: [0; WORDS] };
+        for value in &mut row.integers {
+            rest = rest.strip_prefix(b"\t")?;
+            let digits = rest.strip_prefix(b"-").unwrap_or(rest);
+            let length = digits.iter().take(9).take_while(|byte| byte.is_ascii_digit()).count();
+            let size = digits[..length].iter().fold(0i64, |size, digit| 10 * size + i64::from(digit - b'0'));
+            let negative = digits.len() < rest.len();
+            if negative && (length == 0 || -size < LEAST) {
+                return None;
+            }
+            if length > 0 {
+                *value = Some(if negative { -size } else { size });
+            }
+            rest = &digits[length..];
+        }
+        for value in &mut row.words {
+            rest = rest.strip_prefix(b"\t")?;
+            if let Some((word, later)) = rest.split_first_chunk::<KEY_BYTES>() {
+                let word = u64::from_be_bytes(*word);
+                if eight_hexadecimal_digits(word) {
+                    (*value, rest) = (word, later);
+                }
+            }
+        }
+        rest.is_empty().then_some(row)
+    }
+
+    /// Reads any line and says what is wrong with a bad one.
+    fn any(line: &[u8]) -> Result<Self, Reason> {
         let mut ends = [line.len(); COLUMNS];
         let mut columns = 1;
         for tab in memchr::memchr_iter(b'\t', line) {
@@ -68,6 +107,18 @@ impl Line {
         }
         Ok(row)
     }
+}
+
+/// Whether each of the eight bytes of `word` is a hexadecimal digit.
+fn eight_hexadecimal_digits(word: u64) -> bool {
+    const fn all(byte: u8) -> u64 {
+        u64::from_ne_bytes([byte; 8])
+    }
+    // With its high bit clear, a byte plus (128 - low) has the high bit where the byte is at least low, and no carry.
+    let within = |word: u64, low: u8, high: u8| (word + all(0x80 - low)) & !(word + all(0x7f - high));
+    let low_bits = word & all(0x7f);
+    let digits = within(low_bits, b'0', b'9') | within(low_bits | all(0x20), b'a', b'f');
+    digits & !word & all(0x80) == all(0x80)
 }
 
 fn integer(column: usize, text: &[u8]) -> Result<Option<i64>, Reason> {
@@ -229,7 +280,41 @@ mod tests {
         assert_eq!((dense(Some(1)), dense(Some(99))), (std::f32::consts::LN_2, 4.605_170_2));
     }
 
+    #[test]
+    fn eight_digits_are_found_byte_by_byte() {
+        for place in 0..8 {
+            for byte in 0..=255u8 {
+                let mut bytes = *b"09afAF5b";
+                bytes[place] = byte;
+                let expected = byte.is_ascii_hexdigit();
+                assert_eq!(eight_hexadecimal_digits(u64::from_be_bytes(bytes)), expected, "{place} {byte}");
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn the_usual_reading_is_the_careful_one(
+            integers in proptest::collection::vec("-?[0-9]{0,9}|[0-9]{3}", 13),
+            words in proptest::collection::vec("[0-9a-fA-F]{8}|[0-9a-f]{0,9}|", 24..=27),
+        ) {
+            let line = format!("1\t{}\t{}", integers.join("\t"), words.join("\t"));
+            if let Some(row) = Line::usual(line.as_bytes()) {
+                prop_assert_eq!(Line::any(line.as_bytes()), Ok(row));
+            }
+        }
+
+        #[test]
+        fn usual_lines_are_read_the_usual_way(
+            integers in proptest::collection::vec("(-?[1-9][0-9]{0,6})?", 13),
+            words in proptest::collection::vec("([0-9a-fA-F]{8})?", 26),
+        ) {
+            let line = format!("0\t{}\t{}", integers.join("\t"), words.join("\t"));
+            let row = Line::usual(line.as_bytes());
+            prop_assert!(row.is_some());
+            prop_assert_eq!(Line::any(line.as_bytes()).ok(), row);
+        }
+
         #[test]
         fn any_line_is_a_row_or_bad(line: Vec<u8>) {
             prop_assert!(Line::read(&line).is_err());

@@ -8,7 +8,7 @@
 //! an id that is expected x times occurs ⌊x⌋ or ⌈x⌉ times, and the ids of two fields are independent.
 
 use crate::random::{Draws, Permutation, Stream};
-use crate::shape::FieldShape;
+use crate::shape::{FieldShape, Ids};
 
 /// The ids of one field with their frequencies, ready to draw from.
 #[derive(Debug)]
@@ -25,10 +25,23 @@ pub(crate) struct Popularity {
 impl Popularity {
     /// The frequencies of a field that has `rows` rows where its counts were taken.
     ///
-    /// Which ids occur, and which of them are popular, is drawn by seed; the last id always occurs.
+    /// Where the shape asks for it, which ids occur and which of them are popular is drawn by seed.
     pub(crate) fn new(field: &FieldShape, rows: u64, seed: u64, number: u64) -> Self {
-        let ids = occurring(field, Draws::new(seed, Stream::Popularity).substream(number));
         let counts = counts(field, rows);
+        match field.ids {
+            Ids::Drawn => {
+                let ids = occurring(field, Draws::new(seed, Stream::Popularity).substream(number));
+                Self::of(ids, &counts)
+            }
+            Ids::Ranked { missing, rare_rows } => {
+                let (ids, counts) = ranked(counts, missing * rows as f64, rare_rows);
+                Self::of(ids, &counts)
+            }
+        }
+    }
+
+    /// Frequencies in proportion to the counts of the ids.
+    fn of(ids: Vec<u32>, counts: &[f64]) -> Self {
         let total = counts.iter().sum::<f64>();
         let mut sum = 0.0;
         let mut ends: Vec<u64> = counts
@@ -86,7 +99,7 @@ impl Points {
     }
 }
 
-/// The expected count of each rank among `rows` rows.
+/// The expected count of each rank among `rows` rows; missing and rare values have no rank.
 pub(crate) fn counts(field: &FieldShape, rows: u64) -> Vec<f64> {
     let n = f64::from(field.occurring);
     let weights: Vec<f64> = (0..field.occurring)
@@ -95,9 +108,26 @@ pub(crate) fn counts(field: &FieldShape, rows: u64) -> Vec<f64> {
             libm::exp(field.tail * libm::log((n - rank) / n) - field.exponent * libm::log(rank + field.shift))
         })
         .collect();
-    let beyond_least = rows as f64 - field.least * n;
+    let others = match field.ids {
+        Ids::Drawn => 0.0,
+        Ids::Ranked { missing, rare_rows } => missing * rows as f64 + rare_rows,
+    };
+    let beyond_least = rows as f64 - others - field.least * n;
     let scale = beyond_least / weights.iter().sum::<f64>();
     weights.iter().map(|weight| field.least + scale * weight).collect()
+}
+
+/// Ids in the order of their counts, which fall, with the missing value among them and the rare ones at the end.
+fn ranked(mut counts: Vec<f64>, missing: f64, rare: f64) -> (Vec<u32>, Vec<f64>) {
+    if missing > 0.0 {
+        counts.insert(counts.partition_point(|count| *count > missing), missing);
+    }
+    let mut ids = counts.len() as u32;
+    if rare > 0.0 {
+        counts.push(rare);
+        ids += 1;
+    }
+    ((0..ids).collect(), counts)
 }
 
 /// The ids that occur, in the order of their popularity.
@@ -134,6 +164,7 @@ mod tests {
         tail: 1.0,
         bias_sd: 0.0,
         vector_sd: 0.0,
+        ids: Ids::Drawn,
     };
 
     #[test]
@@ -173,6 +204,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn ranked_ids_fall_in_count_with_rare_values_last() {
+        let field = FieldShape { ids: Ids::Ranked { missing: 0.2, rare_rows: 300.0 }, dim: 10, ..FIELD };
+        let popularity = Popularity::new(&field, 1000, 0, 0);
+        assert_eq!(popularity.ids, (0..10).collect::<Vec<u32>>());
+        let points = Points::new(Draws::new(0, Stream::Ids), 1000);
+        let mut found = [0u32; 10];
+        (0..1000).for_each(|row| found[popularity.id(points.of(row)) as usize] += 1);
+        assert!(found[..9].windows(2).all(|pair| pair[0] + 1 >= pair[1]), "{found:?}");
+        assert!(found[9].abs_diff(300) <= 1 && found[..9].iter().any(|n| n.abs_diff(200) <= 1), "{found:?}");
+        let full = FieldShape { ids: Ids::Ranked { missing: 0.0, rare_rows: 0.0 }, ..field };
+        assert_eq!(Popularity::new(&full, 1000, 0, 0).ids, (0..8).collect::<Vec<u32>>());
     }
 
     #[test]

@@ -177,6 +177,12 @@ pub enum PrepareError {
         /// The rule that was asked for.
         ids: IdRule,
     },
+    /// The share of set bits is no probability.
+    #[error("sparsity {0} is outside [0, 1]")]
+    Sparsity(f64),
+    /// A sparse vector without bits.
+    #[error("a sparse vector has at least one bit")]
+    NoSparseBits,
     /// More rows than a prepared file can hold.
     #[error("more than {} rows", u32::MAX)]
     TooManyRows,

@@ -23,6 +23,10 @@ pub(crate) enum Stream {
     Popularity = 5,
     /// Rows that calibrate the planted model.
     Calibration = 6,
+    /// Dense values of dummy data.
+    Dense = 7,
+    /// Bits of the sparse vectors of dummy data.
+    Bags = 8,
 }
 
 /// One stream of draws.

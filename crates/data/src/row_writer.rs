@@ -93,14 +93,9 @@ impl<'a> RowWriter<'a> {
         Ok(())
     }
 
-    /// Labels of the rows so far.
-    pub(crate) fn labels(&self) -> &[u8] {
-        &self.labels
-    }
-
     /// Writes what is still missing; `meta` as at the beginning, but for shares and counts.
     ///
-    /// Panics: never; as many rows and parts as announced are the caller's duty, and an error otherwise.
+    /// Errors: other rows or parts than were announced.
     pub(crate) fn finish(mut self, mut meta: Meta, parts: &[u8]) -> io::Result<Meta> {
         if self.labels.len() as u64 != meta.rows || parts.len() != self.labels.len() {
             let found = self.labels.len();

@@ -1,5 +1,22 @@
 //! The shapes of the data sets that stand-ins are drawn for: one line of [`SHAPES`] each.
 use crate::UnknownWord;
+use crate::criteo_shape::CRITEO;
+use crate::meta::IdRule;
+
+/// Which ids of a field occur, and which of them are popular.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Ids {
+    /// Drawn by seed; the last id always occurs.
+    Drawn,
+    /// In the order of their popularity, the most popular first, as a preparation by counts gives them: a missing value
+    /// has its own id among them, values too rare for one share the last id.
+    Ranked {
+        /// Share of rows in which the value is missing.
+        missing: f64,
+        /// Rows of the real file that have a rare value.
+        rare_rows: f64,
+    },
+}
 
 /// One field of a shape.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -8,7 +25,7 @@ pub struct FieldShape {
     pub name: &'static str,
     /// Rows of its table, ids that never occur included.
     pub dim: u32,
-    /// Ids that occur.
+    /// Ids that occur and follow the law of popularity.
     pub occurring: u32,
     /// The least expected count of an id that occurs, at the rows of the real file.
     pub least: f64,
@@ -22,6 +39,8 @@ pub struct FieldShape {
     pub bias_sd: f64,
     /// Spread of the planted products with this field's vectors, before the common scale.
     pub vector_sd: f64,
+    /// Which ids occur.
+    pub ids: Ids,
 }
 
 /// What a stand-in imitates.
@@ -35,6 +54,8 @@ pub struct Shape {
     pub positive_rate: f64,
     /// The expected AUC of the planted probability.
     pub attainable_auc: f64,
+    /// How the ids of the real file become rows.
+    pub id_rule: IdRule,
     /// The field that names the user.
     pub user_field: Option<usize>,
     /// The field that names the item.
@@ -44,14 +65,14 @@ pub struct Shape {
 }
 
 /// Every shape that can be drawn.
-pub const SHAPES: [&Shape; 3] = [&MOVIELENS_1M, &MOVIELENS_20M, &MOVIELENS_100K];
+pub const SHAPES: [&Shape; 4] = [&MOVIELENS_1M, &MOVIELENS_20M, &MOVIELENS_100K, &CRITEO];
 
 impl Shape {
     /// The shape called `name`.
     pub fn named(name: &str) -> Result<&'static Self, UnknownWord> {
         SHAPES.into_iter().find(|shape| shape.name == name).ok_or_else(|| UnknownWord {
             value: name.to_owned(),
-            expected: "a shape: movielens-1m, movielens-20m or movielens-100k",
+            expected: "a shape: movielens-1m, movielens-20m, movielens-100k or criteo",
         })
     }
 }
@@ -68,6 +89,7 @@ const MOVIELENS_1M: Shape = Shape {
     rows: 1_000_209,
     positive_rate: 575_281.0 / 1_000_209.0,
     attainable_auc: 0.81,
+    id_rule: IdRule::OneBased,
     user_field: Some(0),
     item_field: Some(1),
     fields: &[
@@ -81,6 +103,7 @@ const MOVIELENS_1M: Shape = Shape {
             tail: 2.0988,
             bias_sd: 0.75,
             vector_sd: 0.6,
+            ids: Ids::Drawn,
         },
         FieldShape {
             name: "movieId",
@@ -92,6 +115,7 @@ const MOVIELENS_1M: Shape = Shape {
             tail: 1.6904,
             bias_sd: 0.95,
             vector_sd: 0.6,
+            ids: Ids::Drawn,
         },
     ],
 };
@@ -103,6 +127,7 @@ const MOVIELENS_20M: Shape = Shape {
     rows: 20_000_263,
     positive_rate: 0.609_77,
     attainable_auc: 0.82,
+    id_rule: IdRule::OneBased,
     user_field: Some(0),
     item_field: Some(1),
     fields: &[
@@ -116,6 +141,7 @@ const MOVIELENS_20M: Shape = Shape {
             tail: 1.0,
             bias_sd: 0.75,
             vector_sd: 0.6,
+            ids: Ids::Drawn,
         },
         FieldShape {
             name: "movieId",
@@ -127,6 +153,7 @@ const MOVIELENS_20M: Shape = Shape {
             tail: 4.9131,
             bias_sd: 0.95,
             vector_sd: 0.6,
+            ids: Ids::Drawn,
         },
     ],
 };
@@ -138,6 +165,7 @@ const MOVIELENS_100K: Shape = Shape {
     rows: 100_000,
     positive_rate: 0.553_75,
     attainable_auc: 0.80,
+    id_rule: IdRule::OneBased,
     user_field: Some(0),
     item_field: Some(1),
     fields: &[
@@ -151,6 +179,7 @@ const MOVIELENS_100K: Shape = Shape {
             tail: 0.6436,
             bias_sd: 0.75,
             vector_sd: 0.6,
+            ids: Ids::Drawn,
         },
         FieldShape {
             name: "movieId",
@@ -162,6 +191,7 @@ const MOVIELENS_100K: Shape = Shape {
             tail: 1.4271,
             bias_sd: 0.95,
             vector_sd: 0.6,
+            ids: Ids::Drawn,
         },
     ],
 };

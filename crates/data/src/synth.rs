@@ -2,25 +2,28 @@
 //!
 //! Each id occurs as often as its popularity says, in random rows; the label is drawn from a planted model. Unlike in the
 //! real files a user may rate an item twice, rows have no order in time, and popularity says nothing about quality.
+use std::io;
 use std::path::Path;
 
+use radhard_memory::write_atomically;
 use rayon::prelude::*;
 
-pub use crate::shape::{FieldShape, SHAPES, Shape};
+pub use crate::dummy::{DummyOptions, dummy};
+pub use crate::shape::{FieldShape, Ids, SHAPES, Shape};
 
-use crate::file::Columns;
-use crate::meta::{IdRule, Meta, Planted};
+use crate::meta::{Meta, Planted};
 use crate::planted::PlantedModel;
 use crate::popularity::{Points, Popularity};
-use crate::prepare::{PrepareError, write_split};
+use crate::prepare::{PrepareError, draw_split};
 use crate::progress::{Progress, Report, Stage};
 use crate::random::{Draws, Stream, unit};
+use crate::row_writer::RowWriter;
 use crate::split::Split;
 
 /// Rows drawn by one task.
-const BLOCK_ROWS: usize = 1 << 14;
-/// Rows drawn between two reports.
-const REPORT_ROWS: usize = 1 << 20;
+const BLOCK_ROWS: usize = 1 << 12;
+/// Rows drawn before they are written.
+const BATCH_ROWS: usize = 1 << 18;
 
 /// What to draw.
 #[derive(Debug, Clone, Copy, Default)]
@@ -55,16 +58,15 @@ pub fn synth(
         .map(|(field, number)| Popularity::new(field, shape.rows, seed, number))
         .collect();
     let model = PlantedModel::new(shape, &popularities, seed);
-    let (columns, attainable_auc) = draw(rows as usize, seed, &popularities, &model, report);
     let names = shape.fields.iter().map(|field| field.name.to_owned()).collect();
     let mut meta = Meta::new(shape.name, names, shape.fields.iter().map(|field| field.dim).collect());
+    meta.rows = rows;
     meta.source = format!("stand-in for {}, seed {seed}", shape.name);
     meta.stand_in = true;
     meta.user_field = shape.user_field;
     meta.item_field = shape.item_field;
-    meta.ids = IdRule::OneBased;
+    meta.ids = shape.id_rule;
     "drawn from a planted model".clone_into(&mut meta.positive);
-    meta.attainable_auc = attainable_auc;
     meta.planted = Some(Planted {
         shape: shape.name.to_owned(),
         seed,
@@ -73,53 +75,64 @@ pub fn synth(
     });
     meta.notes
         .push("stand-in: ids and labels are drawn from a planted model, not read from a file".to_owned());
-    write_split(out, meta, columns, options.split, report)
+    let parts = draw_split(&mut meta, options.split);
+    let written = write_atomically(out, |file| {
+        let mut writer = RowWriter::begin(file, &meta, &[])?;
+        meta.attainable_auc = draw(rows as usize, seed, &popularities, &model, &mut writer, report)?;
+        report(Progress { stage: Stage::Writing, done: 0, total: rows });
+        writer.finish(meta, &parts)
+    });
+    let meta = written.map_err(|source| PrepareError::Write { path: out.to_owned(), source })?;
+    report(Progress { stage: Stage::Writing, done: rows, total: rows });
+    Ok(meta)
 }
 
-/// All rows and the AUC of their planted probabilities.
+/// Draws all rows into the file and says the AUC of their planted probabilities.
 fn draw(
     rows: usize,
     seed: u64,
     popularities: &[Popularity],
     model: &PlantedModel,
+    writer: &mut RowWriter<'_>,
     report: &mut Report<'_>,
-) -> (Columns, Option<f64>) {
+) -> io::Result<Option<f64>> {
     let fields = popularities.len();
     let ids = Draws::new(seed, Stream::Ids);
     let points: Vec<Points> =
         (0..fields as u64).map(|field| Points::new(ids.substream(field), rows as u64)).collect();
     let labels = Draws::new(seed, Stream::Labels);
-    let mut columns =
-        Columns { indices: vec![0; rows * fields], labels: vec![0; rows], ..Columns::default() };
+    let batch = rows.min(BATCH_ROWS);
+    let (mut batch_indices, mut batch_labels) = (vec![0; batch * fields], vec![0; batch]);
     // The probability's bits, which order as it does, above the label.
     let mut scored = vec![0u32; rows];
     let mut first = 0;
-    let batches =
-        columns.indices.chunks_mut(REPORT_ROWS * fields).zip(columns.labels.chunks_mut(REPORT_ROWS));
-    for ((batch_indices, batch_labels), batch_scored) in batches.zip(scored.chunks_mut(REPORT_ROWS)) {
-        batch_indices
+    for batch_scored in scored.chunks_mut(BATCH_ROWS) {
+        let indices = &mut batch_indices[..batch_scored.len() * fields];
+        let drawn_labels = &mut batch_labels[..batch_scored.len()];
+        indices
             .par_chunks_mut(BLOCK_ROWS * fields)
-            .zip(batch_labels.par_chunks_mut(BLOCK_ROWS))
+            .zip(drawn_labels.par_chunks_mut(BLOCK_ROWS))
             .zip(batch_scored.par_chunks_mut(BLOCK_ROWS))
             .enumerate()
             .for_each(|(block, ((indices, block_labels), scored))| {
-                let rows = indices.chunks_exact_mut(fields).zip(block_labels).zip(scored);
-                for (row, ((indices, label), scored)) in (first + block * BLOCK_ROWS..).zip(rows) {
-                    for (index, (points, popularity)) in
-                        indices.iter_mut().zip(points.iter().zip(popularities))
-                    {
-                        *index = popularity.id(points.of(row as u64));
-                    }
+                let first = (first + block * BLOCK_ROWS) as u64;
+                // Field by field, since the draws of one row wait for nothing of the row before.
+                for (field, (points, popularity)) in points.iter().zip(popularities).enumerate() {
+                    let column = indices.iter_mut().skip(field).step_by(fields);
+                    (first..).zip(column).for_each(|(row, index)| *index = popularity.id(points.of(row)));
+                }
+                let rows = indices.chunks_exact(fields).zip(block_labels).zip(scored);
+                for (row, ((indices, label), scored)) in (first..).zip(rows) {
                     let probability = model.probability(indices);
-                    *label = u8::from(unit(labels.bits(row as u64)) < probability);
+                    *label = u8::from(unit(labels.bits(row)) < probability);
                     *scored = ((probability as f32).to_bits() << 1) | u32::from(*label);
                 }
             });
-        first += batch_labels.len();
+        writer.append(indices, &[], drawn_labels)?;
+        first += drawn_labels.len();
         report(Progress { stage: Stage::Drawing, done: first as u64, total: rows as u64 });
     }
-    let auc = auc(&mut scored);
-    (columns, auc)
+    Ok(auc(&mut scored))
 }
 
 /// The share of pairs of a positive and a negative in which the positive has the larger probability, ties counted half;
