@@ -60,13 +60,13 @@ kernels! {
     /// y = fma(α, x, β) per feature.
     ///
     /// # Shapes
-    /// `alpha`, `beta` [H], `x`, `y` [H, R].
+    /// `alpha`, `beta` `[H]`, `x`, `y` `[H, R]`.
     pub fn affine(alpha: &[f32], beta: &[f32], x: &[Lane], y: &mut [Lane]) = affine;
 
     /// Adds a · dy + b · x + c per feature to `dx`: the gradient of batch norm on batch statistics.
     ///
     /// # Shapes
-    /// `a`, `b`, `c` [H], `inputs` = (x, dy) each [H, R], `dx` [H, R].
+    /// `a`, `b`, `c` `[H]`, `inputs` = (x, dy) each `[H, R]`, `dx` `[H, R]`.
     pub fn affine_gradient(a: &[f32], b: &[f32], c: &[f32], inputs: (&[Lane], &[Lane]), dx: &mut [Lane])
         = affine_gradient;
 

@@ -39,13 +39,13 @@ kernels! {
     /// y = fma(x0, s, b) + x.
     ///
     /// # Shapes
-    /// `x0`, `x`, `y` [K, R], `s` [1, R], `b` [K].
+    /// `x0`, `x`, `y` `[K, R]`, `s` [1, R], `b` `[K]`.
     pub fn cross(x0: &[Lane], s: &[Lane], b: &[f32], x: &[Lane], y: &mut [Lane]) = cross;
 
     /// y = y + x · s, one factor per row.
     ///
     /// # Shapes
-    /// `x`, `y` [K, R], `s` [1, R].
+    /// `x`, `y` `[K, R]`, `s` [1, R].
     pub fn add_scaled(x: &[Lane], s: &[Lane], y: &mut [Lane]) = add_scaled;
 
     /// y = y + a · b.
@@ -54,6 +54,6 @@ kernels! {
     /// out = out + Σ_k a · b.
     ///
     /// # Shapes
-    /// `a`, `b` [K, R], `out` [1, R].
+    /// `a`, `b` `[K, R]`, `out` [1, R].
     pub fn add_dot(a: &[Lane], b: &[Lane], out: &mut [Lane]) = add_dot;
 }

@@ -324,13 +324,13 @@ kernels! {
     /// A linear layer.
     ///
     /// # Shapes
-    /// `weights` [J, K], `bias` [J] or empty, `x` [K, R], `y` [J, R].
+    /// `weights` `[J, K]`, `bias` `[J]` or empty, `x` `[K, R]`, `y` `[J, R]`.
     pub fn linear(weights: &[f32], bias: &[f32], x: &[Lane], inputs: usize, y: &mut [Lane]) = linear;
 
     /// A linear layer that reads the concatenated embedding rows.
     ///
     /// # Shapes
-    /// `weights` [J, F · D], `bias` [J] or empty, `x` [F · D, R], `y` [J, R].
+    /// `weights` [J, F · D], `bias` `[J]` or empty, `x` [F · D, R], `y` `[J, R]`.
     pub fn field_layer(
         weights: &[f32], bias: &[f32], x: &[Lane], inputs: usize, fields: usize, y: &mut [Lane],
     ) = field_layer;
@@ -338,20 +338,20 @@ kernels! {
     /// Adds the gradient of a linear layer's input, Wᵀ · dy.
     ///
     /// # Shapes
-    /// `weights` [J, K], `dy` [J, R], `dx` [K, R].
+    /// `weights` `[J, K]`, `dy` `[J, R]`, `dx` `[K, R]`.
     pub fn linear_input_gradient(weights: &[f32], dy: &[Lane], inputs: usize, dx: &mut [Lane])
         = linear_input_gradient;
 
     /// Adds the gradient of a linear layer's weights, dy · xᵀ.
     ///
     /// # Shapes
-    /// `x` [K, R], `dy` [J, R], `dw` [J, K].
+    /// `x` `[K, R]`, `dy` `[J, R]`, `dw` `[J, K]`.
     pub fn linear_weight_gradient(x: &[Lane], dy: &[Lane], inputs: usize, dw: &mut [f32])
         = linear_weight_gradient;
 
     /// Adds the sum over the rows of each feature.
     ///
     /// # Shapes
-    /// `x` [J, R], `out` [J].
+    /// `x` `[J, R]`, `out` `[J]`.
     pub fn feature_sums(x: &[Lane], out: &mut [f32]) = feature_sums;
 }
