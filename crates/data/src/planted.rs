@@ -81,8 +81,10 @@ impl PlantedModel {
 
     fn calibrate(&mut self, shape: &Shape, popularities: &[Popularity], seed: u64) {
         let draws = Draws::new(seed, Stream::Calibration);
-        let points = |field| Points::new(draws.substream(field), CALIBRATION_ROWS);
-        let points: Vec<Points> = (0..popularities.len() as u64).map(points).collect();
+        let points: Vec<Points> = (0..)
+            .zip(shape.fields)
+            .map(|(number, field)| Points::new(field.ids, draws.substream(number), CALIBRATION_ROWS))
+            .collect();
         let mut affinities: Vec<f64> = (0..CALIBRATION_ROWS)
             .map(|row| {
                 let ids = points.iter().zip(popularities).map(|(points, ids)| ids.id(points.of(row)));

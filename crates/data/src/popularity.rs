@@ -3,9 +3,10 @@
 //! Source: Zipf and Mandelbrot's law, weight ∝ (r + q)^-s of rank r, with the factor ((n - r)/n)^b for the end of a finite
 //! list (the discrete generalised beta law of Martínez-Mekler et al., PLoS ONE 4(3): e4791, 2009) and a least count.
 //!
-//! Ids come from systematic sampling: the places of R rows are R evenly spaced points, from a random start, on the line
+//! Drawn ids come from systematic sampling: the places of R rows are R evenly spaced points, from a random start, on the line
 //! on which each id has a stretch of its frequency's length, and a random permutation says which row has which place. So
-//! an id that is expected x times occurs ⌊x⌋ or ⌈x⌉ times, and the ids of two fields are independent.
+//! an id that is expected x times occurs ⌊x⌋ or ⌈x⌉ times, and the ids of two fields are independent. Ranked ids are drawn
+//! for each row by itself.
 
 use crate::random::{Draws, Permutation, Stream};
 use crate::shape::{FieldShape, Ids};
@@ -80,22 +81,35 @@ impl Popularity {
 
 /// The points of the line that the rows of one field have.
 #[derive(Debug)]
-pub(crate) struct Points {
-    order: Permutation,
-    step: u64,
-    start: u64,
+pub(crate) enum Points {
+    /// Evenly spaced, in random rows.
+    Spaced { order: Permutation, step: u64, start: u64 },
+    /// Independent of each other.
+    Independent(Draws),
 }
 
 impl Points {
+    /// The points of a field: spaced where its ids are drawn, so that each occurs as often as it should, independent where
+    /// they are ranked, as the impressions of a log are.
+    pub(crate) fn new(ids: Ids, draws: Draws, rows: u64) -> Self {
+        match ids {
+            Ids::Drawn => Self::spaced(draws, rows),
+            Ids::Ranked { .. } => Self::Independent(draws),
+        }
+    }
+
     /// Evenly spaced points for `rows` rows, at least one.
-    pub(crate) fn new(draws: Draws, rows: u64) -> Self {
+    fn spaced(draws: Draws, rows: u64) -> Self {
         let step = u64::MAX / rows;
-        Self { order: Permutation::new(draws.substream(0), rows), step, start: draws.below(0, step) }
+        Self::Spaced { order: Permutation::new(draws.substream(0), rows), step, start: draws.below(0, step) }
     }
 
     /// The point of a row.
     pub(crate) fn of(&self, row: u64) -> u64 {
-        self.order.place(row) * self.step + self.start
+        match self {
+            Self::Spaced { order, step, start } => order.place(row) * step + start,
+            Self::Independent(draws) => draws.bits(row),
+        }
     }
 }
 
@@ -190,7 +204,7 @@ mod tests {
         for seed in 0..20 {
             let popularity = Popularity::new(&FIELD, 1000, seed, 0);
             for rows in [1u32, 100, 1000, 12_345] {
-                let points = Points::new(Draws::new(seed, Stream::Ids), u64::from(rows));
+                let points = Points::spaced(Draws::new(seed, Stream::Ids), u64::from(rows));
                 let mut found = [0u32; 12];
                 for row in 0..u64::from(rows) {
                     found[popularity.id(points.of(row)) as usize] += 1;
@@ -211,7 +225,7 @@ mod tests {
         let field = FieldShape { ids: Ids::Ranked { missing: 0.2, rare_rows: 300.0 }, dim: 10, ..FIELD };
         let popularity = Popularity::new(&field, 1000, 0, 0);
         assert_eq!(popularity.ids, (0..10).collect::<Vec<u32>>());
-        let points = Points::new(Draws::new(0, Stream::Ids), 1000);
+        let points = Points::spaced(Draws::new(0, Stream::Ids), 1000);
         let mut found = [0u32; 10];
         (0..1000).for_each(|row| found[popularity.id(points.of(row)) as usize] += 1);
         assert!(found[..9].windows(2).all(|pair| pair[0] + 1 >= pair[1]), "{found:?}");

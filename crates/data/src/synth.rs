@@ -1,6 +1,6 @@
 //! Stand-ins: data sets of a real one's shape, drawn by seed, for machines without the real files.
 //!
-//! Each id occurs as often as its popularity says, in random rows; the label is drawn from a planted model. Unlike in the
+//! Each id occurs as often as its popularity says (of Criteo: on average), in random rows; the label is drawn from a planted model. Unlike in the
 //! real files a user may rate an item twice, rows have no order in time, and popularity says nothing about quality.
 use std::io;
 use std::path::Path;
@@ -78,7 +78,7 @@ pub fn synth(
     let parts = draw_split(&mut meta, options.split);
     let written = write_atomically(out, |file| {
         let mut writer = RowWriter::begin(file, &meta, &[])?;
-        meta.attainable_auc = draw(rows as usize, seed, &popularities, &model, &mut writer, report)?;
+        meta.attainable_auc = draw(shape, rows as usize, seed, &popularities, &model, &mut writer, report)?;
         report(Progress { stage: Stage::Writing, done: 0, total: rows });
         writer.finish(meta, &parts)
     });
@@ -89,6 +89,7 @@ pub fn synth(
 
 /// Draws all rows into the file and says the AUC of their planted probabilities.
 fn draw(
+    shape: &Shape,
     rows: usize,
     seed: u64,
     popularities: &[Popularity],
@@ -98,8 +99,10 @@ fn draw(
 ) -> io::Result<Option<f64>> {
     let fields = popularities.len();
     let ids = Draws::new(seed, Stream::Ids);
-    let points: Vec<Points> =
-        (0..fields as u64).map(|field| Points::new(ids.substream(field), rows as u64)).collect();
+    let points: Vec<Points> = (0..)
+        .zip(shape.fields)
+        .map(|(number, field)| Points::new(field.ids, ids.substream(number), rows as u64))
+        .collect();
     let labels = Draws::new(seed, Stream::Labels);
     let batch = rows.min(BATCH_ROWS);
     let (mut batch_indices, mut batch_labels) = (vec![0; batch * fields], vec![0; batch]);
