@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use radhard_fault::{
-    Chip, DrawError, DrawnMap, DrawnParameter, Exposure, InjectError, Injected, TargetError,
+    Chip, DrawError, DrawnMap, Exposure, InjectError, Injected, TargetError,
 };
 use radhard_metrics::{Golden, Observed, TrialScores};
 use radhard_models::{Scores, ScoresError};
@@ -44,7 +44,7 @@ pub struct DrawnChip {
 }
 
 impl DrawnChip {
-    /// Draws a chip, in a buffer that is used again, and counts what it changes in the model as it is now.
+    /// Draws a chip, with a workspace that is used again, and counts what it changes in the model as it is now.
     pub fn draw(
         seed: u64,
         chip: u64,
@@ -55,13 +55,8 @@ impl DrawnChip {
     ) -> Result<Self, TrialError> {
         let start = Instant::now();
         cell.error_model.draw(Chip::new(seed, chip), exposure, cell.rate, buffer)?;
-        let flips = if buffer.parameters().iter().all(DrawnParameter::flips_only) {
-            let masks = buffer.parameters().iter().flat_map(DrawnParameter::flips);
-            masks.map(|mask| u64::from(mask.count_ones())).sum()
-        } else {
-            buffer.resolve(lent)?.flips()
-        };
-        let map = if buffer.is_empty() { None } else { Some(std::mem::take(buffer)) };
+        let flips = buffer.effective_flips(lent)?;
+        let map = (!buffer.is_empty()).then(|| buffer.detach());
         Ok(Self { chip, flips, map, seconds: start.elapsed().as_secs_f64() })
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::arrivals::{Arrivals, words};
 use crate::exposure::ExposureIdentity;
-use crate::{BitErrorRate, Chip, Effect, ExposedParameter, Exposure};
+use crate::injected::{InjectError, check_fit};
+use crate::{BitErrorRate, Chip, Effect, ExposedParameter, Exposure, Parameters};
 
 /// Effects on words, sparse and sorted, as an error model drew them; keeps its buffers from draw to draw.
 ///
@@ -14,7 +15,8 @@ pub struct DrawnMap {
     origin: Option<Origin>,
     parameters: Vec<DrawnParameter>,
     used: usize,
-    arrivals: Arrivals,
+    /// Workspace of the next draw; there from the first one on.
+    arrivals: Option<Box<Arrivals>>,
 }
 
 /// Where a drawn map comes from.
@@ -47,9 +49,15 @@ impl DrawnMap {
         Self::default()
     }
 
-    /// Forgets the last draw and makes room for one in this exposure.
-    pub(crate) fn start(&mut self, origin: Origin, exposure: &Exposure) {
-        self.origin = Some(origin);
+    /// Forgets the last draw and keeps its buffers.
+    pub(crate) fn clear(&mut self) {
+        self.origin = None;
+        self.used = 0;
+    }
+
+    /// Makes room for a draw in this exposure; until it is finished this is the map of no draw.
+    pub(crate) fn start(&mut self, exposure: &Exposure) {
+        self.origin = None;
         self.used = exposure.parameters().len();
         for (i, &exposed) in exposure.parameters().iter().enumerate() {
             match self.parameters.get_mut(i) {
@@ -59,14 +67,43 @@ impl DrawnMap {
         }
     }
 
-    /// Brings what was pushed into the order of the words.
-    pub(crate) fn finish(&mut self) {
+    /// Brings what was pushed into the order of the words, which makes this the map of that draw.
+    pub(crate) fn finish(&mut self, origin: Origin) {
         for parameter in &mut self.parameters[..self.used] {
             parameter.sort();
         }
+        self.origin = Some(origin);
     }
 
-    /// Where the last draw came from; `None` before the first.
+    /// Takes the draw out; the workspace stays for the next one.
+    #[must_use]
+    pub fn detach(&mut self) -> Self {
+        let arrivals = self.arrivals.take();
+        let drawn = std::mem::take(self);
+        self.arrivals = arrivals;
+        drawn
+    }
+
+    /// Number of bits that this map changes in these parameters, without listing them.
+    ///
+    /// Errors: the map is for other parameters.
+    pub fn effective_flips<P: Parameters + ?Sized>(&self, parameters: &P) -> Result<u64, InjectError> {
+        check_fit(parameters, self)?;
+        let flips = self.parameters().iter().filter(|drawn| !drawn.elements.is_empty()).map(|drawn| {
+            if drawn.flips_only() {
+                return drawn.xor.iter().map(|mask| u64::from(mask.count_ones())).sum::<u64>();
+            }
+            let words = parameters.words(drawn.index());
+            let changed = |(element, effect): (u64, Effect)| {
+                let word = words.get(element);
+                u64::from((word ^ effect.on(word)).count_ones())
+            };
+            drawn.iter().map(changed).sum()
+        });
+        Ok(flips.sum())
+    }
+
+    /// Where the last draw came from; `None` before the first, and after one that failed.
     pub fn origin(&self) -> Option<&Origin> {
         self.origin.as_ref()
     }
@@ -83,7 +120,7 @@ impl DrawnMap {
 
     /// For error models: what draws arrivals, and the parameters to push effects to.
     pub fn split(&mut self) -> (&mut Arrivals, &mut [DrawnParameter]) {
-        (&mut self.arrivals, &mut self.parameters[..self.used])
+        (self.arrivals.get_or_insert_default(), &mut self.parameters[..self.used])
     }
 
     /// Whether no word is touched: such a trial is the golden run.
@@ -101,7 +138,8 @@ impl DrawnMap {
         let words = |parameter: &DrawnParameter| {
             parameter.elements.capacity() + parameter.xor.capacity() + parameter.and.capacity()
         };
-        self.arrivals.allocated_bytes() + self.parameters.iter().map(words).sum::<usize>() * size_of::<u64>()
+        let workspace = self.arrivals.as_ref().map_or(0, |arrivals| arrivals.allocated_bytes());
+        workspace + self.parameters.iter().map(words).sum::<usize>() * size_of::<u64>()
     }
 }
 

@@ -26,6 +26,8 @@ pub struct MapOrigin {
     pub expose: Expose,
     /// Number of bits that were exposed.
     pub exposed_bits: u64,
+    /// Whether words were written rather than flipped, be it without a change.
+    pub written: bool,
     /// Fingerprint of the names, shapes and formats of the parameters.
     pub fingerprint: String,
     /// Version of the random streams it was drawn from.
@@ -91,6 +93,15 @@ pub enum ApplyError {
         /// Whether the map was to be applied, rather than undone.
         applied: bool,
     },
+    /// The map does not know what its faults do to other words.
+    #[error(
+        "the error map of {error_model} can't be rebased: it holds only the words that it changed in its own model, \
+         not what was written to the others; draw it on the other model instead"
+    )]
+    RebaseOfWritten {
+        /// The error model.
+        error_model: String,
+    },
     /// A view lends fewer or more words than its spec says.
     #[error(transparent)]
     Lent(#[from] InjectError),
@@ -105,6 +116,7 @@ impl DrawnMap {
         let origin = self.origin().ok_or(InjectError::NotDrawn)?;
         let exposure = &origin.exposure;
         let mut changed = Vec::new();
+        let written = self.parameters().iter().any(|drawn| !drawn.flips_only());
         for drawn in self.parameters().iter().filter(|drawn| !drawn.elements().is_empty()) {
             let spec = &exposure.specs[drawn.index()];
             let words = parameters.words(drawn.index());
@@ -125,6 +137,7 @@ impl DrawnMap {
                 target: exposure.target.clone(),
                 expose: exposure.expose,
                 exposed_bits: exposure.bits,
+                written,
                 fingerprint: exposure.fingerprint.clone(),
                 stream_version: STREAM_VERSION,
             },
@@ -165,27 +178,19 @@ impl ErrorMap {
         self.replace(parameters, false)
     }
 
-    /// The same faults on the words of another model with the same names, shapes and formats.
+    /// The same flips on the words of another model with the same names, shapes and formats.
     ///
-    /// Flips flip what that model stores; written bits are written over it. Words that come out as they were are left out.
-    ///
-    /// Errors: other parameters.
+    /// Errors: other parameters; words were written, of which the map holds only those that changed.
     pub fn rebased<P: Parameters + ?Sized>(&self, parameters: &P) -> Result<Self, ApplyError> {
         let places = self.places(parameters)?;
+        if self.origin.written || self.parameters.iter().any(|changed| changed.written) {
+            return Err(ApplyError::RebaseOfWritten { error_model: self.origin.error_model.clone() });
+        }
         let mut rebased = Self { origin: self.origin.clone(), parameters: Vec::new() };
         for (changed, &place) in self.parameters.iter().zip(&places) {
             let words = parameters.words(place);
-            let MapParameter { name, shape, format, written, .. } = changed;
-            let mut parameter = MapParameter::new(name, shape, *format, *written);
-            for (element, mask, old) in changed.iter() {
-                let word = words.get(element);
-                // Of a written word the bits under the mask are known: those of old ^ mask.
-                let mask = if changed.written { (word ^ old ^ mask) & mask } else { mask };
-                parameter.push(element, mask, word);
-            }
-            if !parameter.elements.is_empty() {
-                rebased.parameters.push(parameter);
-            }
+            let old = changed.elements.iter().map(|&element| words.get(element)).collect();
+            rebased.parameters.push(MapParameter { old, ..changed.clone() });
         }
         Ok(rebased)
     }

@@ -6,7 +6,7 @@
 //! metadata key `radhard.error_map` holds the origin and the list of parameters as JSON.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -151,6 +151,7 @@ struct Metadata {
     target: String,
     expose: Expose,
     exposed_bits: u64,
+    written: bool,
     fingerprint: String,
     parameters: Vec<ListedParameter>,
 }
@@ -228,6 +229,7 @@ impl ErrorMap {
             target: origin.target,
             expose: origin.expose,
             exposed_bits: origin.exposed_bits,
+            written: origin.written,
             fingerprint: origin.fingerprint,
             parameters: self.parameters.iter().map(listed).collect(),
         }
@@ -265,6 +267,7 @@ impl ErrorMap {
             target: metadata.target,
             expose: metadata.expose,
             exposed_bits: metadata.exposed_bits,
+            written: metadata.written,
             fingerprint: metadata.fingerprint,
             stream_version: metadata.stream_version,
         };
@@ -279,23 +282,13 @@ impl ErrorMap {
     }
 
     /// Writes the map to a file, which is there whole or, on an error, as it was before.
+    ///
+    /// Errors: the file can't be written, or is there and is not a regular file.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), MapFileError> {
         let path = path.as_ref();
         let bytes = self.to_bytes()?;
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.tmp", std::process::id()));
-        let temporary = path.with_file_name(name);
-        let write = || {
-            let mut file = File::create(&temporary)?;
-            file.write_all(&bytes)?;
-            file.sync_all()?;
-            fs::rename(&temporary, path)
-        };
-        write().map_err(|source| {
-            // It may not be there, and the first error is the one to tell.
-            drop(fs::remove_file(&temporary));
-            MapFileError::Io { path: path.to_owned(), source }
-        })
+        radhard_memory::write_atomically(path, |writer| writer.write_all(&bytes))
+            .map_err(|source| MapFileError::Io { path: path.to_owned(), source })
     }
 }
 

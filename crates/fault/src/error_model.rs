@@ -94,7 +94,7 @@ pub trait ErrorModel: Send + Sync {
 
     /// Replaces `out` by what happens on a chip.
     ///
-    /// Errors: a rate is missing or given in vain; the model does not fit the exposure.
+    /// Errors: a rate is missing or given in vain; the model does not fit the exposure. Then `out` is the map of no draw.
     fn draw(
         &self,
         chip: Chip,
@@ -102,6 +102,7 @@ pub trait ErrorModel: Send + Sync {
         rate: Option<BitErrorRate>,
         out: &mut DrawnMap,
     ) -> Result<(), DrawError> {
+        out.clear();
         let given = match (self.takes_rate(), rate) {
             (true, Some(rate)) => rate,
             (false, None) => BitErrorRate::ZERO,
@@ -114,10 +115,13 @@ pub trait ErrorModel: Send + Sync {
             error_model: self.name(),
             exposure: std::sync::Arc::clone(exposure.identity()),
         };
-        out.start(origin, exposure);
-        self.fill(chip, exposure, given, out)?;
-        out.finish();
-        Ok(())
+        out.start(exposure);
+        let filled = self.fill(chip, exposure, given, out);
+        match filled {
+            Ok(()) => out.finish(origin),
+            Err(_) => out.clear(),
+        }
+        filled
     }
 }
 
@@ -145,6 +149,18 @@ pub enum DrawError {
         count: u64,
         /// Bits exposed.
         bits: u64,
+    },
+    /// A number to write does not fit a format.
+    #[error(
+        "error model value: {number:e} is outside the numbers of format {format}, in which \"{parameter}\" is stored"
+    )]
+    NotRepresentable {
+        /// The number.
+        number: f64,
+        /// The format.
+        format: crate::Format,
+        /// The parameter.
+        parameter: String,
     },
     /// A model from outside failed.
     #[error("error model {error_model}: {reason}")]

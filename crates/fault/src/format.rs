@@ -32,6 +32,12 @@ pub enum Format {
     I16,
     /// Two's complement, 8 bits.
     I8,
+    /// Unsigned, 64 bits.
+    U64,
+    /// Unsigned, 32 bits.
+    U32,
+    /// Unsigned, 16 bits.
+    U16,
     /// Unsigned, 8 bits.
     U8,
     /// Two's complement, 4 bits, two to a byte, the even element in the low half.
@@ -40,7 +46,7 @@ pub enum Format {
 
 /// A name that no format has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is no number format, expected one of f64 f32 f16 bf16 f8e4m3 f8e5m2 i64 i32 i16 i8 u8 i4")]
+#[error("\"{0}\" is no number format, expected one of {list}", list = Format::ALL.map(Format::name).join(" "))]
 pub struct FormatError(String);
 
 /// Widths of the fields of a float.
@@ -52,7 +58,7 @@ struct Float {
 
 impl Format {
     /// Every format there is.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::F64,
         Self::F32,
         Self::F16,
@@ -63,6 +69,9 @@ impl Format {
         Self::I32,
         Self::I16,
         Self::I8,
+        Self::U64,
+        Self::U32,
+        Self::U16,
         Self::U8,
         Self::I4,
     ];
@@ -80,6 +89,9 @@ impl Format {
             Self::I32 => "i32",
             Self::I16 => "i16",
             Self::I8 => "i8",
+            Self::U64 => "u64",
+            Self::U32 => "u32",
+            Self::U16 => "u16",
             Self::U8 => "u8",
             Self::I4 => "i4",
         }
@@ -88,9 +100,9 @@ impl Format {
     /// Bits of a word: 4, 8, 16, 32 or 64.
     pub const fn bits(self) -> u32 {
         match self {
-            Self::F64 | Self::I64 => 64,
-            Self::F32 | Self::I32 => 32,
-            Self::F16 | Self::BF16 | Self::I16 => 16,
+            Self::F64 | Self::I64 | Self::U64 => 64,
+            Self::F32 | Self::I32 | Self::U32 => 32,
+            Self::F16 | Self::BF16 | Self::I16 | Self::U16 => 16,
             Self::F8E4M3 | Self::F8E5M2 | Self::I8 | Self::U8 => 8,
             Self::I4 => 4,
         }
@@ -121,7 +133,7 @@ impl Format {
             (Some(_), Field::Sign) => top,
             (Some(float), Field::Mantissa) => (1 << float.mantissa_bits) - 1,
             (Some(float), Field::Exponent) => (top - 1) & !((1 << float.mantissa_bits) - 1),
-            (None, Field::Sign) if !matches!(self, Self::U8) => top,
+            (None, Field::Sign) if !self.is_unsigned() => top,
             (None, _) => 0,
         }
     }
@@ -129,6 +141,10 @@ impl Format {
     /// Whether words stand for floating-point numbers.
     pub const fn is_float(self) -> bool {
         self.float().is_some()
+    }
+
+    const fn is_unsigned(self) -> bool {
+        matches!(self, Self::U64 | Self::U32 | Self::U16 | Self::U8)
     }
 
     const fn float(self) -> Option<Float> {
@@ -139,21 +155,29 @@ impl Format {
             Self::BF16 => (8, 7),
             Self::F8E4M3 => (4, 3),
             Self::F8E5M2 => (5, 2),
-            Self::I64 | Self::I32 | Self::I16 | Self::I8 | Self::U8 | Self::I4 => return None,
+            Self::I64
+            | Self::I32
+            | Self::I16
+            | Self::I8
+            | Self::U64
+            | Self::U32
+            | Self::U16
+            | Self::U8
+            | Self::I4 => return None,
         };
         Some(Float { exponent_bits, mantissa_bits, infinities: !matches!(self, Self::F8E4M3) })
     }
 
     /// The number that a word stands for.
     ///
-    /// Numerics: exact, but for i64 beyond 2^53 in magnitude (rounded to nearest) and for the payload of NaNs.
+    /// Numerics: exact, but for i64 and u64 beyond 2^53 in magnitude (rounded to nearest) and for the payload of NaNs.
     pub fn decode(self, word: u64) -> f64 {
         let word = word & self.word_mask();
         match (self, self.float()) {
             (Self::F64, _) => f64::from_bits(word),
             (Self::F32, _) => f64::from(f32::from_bits(word as u32)),
             (_, Some(float)) => float.decode(word),
-            (Self::U8, None) => word as f64,
+            (_, None) if self.is_unsigned() => word as f64,
             (_, None) => {
                 let unused = 64 - self.bits();
                 ((word << unused) as i64 >> unused) as f64
@@ -170,7 +194,7 @@ impl Format {
             (Self::F64, _) => value.to_bits(),
             (Self::F32, _) => u64::from((value as f32).to_bits()),
             (_, Some(float)) => float.encode(value),
-            (Self::U8, None) => u64::from(value.round_ties_even() as u8),
+            (_, None) if self.is_unsigned() => (value.round_ties_even() as u64).min(self.word_mask()),
             (_, None) => {
                 let limit = i64::MAX >> (64 - self.bits());
                 (value.round_ties_even() as i64).clamp(-limit - 1, limit) as u64 & self.word_mask()
@@ -191,6 +215,9 @@ impl Format {
             Dtype::I32 => Self::I32,
             Dtype::I16 => Self::I16,
             Dtype::I8 => Self::I8,
+            Dtype::U64 => Self::U64,
+            Dtype::U32 => Self::U32,
+            Dtype::U16 => Self::U16,
             Dtype::U8 => Self::U8,
             _ => return None,
         })
@@ -209,6 +236,9 @@ impl Format {
             Self::I32 => Dtype::I32,
             Self::I16 => Dtype::I16,
             Self::I8 => Dtype::I8,
+            Self::U64 => Dtype::U64,
+            Self::U32 => Dtype::U32,
+            Self::U16 => Dtype::U16,
             Self::U8 => Dtype::U8,
             Self::I4 => return None,
         })
@@ -313,6 +343,7 @@ mod tests {
         assert_eq!(Format::F8E5M2.field(Field::Exponent), 0x7C);
         assert_eq!(Format::I8.field(Field::Sign), 0x80);
         assert_eq!(Format::U8.field(Field::Sign), 0);
+        assert_eq!(Format::U64.field(Field::Sign), 0);
     }
 
     #[test]
@@ -392,6 +423,10 @@ mod tests {
         assert_eq!(Format::I8.encode(f64::NAN), 0);
         assert_eq!(Format::I4.encode(-1.0), 0xF);
         assert_eq!(Format::U8.encode(-3.0), 0);
+        assert_eq!(Format::U8.encode(256.0), 0xFF);
+        assert_eq!(Format::U16.encode(1e9), 0xFFFF);
+        assert_eq!(Format::U32.decode(Format::U32.encode(4e9)), 4e9);
+        assert_eq!(Format::U64.encode(f64::INFINITY), u64::MAX);
         assert_eq!(Format::I64.encode(f64::INFINITY), i64::MAX as u64);
     }
 }

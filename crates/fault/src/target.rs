@@ -90,6 +90,25 @@ pub enum TargetError {
         /// The parameters there are.
         names: String,
     },
+    /// An item names a part of a model whose parts are not known.
+    #[error(
+        "target \"{item}\" matches no parameter: the architecture is unknown, and with it which parameters are {item}; \
+         a glob over names works, there are: {names}"
+    )]
+    UnknownParts {
+        /// The item.
+        item: String,
+        /// The parameters there are.
+        names: String,
+    },
+    /// The item matches parameters without elements only.
+    #[error("target \"{item}\" exposes no bits: the parameters it matches are empty: {names}")]
+    Empty {
+        /// The item.
+        item: String,
+        /// The parameters that it matches.
+        names: String,
+    },
     /// The item matches parameters, but their formats have none of the bits.
     #[error("target \"{item}\" selects no bit of the parameters it matches, which have formats {formats}")]
     NoBits {
@@ -117,7 +136,7 @@ impl Target {
 
     /// The parameters and bits of a model that this target exposes.
     ///
-    /// Errors: an item that matches nothing, or no bit; names there are twice; parameters beyond 2^53 bits.
+    /// Errors: an item that matches nothing, or no bit, or empty parameters only; names there are twice; parameters beyond 2^53 bits.
     pub fn resolve(&self, specs: &[ParameterSpec], expose: Expose) -> Result<Exposure, TargetError> {
         let mut names: Vec<_> = specs.iter().map(|spec| spec.name.as_str()).collect();
         names.sort_unstable();
@@ -129,19 +148,27 @@ impl Target {
             let matched: Vec<_> = (0..specs.len()).filter(|&i| item.matches(&specs[i], expose)).collect();
             if matched.is_empty() {
                 let names = list_names(specs);
+                if item.needs_parts() && specs.iter().all(|spec| spec.component == Component::Unknown) {
+                    return Err(TargetError::UnknownParts { item: item.to_string(), names });
+                }
                 return Err(TargetError::NoMatch { item: item.to_string(), expose, names });
             }
-            let mut bits = 0;
+            let (mut bits, mut elements) = (0, 0);
             for &index in &matched {
                 let mask = item.bits.mask(specs[index].format);
                 masks[index] |= mask;
                 bits |= mask;
+                elements |= if mask == 0 { 0 } else { specs[index].elements() };
             }
             if bits == 0 {
                 let mut formats: Vec<_> = matched.iter().map(|&index| specs[index].format.name()).collect();
                 formats.sort_unstable();
                 formats.dedup();
                 return Err(TargetError::NoBits { item: item.to_string(), formats: formats.join(" ") });
+            }
+            if elements == 0 {
+                let matched: Vec<_> = matched.iter().map(|&index| specs[index].clone()).collect();
+                return Err(TargetError::Empty { item: item.to_string(), names: list_names(&matched) });
             }
         }
         Exposure::new(specs, &masks, self.to_string(), expose)
@@ -159,6 +186,11 @@ fn list_names(specs: &[ParameterSpec]) -> String {
 }
 
 impl Item {
+    /// Whether it selects by the part of a model.
+    fn needs_parts(&self) -> bool {
+        matches!(self.selector, Selector::Embedding | Selector::Dense)
+    }
+
     fn matches(&self, spec: &ParameterSpec, expose: Expose) -> bool {
         let never = spec.name.rsplit('.').next() == Some("num_batches_tracked");
         let hidden = spec.component == Component::State && expose == Expose::Parameters;

@@ -104,6 +104,36 @@ fn a_target_that_matches_nothing_is_told_the_names_there_are() {
 }
 
 #[test]
+fn parts_of_a_model_of_unknown_architecture_are_refused_with_the_way_out() {
+    let mut unknown = specs();
+    for spec in &mut unknown {
+        spec.component = Component::Unknown;
+    }
+    for target in ["embedding", "dense"] {
+        let error = target.parse::<Target>().unwrap().resolve(&unknown, Expose::Parameters).unwrap_err();
+        assert!(matches!(error, TargetError::UnknownParts { .. }), "{error}");
+        let error = error.to_string();
+        assert!(error.contains("architecture is unknown") && error.contains("a glob over names"), "{error}");
+        assert!(error.contains("mlp.mlp.0.bias"), "{error}");
+    }
+    let dense: Vec<_> = specs().into_iter().filter(|spec| spec.component == Component::Dense).collect();
+    let error = "embedding".parse::<Target>().unwrap().resolve(&dense, Expose::Parameters).unwrap_err();
+    assert!(matches!(error, TargetError::NoMatch { .. }), "{error}");
+}
+
+#[test]
+fn a_target_of_empty_parameters_exposes_nothing_and_is_refused() {
+    let mut some = specs();
+    some[2].shape = vec![0, 8];
+    let resolve = |target: &str| target.parse::<Target>().unwrap().resolve(&some, Expose::Parameters);
+    assert_eq!(
+        resolve("all,mlp.mlp.0.weight").unwrap_err().to_string(),
+        "target \"mlp.mlp.0.weight\" exposes no bits: the parameters it matches are empty: mlp.mlp.0.weight"
+    );
+    assert_eq!(resolve("mlp.*").unwrap().bits(), 16 * 32);
+}
+
+#[test]
 fn bits_that_no_format_has_are_refused() {
     let error = resolve("linear.fc.weight@30", Expose::Parameters).unwrap_err().to_string();
     let expected =

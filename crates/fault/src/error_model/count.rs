@@ -12,10 +12,10 @@ pub struct Count {
 impl Count {
     pub(super) fn parse(settings: &[&str]) -> Result<Box<dyn ErrorModel>, Wrong> {
         let &[count] = settings else { return Err(Wrong::Form) };
-        if !count.bytes().all(|byte| byte.is_ascii_digit()) {
+        if count.is_empty() || !count.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(Wrong::Form);
         }
-        Ok(Box::new(Self { count: count.parse().map_err(|_| Wrong::Form)? }))
+        Ok(Box::new(Self { count: count.parse().map_err(|_| Wrong::Range("a count is below 2^64"))? }))
     }
 }
 

@@ -15,7 +15,7 @@ pub enum Written {
     Uniform,
     /// Zero bits.
     Zero,
-    /// A number uniform in [low, high], encoded in the format of the word.
+    /// A number uniform in [low, high], encoded in the format of the word; a format that lacks such numbers is refused.
     Range {
         /// Lower end.
         low: f64,
@@ -57,6 +57,12 @@ impl Value {
     }
 }
 
+/// Whether a format has a number next to this one: floats without overflow, integers within a half.
+fn holds(format: Format, number: f64) -> bool {
+    let nearest = format.decode(format.encode(number));
+    if format.is_float() { nearest.is_finite() } else { (nearest - number).abs() <= 0.5 }
+}
+
 impl ErrorModel for Value {
     fn name(&self) -> String {
         match self.written {
@@ -77,6 +83,14 @@ impl ErrorModel for Value {
         rate: BitErrorRate,
         out: &mut DrawnMap,
     ) -> Result<(), DrawError> {
+        if let Written::Range { low, high } = self.written {
+            for exposed in exposure.parameters() {
+                if let Some(number) = [low, high].into_iter().find(|&number| !holds(exposed.format, number)) {
+                    let parameter = exposure.identity().specs[exposed.index].name.clone();
+                    return Err(DrawError::NotRepresentable { number, format: exposed.format, parameter });
+                }
+            }
+        }
         let (arrivals, parameters) = out.split();
         for (exposed, drawn) in exposure.parameters().iter().zip(parameters) {
             let key = chip.key(exposed);
@@ -88,8 +102,8 @@ impl ErrorModel for Value {
         Ok(())
     }
 
-    /// Uniform bits leave a word of e exposed bits as it is with probability 2^-e, zeros leave zeros; a range depends on
-    /// each word, so its probability is not given.
+    /// Uniform bits leave a word of e exposed bits as it is with probability 2^-e, zeros leave zeros. For a
+    /// range it is not given: it takes, word by word, the share of the range that rounds to the stored word.
     fn p_no_flip(
         &self,
         exposure: &Exposure,
