@@ -2,9 +2,7 @@
 
 use std::time::Instant;
 
-use radhard_fault::{
-    Chip, DrawError, DrawnMap, Exposure, InjectError, Injected, TargetError,
-};
+use radhard_fault::{Chip, DrawError, DrawnMap, Exposure, InjectError, Injected, TargetError};
 use radhard_metrics::{Golden, Observed, TrialScores};
 use radhard_models::{Scores, ScoresError};
 use radhard_records::{Path as TrialPath, Trial};

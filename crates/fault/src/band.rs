@@ -283,7 +283,7 @@ mod tests {
         // A change of any is a new stream version, be it an update of libm that makes it.
         assert_eq!(
             (misses, logs, fold(all.into_iter())),
-            (12634020025243059551, 14219970615436908997, 16607636166160275063)
+            (12_634_020_025_243_059_551, 14_219_970_615_436_908_997, 16_607_636_166_160_275_063)
         );
     }
 
