@@ -83,29 +83,26 @@ pub fn criteo(
     let known = options.common.rules(&names, IdRule::Dense)?.known;
     let reader = Reader { integers, categories: Categories::new(), fields: names.len() };
     let mut meta = Meta::new(NAME, names, Vec::new());
-    let (vocabularies, places, census) = match known {
-        Some(known) => {
-            let places: Vec<Places> = (known.vocabularies.iter().zip(&known.rare_rows))
-                .map(|(vocabulary, rare)| Places::new(vocabulary.as_ref(), *rare))
-                .collect();
-            let census = reader.census(&path, Some(&places), report)?;
-            meta.rare_below = known.rare_below;
-            meta.field_dims = known.dims;
-            (known.vocabularies, places, census)
-        }
-        None => {
-            let census = reader.census(&path, None, report)?;
-            let rare_below = options.rare_below.max(1);
-            let vocabularies: Vec<Option<Vocabulary>> =
-                census.counts.par_iter().map(|counts| Some(frequent(counts, rare_below))).collect();
-            let places: Vec<Places> = vocabularies
-                .iter()
-                .map(|v| Places::new(v.as_ref(), v.as_ref().map(|v| v.len() as u32)))
-                .collect();
-            meta.rare_below = Some(rare_below);
-            meta.field_dims = dims(&meta.field_names, &vocabularies, options.common.field_dims.as_deref())?;
-            (vocabularies, places, census)
-        }
+    let (vocabularies, places, census) = if let Some(known) = known {
+        let places: Vec<Places> = (known.vocabularies.iter().zip(&known.rare_rows))
+            .map(|(vocabulary, rare)| Places::new(vocabulary.as_ref(), *rare))
+            .collect();
+        let census = reader.census(&path, Some(&places), report)?;
+        meta.rare_below = known.rare_below;
+        meta.field_dims = known.dims;
+        (known.vocabularies, places, census)
+    } else {
+        let census = reader.census(&path, None, report)?;
+        let rare_below = options.rare_below.max(1);
+        let vocabularies: Vec<Option<Vocabulary>> =
+            census.counts.par_iter().map(|counts| Some(frequent(counts, rare_below))).collect();
+        let places: Vec<Places> = vocabularies
+            .iter()
+            .map(|v| Places::new(v.as_ref(), v.as_ref().map(|v| v.len() as u32)))
+            .collect();
+        meta.rare_below = Some(rare_below);
+        meta.field_dims = dims(&meta.field_names, &vocabularies, options.common.field_dims.as_deref())?;
+        (vocabularies, places, census)
     };
     // The counts are the largest part of the memory; the second pass needs none of them.
     let Census { counts, bad, rows } = census;
@@ -131,7 +128,7 @@ pub fn criteo(
     let written = write_atomically(out, |file| {
         let mut writer = RowWriter::begin(file, &meta, &vocabularies)?;
         let mut done = 0;
-        let read = reader.pieces(
+        let read = pieces(
             &path,
             |bytes| reader.rows(bytes, &places),
             |rows, _, _| {
@@ -228,9 +225,9 @@ struct Census {
 
 /// What one piece of the text holds.
 ///
-/// Shapes: `keys` `[F, lines]`, of which the first `rows` of each field are filled.
+/// Shapes: `of_fields` `[F, lines]`, of which the first `rows` of each field are filled.
 struct Keys {
-    keys: Vec<u64>,
+    of_fields: Vec<u64>,
     stride: usize,
     rows: usize,
     lines: u64,
@@ -245,6 +242,32 @@ struct Rows {
     indices: Vec<u32>,
     numeric: Vec<f32>,
     labels: Vec<u8>,
+}
+
+/// Reads the text in batches of pieces: `read` in parallel, `take` with the results of each batch in their order.
+fn batches<T: Send>(
+    path: &Path,
+    read: impl Fn(&[u8]) -> T + Sync,
+    mut take: impl FnMut(Vec<T>, u64, u64) -> Result<(), PrepareError>,
+) -> Result<(), PrepareError> {
+    let mut text = Text::open(path)?;
+    let total = text.total_bytes();
+    while let Some(batch) = text.batch()? {
+        let read: Vec<T> = text::pieces(batch, PIECE_BYTES).into_par_iter().map(&read).collect();
+        take(read, text.done_bytes(), total)?;
+    }
+    Ok(())
+}
+
+/// As [`batches`], with `take` called for each piece.
+fn pieces<T: Send>(
+    path: &Path,
+    read: impl Fn(&[u8]) -> T + Sync,
+    mut take: impl FnMut(T, u64, u64) -> Result<(), PrepareError>,
+) -> Result<(), PrepareError> {
+    batches(path, read, |pieces, done, total| {
+        pieces.into_iter().try_for_each(|piece| take(piece, done, total))
+    })
 }
 
 struct Reader {
@@ -263,34 +286,6 @@ impl Reader {
         integers.iter().map(|value| self.categories.key(*value)).chain(line.words)
     }
 
-    /// Reads the text in batches of pieces: `read` in parallel, `take` with the results of each batch in their order.
-    fn batches<T: Send>(
-        &self,
-        path: &Path,
-        read: impl Fn(&[u8]) -> T + Sync,
-        mut take: impl FnMut(Vec<T>, u64, u64) -> Result<(), PrepareError>,
-    ) -> Result<(), PrepareError> {
-        let mut text = Text::open(path)?;
-        let total = text.total_bytes();
-        while let Some(batch) = text.batch()? {
-            let read: Vec<T> = text::pieces(batch, PIECE_BYTES).into_par_iter().map(&read).collect();
-            take(read, text.done_bytes(), total)?;
-        }
-        Ok(())
-    }
-
-    /// As [`Reader::batches`], with `take` called for each piece.
-    fn pieces<T: Send>(
-        &self,
-        path: &Path,
-        read: impl Fn(&[u8]) -> T + Sync,
-        mut take: impl FnMut(T, u64, u64) -> Result<(), PrepareError>,
-    ) -> Result<(), PrepareError> {
-        self.batches(path, read, |pieces, done, total| {
-            pieces.into_iter().try_for_each(|piece| take(piece, done, total))
-        })
-    }
-
     /// The first pass. With `places` a value that has no row makes its line a bad one, and nothing is counted.
     fn census(
         &self,
@@ -302,14 +297,14 @@ impl Reader {
         let counts = vec![KeyTable::with_room_for(0); counted];
         let mut census = Census { counts, bad: BadLines::default(), rows: 0 };
         let mut lines = 0;
-        self.batches(
+        batches(
             path,
             |bytes| self.read_keys(bytes, places),
             |pieces, done, total| {
                 census.counts.par_iter_mut().enumerate().with_max_len(1).for_each(|(field, counts)| {
                     for piece in &pieces {
                         let begin = field * piece.stride;
-                        piece.keys[begin..begin + piece.rows].iter().for_each(|key| counts.add(*key, 1));
+                        piece.of_fields[begin..begin + piece.rows].iter().for_each(|key| counts.add(*key, 1));
                     }
                 });
                 for piece in pieces {
@@ -333,14 +328,15 @@ impl Reader {
     fn read_keys(&self, bytes: &[u8], places: Option<&[Places]>) -> Keys {
         let stride = memchr::memchr_iter(b'\n', bytes).count() + 1;
         let length = if places.is_some() { 0 } else { self.fields * stride };
-        let mut piece = Keys { keys: vec![0; length], stride, rows: 0, lines: 0, bad: BadLines::default() };
+        let mut piece =
+            Keys { of_fields: vec![0; length], stride, rows: 0, lines: 0, bad: BadLines::default() };
         for line in text::lines(bytes) {
             piece.lines += 1;
             match Line::read(line).and_then(|line| self.check(&line, places).map(|()| line)) {
                 Ok(line) => {
                     if places.is_none() {
                         for (field, key) in self.keys(&line).enumerate() {
-                            piece.keys[field * stride + piece.rows] = key;
+                            piece.of_fields[field * stride + piece.rows] = key;
                         }
                     }
                     piece.rows += 1;

@@ -336,9 +336,9 @@ impl DataSet {
     fn check_bags(&self) -> Result<(), OpenError> {
         let Some(Bags { dim, offsets, indices }) = self.bags() else { return Ok(()) };
         let total = indices.len() as u64;
-        let mut ends = offsets.windows(2).enumerate();
-        if let Some((row, pair)) = ends.find(|(_, pair)| pair[0] > pair[1] || pair[1] > total) {
-            let reason = format!("bag from {} to {} of {total} indices", pair[0], pair[1]);
+        let mut bags = offsets.iter().zip(&offsets[1..]).enumerate();
+        if let Some((row, (begin, end))) = bags.find(|(_, (begin, end))| begin > end || **end > total) {
+            let reason = format!("bag from {begin} to {end} of {total} indices");
             return Err(OpenError::Bag { row: row as u64, reason });
         }
         if offsets.first() != Some(&0) || offsets.last() != Some(&total) {

@@ -192,15 +192,14 @@ fn a_vocabulary_gives_unknown_values_the_row_of_rare_ones() {
 
 /// Some thousand rows over several pieces of text, with values of any popularity.
 fn many(rows: u64) -> String {
-    let mut text = String::new();
-    for row in 0..rows {
+    let row = |row: u64| {
         let mixed = row.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
-        text.push_str(if mixed % 4 == 0 { "1" } else { "0" });
-        (0..13).for_each(|n| text.push_str(&format!("\t{}", (mixed >> n) % (3 << n))));
-        (0..26).for_each(|n| text.push_str(&format!("\t{:08x}", (mixed >> n) % (2 << (n / 2)))));
-        text.push('\n');
-    }
-    text
+        let mut cells = vec![u8::from(mixed.is_multiple_of(4)).to_string()];
+        cells.extend((0..13).map(|n| ((mixed >> n) % (3 << n)).to_string()));
+        cells.extend((0..26).map(|n| format!("{:08x}", (mixed >> n) % (2 << (n / 2)))));
+        cells.join("\t") + "\n"
+    };
+    (0..rows).map(row).collect()
 }
 
 #[test]
@@ -220,7 +219,9 @@ fn preparation_is_the_same_on_any_number_of_threads() {
         assert_eq!(data.meta().split.as_ref().unwrap().counts, [9600, 1200, 1200]);
         for field in 0..data.fields() {
             let mut counts = vec![0u32; data.meta().field_dims[field] as usize];
-            column(&data, field).iter().for_each(|row| counts[*row as usize] += 1);
+            for row in column(&data, field) {
+                counts[row as usize] += 1;
+            }
             let frequent = &counts[..counts.len() - 1];
             assert!(frequent.windows(2).all(|pair| pair[0] >= pair[1]), "{field} {counts:?}");
             assert!(frequent.iter().all(|count| *count >= 10));
