@@ -1,10 +1,102 @@
 //! Rows of a table into a feature-major block, and back.
 
 use crate::lanes::{LANES, Lane, Lanes};
+use crate::{Table, plain};
+
+/// The stored words of a table, read as numbers.
+trait Words: Copy {
+    /// Sixteen neighbouring values of a row of `dim`, from the `d`th on.
+    fn lane(self, row: usize, dim: usize, d: usize, out: &mut Lane);
+    /// One value.
+    fn value(self, row: usize, dim: usize, d: usize) -> f32;
+}
+
+impl Words for &[f32] {
+    #[inline(always)]
+    fn lane(self, row: usize, dim: usize, d: usize, out: &mut Lane) {
+        let start = row * dim + d;
+        out.copy_from_slice(&self[start..start + LANES]);
+    }
+
+    #[inline(always)]
+    fn value(self, row: usize, dim: usize, d: usize) -> f32 {
+        self[row * dim + d]
+    }
+}
+
+#[derive(Clone, Copy)]
+struct F16<'a>(&'a [u16]);
+
+impl Words for F16<'_> {
+    #[inline(always)]
+    fn lane(self, row: usize, dim: usize, d: usize, out: &mut Lane) {
+        let start = row * dim + d;
+        for (out, &word) in out.iter_mut().zip(&self.0[start..start + LANES]) {
+            *out = plain::f16(word);
+        }
+    }
+
+    #[inline(always)]
+    fn value(self, row: usize, dim: usize, d: usize) -> f32 {
+        plain::f16(self.0[row * dim + d])
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Bf16<'a>(&'a [u16]);
+
+impl Words for Bf16<'_> {
+    #[inline(always)]
+    fn lane(self, row: usize, dim: usize, d: usize, out: &mut Lane) {
+        let start = row * dim + d;
+        for (out, &word) in out.iter_mut().zip(&self.0[start..start + LANES]) {
+            *out = plain::bf16(word);
+        }
+    }
+
+    #[inline(always)]
+    fn value(self, row: usize, dim: usize, d: usize) -> f32 {
+        plain::bf16(self.0[row * dim + d])
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Rowwise<'a> {
+    codes: &'a [u8],
+    scales: &'a [f32],
+    biases: &'a [f32],
+}
+
+impl Words for Rowwise<'_> {
+    #[inline(always)]
+    fn lane(self, row: usize, dim: usize, d: usize, out: &mut Lane) {
+        let (scale, bias, start) = (self.scales[row], self.biases[row], row * dim + d);
+        for (out, &code) in out.iter_mut().zip(&self.codes[start..start + LANES]) {
+            *out = plain::dequantised(code, scale, bias);
+        }
+    }
+
+    #[inline(always)]
+    fn value(self, row: usize, dim: usize, d: usize) -> f32 {
+        plain::dequantised(self.codes[row * dim + d], self.scales[row], self.biases[row])
+    }
+}
+
+#[inline(always)]
+fn gather<L: Lanes>(table: Table<'_>, ids: &[u32], first: u32, dim: usize, out: &mut [Lane]) {
+    match table {
+        Table::F32(table) => gather_words::<L>(table, ids, first, dim, out),
+        Table::F16(table) => gather_words::<L>(F16(table), ids, first, dim, out),
+        Table::Bf16(table) => gather_words::<L>(Bf16(table), ids, first, dim, out),
+        Table::Int8Rowwise { codes, scales, biases } => {
+            gather_words::<L>(Rowwise { codes, scales, biases }, ids, first, dim, out);
+        }
+    }
+}
 
 /// Sixteen rows of a table become `dim` lanes.
 #[inline(always)]
-fn gather<L: Lanes>(table: &[f32], ids: &[u32], first: u32, dim: usize, out: &mut [Lane]) {
+fn gather_words<L: Lanes>(words: impl Words, ids: &[u32], first: u32, dim: usize, out: &mut [Lane]) {
     let groups = ids.len() / LANES;
     let (ids, _) = ids.as_chunks::<LANES>();
     let mut rows = [[0.0f32; LANES]; LANES];
@@ -12,8 +104,7 @@ fn gather<L: Lanes>(table: &[f32], ids: &[u32], first: u32, dim: usize, out: &mu
         let mut d = 0;
         while d + LANES <= dim {
             for (row, &id) in rows.iter_mut().zip(ids) {
-                let start = (id - first) as usize * dim + d;
-                row.copy_from_slice(&table[start..start + LANES]);
+                words.lane((id - first) as usize, dim, d, row);
             }
             L::transpose(&mut rows);
             for (i, row) in rows.iter().enumerate() {
@@ -24,7 +115,7 @@ fn gather<L: Lanes>(table: &[f32], ids: &[u32], first: u32, dim: usize, out: &mu
         for d in d..dim {
             let lane = &mut out[d * groups + g];
             for (x, &id) in lane.iter_mut().zip(ids) {
-                *x = table[(id - first) as usize * dim + d];
+                *x = words.value((id - first) as usize, dim, d);
             }
         }
     }
@@ -57,14 +148,17 @@ fn to_rows<L: Lanes>(block: &[Lane], width: usize, out: &mut [f32]) {
 }
 
 kernels! {
-    /// Copies table rows into a feature-major block; the table's first row has the id `first`.
+    /// Brings table rows as f32 into a feature-major block; the table's first row has the id `first`.
     ///
     /// # Shapes
-    /// `table` [V, D], `ids` [R], `out` [D, R].
+    /// `table` `[V, D]`, `ids` `[R]`, `out` `[D, R]`.
+    ///
+    /// # Numerics
+    /// The values of [`Table::row`], bit for bit.
     ///
     /// # Panics
     /// If an id is outside the table or `out` has another size.
-    pub fn gather(table: &[f32], ids: &[u32], first: u32, dim: usize, out: &mut [Lane]) = gather;
+    pub fn gather(table: Table<'_>, ids: &[u32], first: u32, dim: usize, out: &mut [Lane]) = gather;
 
     /// Turns a feature-major block into rows.
     ///
@@ -76,22 +170,33 @@ kernels! {
 impl crate::Kernels {
     /// Asks the processor to fetch the table rows of `ids` while other work goes on.
     #[inline]
-    pub fn prefetch(self, table: &[f32], ids: &[u32], first: u32, dim: usize) {
-        #[cfg(target_arch = "x86_64")]
-        for &id in ids {
-            let row = table.as_ptr().wrapping_add(id.wrapping_sub(first) as usize * dim).cast::<i8>();
-            let mut byte = 0;
-            while byte < dim * 4 {
-                // SAFETY: a prefetch is a hint; it may name any address.
-                unsafe {
-                    std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(
-                        row.wrapping_add(byte),
-                    );
-                }
-                byte += 64;
+    pub fn prefetch(self, table: Table<'_>, ids: &[u32], first: u32, dim: usize) {
+        match table {
+            Table::F32(table) => prefetch(table, ids, first, dim),
+            Table::F16(table) | Table::Bf16(table) => prefetch(table, ids, first, dim),
+            Table::Int8Rowwise { codes, scales, biases } => {
+                prefetch(codes, ids, first, dim);
+                prefetch(scales, ids, first, 1);
+                prefetch(biases, ids, first, 1);
             }
         }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = (table, ids, first, dim);
     }
+}
+
+#[inline]
+fn prefetch<T>(table: &[T], ids: &[u32], first: u32, dim: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for &id in ids {
+        let row = table.as_ptr().wrapping_add(id.wrapping_sub(first) as usize * dim).cast::<i8>();
+        let mut byte = 0;
+        while byte < dim * size_of::<T>() {
+            // SAFETY: a prefetch is a hint; it may name any address.
+            unsafe {
+                std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(row.wrapping_add(byte));
+            }
+            byte += 64;
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (table, ids, first, dim);
 }

@@ -12,6 +12,7 @@
 //!
 //! All arithmetic is IEEE binary32, rounded to nearest, subnormals kept; `fma` rounds once.
 //!
+//! - *Table rows*: f16 and bf16 words are converted exactly, a quantised byte is fma(code, scale, bias).
 //! - *Tree* of n values: the left part is the largest power of two below n, `tree(left) + tree(right)`; in other
 //!   words neighbours are added pair by pair, a last odd one moves up a level.
 //! - *Sum over fields*: the tree of the fields.
@@ -53,11 +54,13 @@ mod gather;
 mod lanes;
 mod linear;
 pub mod plain;
+mod table;
 
 pub use adam::AdamStep;
 pub use dispatch::{Kernels, Path};
 pub use dropout::Mask;
 pub use lanes::{LANES, Lane};
+pub use table::Table;
 
 /// Version of the numeric contract above; it changes when any score may change a bit.
 pub const NUMERIC_CONTRACT: u32 = 1;

@@ -26,6 +26,31 @@ pub fn sum(values: &[f32]) -> f32 {
     tree(&lanes[..used])
 }
 
+/// The number of an IEEE binary16 word, exactly; NaN for NaN.
+#[inline(always)]
+pub fn f16(word: u16) -> f32 {
+    let magnitude = u32::from(word & 0x7fff);
+    // 112 is the difference of the biases; a subnormal counts in steps of 2^-24.
+    let normal = (magnitude << 13) + (112 << 23);
+    let subnormal = (magnitude as f32 * (1.0 / 16_777_216.0)).to_bits();
+    let special = (magnitude << 13) | 0x7f80_0000;
+    let value = if magnitude < 0x400 { subnormal } else { normal };
+    let value = if magnitude >= 0x7c00 { special } else { value };
+    f32::from_bits(value | (u32::from(word & 0x8000) << 16))
+}
+
+/// The number of a bfloat16 word, exactly.
+#[inline(always)]
+pub fn bf16(word: u16) -> f32 {
+    f32::from_bits(u32::from(word) << 16)
+}
+
+/// The value of a quantised byte: fma(code, scale, bias), rounded once.
+#[inline(always)]
+pub fn dequantised(code: u8, scale: f32, bias: f32) -> f32 {
+    f32::from(code).mul_add(scale, bias)
+}
+
 /// The dot product as one fma chain from +0.
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     chain(b, a)
@@ -43,7 +68,7 @@ fn with_bias(value: f32, bias: &[f32], output: usize) -> f32 {
 /// A linear layer on the concatenated embedding rows.
 ///
 /// # Shapes
-/// `weights` [J, F · D], `bias` [J] or empty, `x` [F · D], `y` [J].
+/// `weights` [J, F · D], `bias` `[J]` or empty, `x` [F · D], `y` `[J]`.
 pub fn field_layer(weights: &[f32], bias: &[f32], x: &[f32], fields: usize, y: &mut [f32]) {
     let dim = x.len() / fields;
     for (output, (y, row)) in y.iter_mut().zip(weights.chunks_exact(x.len())).enumerate() {
@@ -56,7 +81,7 @@ pub fn field_layer(weights: &[f32], bias: &[f32], x: &[f32], fields: usize, y: &
 /// A linear layer.
 ///
 /// # Shapes
-/// `weights` [J, K], `bias` [J] or empty, `x` [K], `y` [J].
+/// `weights` `[J, K]`, `bias` `[J]` or empty, `x` `[K]`, `y` `[J]`.
 pub fn linear(weights: &[f32], bias: &[f32], x: &[f32], y: &mut [f32]) {
     for (output, (y, row)) in y.iter_mut().zip(weights.chunks_exact(x.len())).enumerate() {
         let blocks = row.chunks(CHAIN).zip(x.chunks(CHAIN)).map(|(w, x)| chain(w, x));
@@ -156,7 +181,7 @@ pub fn softmax(x: &mut [f32]) {
 /// The sum over the pairs i < j of share · (v_i ⊙ v_j).
 ///
 /// # Shapes
-/// `v` [F · D], `shares` [F(F − 1)/2], `out` [D].
+/// `v` [F · D], `shares` [F(F − 1)/2], `out` `[D]`.
 pub fn pair_sum(v: &[f32], shares: &[f32], fields: usize, out: &mut [f32]) {
     let dim = out.len();
     for (d, out) in out.iter_mut().enumerate() {
@@ -181,6 +206,45 @@ mod tests {
         let v = [1e8, 1.0, -1e8, 1.0, 3.0];
         assert_eq!(tree(&v), ((1e8 + 1.0) + (-1e8 + 1.0)) + 3.0);
         assert_eq!(tree(&[]).to_bits(), 0);
+    }
+
+    #[test]
+    fn half_precision_words_stand_for_their_numbers() {
+        for (word, value) in [
+            (0x0000u16, 0.0f32),
+            (0x8000, -0.0),
+            (0x0001, 5.960_464_5e-8),
+            (0x03ff, 6.097_555e-5),
+            (0x0400, 6.103_515_6e-5),
+            (0x3c00, 1.0),
+            (0xc000, -2.0),
+            (0x7bff, 65504.0),
+            (0x7c00, f32::INFINITY),
+            (0xfc00, f32::NEG_INFINITY),
+        ] {
+            assert_eq!(f16(word).to_bits(), value.to_bits(), "{word:#x}");
+        }
+        assert!([0x7c01, 0x7e00, 0xffff].iter().all(|&word| f16(word).is_nan()));
+        // Every finite word: sign, and mantissa times a power of two.
+        for word in (0..=u16::MAX).filter(|word| word & 0x7c00 != 0x7c00) {
+            let (exponent, fraction) = (i32::from(word >> 10 & 31), f64::from(word & 0x3ff));
+            let hidden = if exponent == 0 { 0.0 } else { 1024.0 };
+            let value = (hidden + fraction) * f64::exp2(f64::from(exponent.max(1) - 25));
+            assert_eq!(f64::from(f16(word)).abs(), value, "{word:#x}");
+            assert_eq!(f16(word).is_sign_negative(), word >> 15 == 1, "{word:#x}");
+        }
+        assert_eq!(bf16(0x3fc0), 1.5);
+        assert_eq!(bf16(0xff80), f32::NEG_INFINITY);
+        assert!(bf16(0x7fc0).is_nan());
+    }
+
+    #[test]
+    fn a_quantised_byte_is_rounded_once() {
+        assert_eq!(dequantised(255, 0.5, -1.0), 126.5);
+        // 3 · 0.1 rounds up; the sum with −0.3 then loses the product's last bits unless they are kept.
+        assert_eq!(dequantised(3, 0.1, -0.3), (3.0 * f64::from(0.1f32) + f64::from(-0.3f32)) as f32);
+        assert!(dequantised(0, f32::INFINITY, 0.0).is_nan());
+        assert!(dequantised(0, 0.0, f32::NAN).is_nan());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The battery that every path passes: the same bits as the plain code, on every kind of number.
 
 use proptest::prelude::*;
-use radhard_kernels::{Kernels, LANES, Lane, Path, plain};
+use radhard_kernels::{Kernels, LANES, Lane, Path, Table, plain};
 
 /// Any f32 by its bits, with the special ones far more often than chance.
 fn number() -> impl Strategy<Value = f32> {
@@ -186,14 +186,48 @@ proptest! {
             ids.iter().flat_map(|&id| table[id as usize * dim..][..dim].to_vec()).collect();
         for (path, kernels) in paths() {
             let mut out = vec![[7.0; LANES]; dim * 3];
-            kernels.gather(&table, &ids, 0, dim, &mut out);
+            kernels.gather(Table::F32(&table), &ids, 0, dim, &mut out);
             assert_same("gather", path, &rows(&out, dim), &expected)?;
             let later: Vec<u32> = ids.iter().map(|id| id + 1000).collect();
-            kernels.gather(&table, &later, 1000, dim, &mut out);
+            kernels.gather(Table::F32(&table), &later, 1000, dim, &mut out);
             assert_same("gather", path, &rows(&out, dim), &expected)?;
             let mut back = vec![7.0; expected.len()];
             kernels.to_rows(&out, dim, &mut back);
             assert_same("to_rows", path, &back, &expected)?;
+        }
+    }
+
+    #[test]
+    fn gathered_rows_of_every_format_are_the_plain_ones(
+        (dim, words, scales, biases, ids) in (1usize..40, 1usize..30).prop_flat_map(|(dim, n)| {
+            let words = prop::collection::vec(any::<u16>(), dim * n);
+            (Just(dim), words, numbers(n), numbers(n), prop::collection::vec(0..n as u32, 3 * LANES))
+        }),
+    ) {
+        let codes: Vec<u8> = words.iter().map(|word| (word >> 8) as u8).collect();
+        let rowwise = Table::Int8Rowwise { codes: &codes, scales: &scales, biases: &biases };
+        for table in [Table::F16(&words), Table::Bf16(&words), rowwise] {
+            let mut expected = vec![0.0; dim * ids.len()];
+            for (row, &id) in expected.chunks_exact_mut(dim).zip(&ids) {
+                for (d, value) in row.iter_mut().enumerate() {
+                    let at = id as usize * dim + d;
+                    *value = match table {
+                        Table::F16(words) => plain::f16(words[at]),
+                        Table::Bf16(words) => plain::bf16(words[at]),
+                        _ => plain::dequantised(codes[at], scales[id as usize], biases[id as usize]),
+                    };
+                }
+                let mut whole = vec![7.0; dim];
+                table.row(id as usize, &mut whole);
+                assert_same("row", Path::Portable, &whole, row)?;
+            }
+            for (path, kernels) in paths() {
+                let mut out = vec![[7.0; LANES]; dim * 3];
+                let later: Vec<u32> = ids.iter().map(|id| id + 1000).collect();
+                kernels.prefetch(table, &later, 1000, dim);
+                kernels.gather(table, &later, 1000, dim, &mut out);
+                assert_same("gather", path, &rows(&out, dim), &expected)?;
+            }
         }
     }
 

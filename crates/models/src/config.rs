@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::architecture::{architecture, architectures};
+use crate::table::TableFormat;
 
 /// Architecture and hyper-parameters of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,9 @@ pub struct Config {
     /// The width of the attention layer (`afm`).
     #[serde(default = "sixteen")]
     pub attention_dim: usize,
+    /// The format that tables are stored in.
+    #[serde(default, skip_serializing_if = "TableFormat::is_f32")]
+    pub tables: TableFormat,
 }
 
 fn three() -> usize {
@@ -100,6 +104,12 @@ pub enum ConfigError {
         /// The number of numeric inputs.
         numeric: usize,
     },
+    /// Tables that no model starts with.
+    #[error("tables of an untrained model are f32, not {format}; convert it")]
+    Tables {
+        /// The format asked for.
+        format: TableFormat,
+    },
     /// More bytes than the address space.
     #[error("the parameters of {name} are more than an address space can hold")]
     TooLarge {
@@ -133,6 +143,7 @@ impl Config {
             bottom_dims: Vec::new(),
             cross_layers: three(),
             attention_dim: sixteen(),
+            tables: TableFormat::F32,
         }
     }
 

@@ -224,11 +224,7 @@ impl Model {
             .map(|(name, view)| NamedTensor {
                 name,
                 shape: view.shape(),
-                format: match view.dtype() {
-                    Dtype::F32 => Some(NumberFormat::F32),
-                    Dtype::I64 => Some(NumberFormat::I64),
-                    _ => None,
-                },
+                format: format_of(view.dtype()),
                 bytes: view.data(),
             })
             .collect();
@@ -257,13 +253,28 @@ impl Model {
     }
 }
 
+/// The format of a safetensors type; `None` for one that no parameter has.
+fn format_of(dtype: Dtype) -> Option<NumberFormat> {
+    Some(match dtype {
+        Dtype::F32 => NumberFormat::F32,
+        Dtype::F16 => NumberFormat::F16,
+        Dtype::BF16 => NumberFormat::Bf16,
+        Dtype::I64 => NumberFormat::I64,
+        Dtype::U8 => NumberFormat::U8,
+        _ => return None,
+    })
+}
+
 struct Stored<'a>(&'a Tensor);
 
 impl View for Stored<'_> {
     fn dtype(&self) -> Dtype {
         match self.0.format() {
             NumberFormat::F32 => Dtype::F32,
+            NumberFormat::F16 => Dtype::F16,
+            NumberFormat::Bf16 => Dtype::BF16,
             NumberFormat::I64 => Dtype::I64,
+            NumberFormat::U8 => Dtype::U8,
         }
     }
 

@@ -17,6 +17,7 @@ use crate::layers::pair_attention::PairAttention;
 use crate::layers::rectifier::Rectifier;
 use crate::layers::sum::Sum;
 use crate::parameter::{Component, NumberFormat, Start, TensorSpec};
+use crate::table::{TableFormat, TableId};
 
 /// The position of a tensor among the parameters.
 pub(crate) type ParameterId = usize;
@@ -27,7 +28,7 @@ pub(crate) type Slot = usize;
 /// A table and the width of a row of it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Table {
-    pub(crate) parameter: ParameterId,
+    pub(crate) id: TableId,
     pub(crate) width: usize,
     /// The one field that it holds, or all.
     pub(crate) field: Option<usize>,
@@ -169,11 +170,31 @@ impl Builder {
         self.graph.layers.push(Box::new(layer));
     }
 
-    fn table(&mut self, name: &str, width: usize, shared: bool, start: Start) -> ParameterId {
+    /// Declares the tensors of a table `[rows, width]` in the configured format.
+    fn stored(&mut self, name: &str, rows: usize, width: usize, start: Start) -> TableId {
+        let format = self.graph.config.tables;
+        let mut tensor = |part: &str, shape: &[usize], words| {
+            self.tensor(&format!("{name}{part}"), shape, Component::Embedding, start, words)
+        };
+        let first = match format {
+            TableFormat::F32 => tensor("", &[rows, width], NumberFormat::F32),
+            TableFormat::F16 => tensor("", &[rows, width], NumberFormat::F16),
+            TableFormat::Bf16 => tensor("", &[rows, width], NumberFormat::Bf16),
+            TableFormat::Int8Rowwise => {
+                let codes = tensor(".codes", &[rows, width], NumberFormat::U8);
+                tensor(".scale", &[rows], NumberFormat::F32);
+                tensor(".bias", &[rows], NumberFormat::F32);
+                codes
+            }
+        };
+        TableId { first, format }
+    }
+
+    fn table(&mut self, name: &str, width: usize, shared: bool, start: Start) -> TableId {
         let rows = self.graph.config.table_rows();
-        let parameter = self.parameter(name, &[rows, width], Component::Embedding, start);
-        self.graph.tables.push(Table { parameter, width, field: None, shared });
-        parameter
+        let table = self.stored(name, rows, width, start);
+        self.graph.tables.push(Table { id: table, width, field: None, shared });
+        table
     }
 
     /// The concatenated embedding rows `[F · D, R]`.
@@ -190,8 +211,8 @@ impl Builder {
     pub(crate) fn field_embedding(&mut self, name: &str, field: usize) -> Slot {
         let (rows, dim) = (self.graph.config.field_dims[field] as usize, self.graph.config.embed_dim);
         let start = Start::Uniform { bound: 1.0 / (rows as f64).sqrt() };
-        let table = self.parameter(name, &[rows, dim], Component::Embedding, start);
-        self.graph.tables.push(Table { parameter: table, width: dim, field: Some(field), shared: true });
+        let table = self.stored(name, rows, dim, start);
+        self.graph.tables.push(Table { id: table, width: dim, field: Some(field), shared: true });
         let output = self.slot(dim);
         let first = self.graph.offsets[field];
         self.layer(Embedding { table, fields: field..field + 1, first, dim, output });

@@ -16,6 +16,7 @@ mod parameter;
 mod pass;
 mod random;
 mod scores;
+mod table;
 pub mod training;
 
 pub use architecture::{Architecture, architecture, architectures, components};
@@ -25,4 +26,5 @@ pub use graph::Graph;
 pub use model::{Init, Model};
 pub use parameter::{Component, NumberFormat, Parameters, Start, Tensor, TensorSpec};
 pub use scores::{BLOCK, Scores, ScoresError};
+pub use table::{ConvertError, TableFormat, UnknownTableFormat, convert};
 pub use training::{Epoch, Optimizer, Progress, TrainError, TrainOptions, TrainReport, train};

@@ -13,6 +13,7 @@ use crate::file::{DataMeta, TrainingMeta};
 use crate::graph::Graph;
 use crate::parameter::{NumberFormat, Parameters, Start, Tensor};
 use crate::random::{Purpose, Random};
+use crate::table::TableFormat;
 
 /// How parameters start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -69,8 +70,11 @@ impl Model {
     /// An untrained model.
     ///
     /// # Errors
-    /// If no model can have this configuration.
+    /// If no model can have this configuration, or its tables are not f32.
     pub fn new(config: &Config, init: Init, seed: u64) -> Result<Self, ConfigError> {
+        if config.tables != TableFormat::F32 {
+            return Err(ConfigError::Tables { format: config.tables });
+        }
         let mut model = Self::zeroed(config)?;
         model.init = Some(init);
         for (i, (spec, tensor)) in model.graph.specs().iter().zip(&mut model.parameters).enumerate() {
@@ -84,6 +88,13 @@ impl Model {
         let graph = Graph::of(config)?;
         let parameters = Parameters::new(graph.specs().iter().map(Tensor::zeroed).collect());
         Ok(Self { graph: Arc::new(graph), parameters, init: None, training: None, data: None })
+    }
+
+    /// Takes over how another model came to be.
+    pub(crate) fn describe_as(&mut self, other: &Self) {
+        self.init = other.init;
+        self.training.clone_from(&other.training);
+        self.data.clone_from(&other.data);
     }
 
     /// Architecture and hyper-parameters.

@@ -41,8 +41,14 @@ impl std::fmt::Display for Component {
 pub enum NumberFormat {
     /// IEEE binary32.
     F32,
+    /// IEEE binary16.
+    F16,
+    /// The upper half of a binary32.
+    Bf16,
     /// Two's complement, 64 bits.
     I64,
+    /// Unsigned, 8 bits.
+    U8,
 }
 
 impl NumberFormat {
@@ -50,7 +56,9 @@ impl NumberFormat {
     pub fn bytes(self) -> usize {
         match self {
             Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
             Self::I64 => 8,
+            Self::U8 => 1,
         }
     }
 
@@ -58,7 +66,10 @@ impl NumberFormat {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
             Self::I64 => "i64",
+            Self::U8 => "u8",
         }
     }
 }
@@ -180,6 +191,24 @@ impl Tensor {
         bytemuck::cast_slice_mut(&mut self.data)
     }
 
+    /// The words of a format of 16 bits.
+    ///
+    /// # Panics
+    /// If the format has other words.
+    pub fn u16s(&self) -> &[u16] {
+        assert_eq!(self.format.bytes(), 2, "{} has no words of 16 bits", self.name);
+        bytemuck::cast_slice(&self.data)
+    }
+
+    /// The words of a format of 16 bits, to be changed.
+    ///
+    /// # Panics
+    /// If the format has other words.
+    pub fn u16s_mut(&mut self) -> &mut [u16] {
+        assert_eq!(self.format.bytes(), 2, "{} has no words of 16 bits", self.name);
+        bytemuck::cast_slice_mut(&mut self.data)
+    }
+
     /// The elements.
     ///
     /// # Panics
@@ -264,6 +293,11 @@ impl Parameters {
     /// All tensors as a slice.
     pub fn as_slice(&self) -> &[Tensor] {
         &self.tensors
+    }
+
+    /// All tensors as a slice, to be changed.
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [Tensor] {
+        &mut self.tensors
     }
 
     /// The number of trained elements: embedding and dense, without state.

@@ -4,12 +4,13 @@ use std::ops::Range;
 
 use radhard_kernels::LANES;
 
-use crate::graph::{ParameterId, Slot};
+use crate::graph::Slot;
 use crate::layers::{Gradients, Layer, Scope, Values};
+use crate::table::TableId;
 
 /// The rows of some fields from one table, one after the other.
 pub(crate) struct Embedding {
-    pub(crate) table: ParameterId,
+    pub(crate) table: TableId,
     /// The fields that the table holds.
     pub(crate) fields: Range<usize>,
     /// The id of the table's first row.
@@ -20,7 +21,7 @@ pub(crate) struct Embedding {
 
 impl Layer for Embedding {
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {
-        let table = scope.weights.f32s(self.table);
+        let table = scope.weights.table(self.table);
         let groups = values.groups();
         let rows = groups * LANES;
         let ids = &scope.ids[self.fields.start * rows..self.fields.end * rows];
@@ -35,7 +36,7 @@ impl Layer for Embedding {
     }
 
     fn backward(&self, scope: &Scope<'_>, _values: &Values, gradients: &mut Gradients) {
-        let rows = &mut gradients.tables[self.table];
+        let rows = &mut gradients.tables[self.table.first];
         scope.kernels.to_rows(gradients.values.get(self.output), self.fields.len() * self.dim, rows);
     }
 }

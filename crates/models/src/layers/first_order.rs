@@ -2,10 +2,11 @@
 
 use crate::graph::{ParameterId, Slot};
 use crate::layers::{Gradients, Layer, Scope, Values};
+use crate::table::TableId;
 
 /// `[1, R]`: the sum of one weight per field, plus the bias.
 pub(crate) struct FirstOrder {
-    pub(crate) table: ParameterId,
+    pub(crate) table: TableId,
     pub(crate) bias: ParameterId,
     pub(crate) fields: usize,
     pub(crate) gathered: Slot,
@@ -14,7 +15,7 @@ pub(crate) struct FirstOrder {
 
 impl Layer for FirstOrder {
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {
-        let table = scope.weights.f32s(self.table);
+        let table = scope.weights.table(self.table);
         let bias = scope.weights.f32s(self.bias)[0];
         let gathered = values.get_mut(self.gathered);
         let rows = scope.ids.len() / self.fields;
@@ -31,7 +32,7 @@ impl Layer for FirstOrder {
 
     fn backward(&self, scope: &Scope<'_>, _values: &Values, gradients: &mut Gradients) {
         let dy = gradients.values.get(self.output);
-        gradients.tables[self.table].copy_from_slice(dy.as_flattened());
+        gradients.tables[self.table.first].copy_from_slice(dy.as_flattened());
         scope.kernels.feature_sums(dy, &mut gradients.dense[self.bias]);
     }
 }

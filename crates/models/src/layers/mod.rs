@@ -13,10 +13,11 @@ pub(crate) mod pair_attention;
 pub(crate) mod rectifier;
 pub(crate) mod sum;
 
-use radhard_kernels::{Kernels, Lane};
+use radhard_kernels::{Kernels, Lane, Table};
 
 use crate::graph::{ParameterId, Slot};
 use crate::parameter::{Parameters, Tensor};
+use crate::table::TableId;
 
 /// The parameters that a pass reads.
 #[derive(Clone, Copy)]
@@ -31,6 +32,10 @@ impl<'a> Weights<'a> {
 
     pub(crate) fn f32s(&self, id: ParameterId) -> &'a [f32] {
         self.tensors[id].f32s()
+    }
+
+    pub(crate) fn table(&self, id: TableId) -> Table<'a> {
+        id.of(self.tensors)
     }
 }
 

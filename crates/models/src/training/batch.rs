@@ -37,7 +37,7 @@ impl Chunk {
         let mut tables = vec![Vec::new(); graph.specs().len()];
         for table in graph.tables() {
             let reads = if table.shared { 1 } else { fields };
-            tables[table.parameter] = vec![0.0; CHUNK * reads * table.width];
+            tables[table.id.first] = vec![0.0; CHUNK * reads * table.width];
         }
         Self {
             ids: vec![0; fields * CHUNK],
@@ -212,14 +212,14 @@ impl Trainer {
                 }
             }
             for table in graph.tables() {
-                let (gradient, width) = (&chunk.gradients.tables[table.parameter], table.width);
+                let (gradient, width) = (&chunk.gradients.tables[table.id.first], table.width);
                 for field in (0..fields).filter(|&f| table.field.is_none_or(|own| own == f)) {
                     for row in 0..chunk.rows {
                         let first = table.field.map_or(0, |own| graph.offsets()[own]);
                         let id = (chunk.ids[field * CHUNK + row] - first) as usize;
                         let at = if table.shared { row } else { row * fields + field };
                         for d in 0..width {
-                            all[table.parameter][id * width + d] += f64::from(gradient[at * width + d]);
+                            all[table.id.first][id * width + d] += f64::from(gradient[at * width + d]);
                         }
                     }
                 }

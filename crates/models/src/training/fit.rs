@@ -12,6 +12,7 @@ use crate::model::Model;
 use crate::parameter::Parameters;
 use crate::random::{Purpose, Random};
 use crate::scores::{Scores, ScoresError, check};
+use crate::table::TableFormat;
 use crate::training::Optimizer;
 use crate::training::batch::{Batch, Trainer};
 
@@ -168,6 +169,12 @@ pub enum TrainError {
         /// Of the model.
         model: Vec<u32>,
     },
+    /// Tables that the optimiser cannot step.
+    #[error("the tables are {format}; only f32 tables can be trained: train first, convert then")]
+    Tables {
+        /// Their format.
+        format: TableFormat,
+    },
     /// Rows that the model cannot read.
     #[error(transparent)]
     Rows(#[from] ScoresError),
@@ -204,6 +211,9 @@ pub fn train(
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<TrainReport, TrainError> {
     options.check()?;
+    if model.config().tables != TableFormat::F32 {
+        return Err(TrainError::Tables { format: model.config().tables });
+    }
     let meta = data.meta();
     if meta.field_dims != model.config().field_dims {
         let model = model.config().field_dims.clone();

@@ -88,7 +88,7 @@ pub(super) fn step(
     let mut tasks = Vec::new();
     let tensors = parameters.iter_mut().zip(&mut moments.first).zip(&mut moments.second);
     for (parameter, ((tensor, first), second)) in tensors.enumerate() {
-        let Some(&table) = graph.tables().iter().find(|t| t.parameter == parameter) else { continue };
+        let Some(&table) = graph.tables().iter().find(|t| t.id.first == parameter) else { continue };
         let (mut weights, mut first, mut second) = (tensor.f32s_mut(), &mut first[..], &mut second[..]);
         for (field, &dim) in dims.iter().enumerate().filter(|(f, _)| table.field.is_none_or(|own| own == *f))
         {
@@ -122,7 +122,7 @@ impl Task<'_> {
         let mut reads = &reads[until(self.first_row)..until(self.first_row + rows)];
         let gradient_of = |read: u64| {
             let row = read as u32 as usize;
-            let gradients = &chunks[row / CHUNK].gradients.tables[self.table.parameter];
+            let gradients = &chunks[row / CHUNK].gradients.tables[self.table.id.first];
             let at = if self.table.shared { row % CHUNK } else { (row % CHUNK) * fields + self.field };
             &gradients[at * width..(at + 1) * width]
         };
