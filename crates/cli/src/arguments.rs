@@ -97,6 +97,8 @@ pub(crate) enum InputFormat {
     /// ratings.csv of ml-latest-small
     #[value(name = "movielens-latest-small")]
     MovielensLatestSmall,
+    /// Criteo's train.txt: label, 13 integers, 26 hexadecimal words, between tabs
+    Criteo,
     /// A csv file with a header
     Csv,
     /// A Parquet file
@@ -137,6 +139,12 @@ pub(crate) struct Prepare {
     /// Columns that stay numbers (csv, parquet)
     #[arg(long, value_delimiter = ',', value_name = "COLS")]
     pub(crate) numeric: Vec<String>,
+    /// Criteo: keep the 13 integers as numbers log(1+v), for models with numeric inputs
+    #[arg(long)]
+    pub(crate) dense_integers: bool,
+    /// Criteo: values seen fewer times share one table row [default: 10]
+    #[arg(long, value_name = "N")]
+    pub(crate) rare_below: Option<u32>,
     /// How ids become table rows [default: one-based for MovieLens-1M and -20M, dense otherwise]
     #[arg(long)]
     pub(crate) ids: Option<Ids>,
@@ -160,8 +168,17 @@ pub(crate) struct Prepare {
 /// `radhard data synth`.
 #[derive(Debug, Args)]
 pub(crate) struct Synth {
-    /// Shape: movielens-1m, movielens-20m or movielens-100k
+    /// Shape: movielens-1m, movielens-20m, movielens-100k, criteo or dummy
     pub(crate) shape: String,
+    /// Numbers in a row (dummy)
+    #[arg(long, default_value_t = 128, value_name = "N")]
+    pub(crate) dense_dim: u32,
+    /// Length of the sparse vector (dummy)
+    #[arg(long, default_value_t = 8192, value_name = "N")]
+    pub(crate) sparse_dim: u32,
+    /// Share of the sparse vector that is set (dummy)
+    #[arg(long, default_value_t = 0.001, value_name = "SHARE")]
+    pub(crate) sparsity: f64,
     /// Rows to make [default: as many as the original has]
     #[arg(long, value_name = "N")]
     pub(crate) rows: Option<u64>,
@@ -176,7 +193,7 @@ pub(crate) struct Synth {
 /// The shape of a model.
 #[derive(Debug, Args)]
 pub(crate) struct Shape {
-    /// Architecture, e.g. fm or wide-deep
+    /// Architecture: fm, deepfm, wide-deep, dcn, afm or dlrm
     #[arg(long, value_name = "NAME")]
     pub(crate) model: String,
     /// Width of an embedding row
@@ -185,6 +202,15 @@ pub(crate) struct Shape {
     /// Widths of the hidden layers
     #[arg(long, value_delimiter = ',', default_value = "16,16", value_name = "H,H")]
     pub(crate) mlp_dims: Vec<usize>,
+    /// Widths of the layers below the interaction (dlrm); the last is the width of an embedding row
+    #[arg(long, value_delimiter = ',', value_name = "H,H")]
+    pub(crate) bottom_dims: Option<Vec<usize>>,
+    /// Cross layers (dcn)
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    pub(crate) cross_layers: usize,
+    /// Width of the attention (afm)
+    #[arg(long, default_value_t = 16, value_name = "A")]
+    pub(crate) attention_dim: usize,
     /// Dropout after each hidden layer, while training
     #[arg(long, default_value_t = 0.2, value_name = "P")]
     pub(crate) dropout: f64,
@@ -222,7 +248,7 @@ pub(crate) struct Train {
     /// Epochs without a better validation AUC before training stops
     #[arg(long, default_value_t = 3)]
     pub(crate) patience: u64,
-    /// Optimizer: adam (torch's dense semantics)
+    /// Optimizer: adam (torch's dense semantics), or lazy-adam (table rows of the batch only)
     #[arg(long, default_value = "adam")]
     pub(crate) optimizer: String,
 }
@@ -232,6 +258,9 @@ pub(crate) struct Train {
 pub(crate) struct Init {
     #[command(flatten)]
     pub(crate) shape: Shape,
+    /// Numeric inputs (dlrm)
+    #[arg(long, default_value_t = 0, value_name = "N", conflicts_with = "data")]
+    pub(crate) numeric: usize,
     /// Table rows per field
     #[arg(long, value_delimiter = ',', value_name = "N,N", required_unless_present = "data")]
     pub(crate) field_dims: Option<Vec<u32>>,

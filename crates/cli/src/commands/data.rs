@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{Cell, CellAlignment, LineStyle, Table, TableStyle};
 use indicatif::ProgressBar;
 use radhard_data::prepare::{
-    self, Condition, MovieLens, MovieLensOptions, PrepareError, PrepareOptions, TableOptions,
+    self, Condition, CriteoIntegers, CriteoOptions, MovieLens, MovieLensOptions, PrepareError,
+    PrepareOptions, TableOptions,
 };
-use radhard_data::synth::{self, Shape, SynthOptions};
+use radhard_data::synth::{self, DummyOptions, Shape, SynthOptions};
 use radhard_data::{IdRule, Info, Meta, Split, SplitRatio};
 use serde_json::{Value, json};
 
@@ -26,6 +27,10 @@ pub(crate) fn prepare(arguments: &Prepare, console: &Console) -> Result<Exit, Fa
             Some(Split { ratio, seed: arguments.seed })
         }
     };
+    if arguments.format != InputFormat::Criteo && (arguments.dense_integers || arguments.rare_below.is_some())
+    {
+        return Err(failure(Exit::Usage, "--dense-integers and --rare-below go with criteo"));
+    }
     let common = PrepareOptions {
         ids: arguments.ids.map(id_rule),
         field_dims: arguments.field_dims.clone(),
@@ -35,9 +40,16 @@ pub(crate) fn prepare(arguments: &Prepare, console: &Console) -> Result<Exit, Fa
     };
     let bar = console.bar(0, BAR);
     let prepared = if let Some(set) = movielens(arguments.format) {
-        refuse_columns(arguments, set)?;
+        refuse_columns(arguments, set.name())?;
         let options = MovieLensOptions { set, common };
         prepare::movielens(&arguments.input, &arguments.out, &options, &mut told(&bar))
+    } else if arguments.format == InputFormat::Criteo {
+        refuse_columns(arguments, "criteo")?;
+        let integers =
+            if arguments.dense_integers { CriteoIntegers::Dense } else { CriteoIntegers::Categories };
+        let rare_below = arguments.rare_below.unwrap_or(CriteoOptions::default().rare_below);
+        let options = CriteoOptions { integers, rare_below, common };
+        prepare::criteo(&arguments.input, &arguments.out, &options, &mut told(&bar))
     } else {
         let options = table(arguments, common)?;
         let prepare = if arguments.format == InputFormat::Parquet { prepare::parquet } else { prepare::csv };
@@ -63,7 +75,7 @@ fn table(arguments: &Prepare, common: PrepareOptions) -> Result<TableOptions, Fa
 }
 
 /// A set with columns of its own takes no flags that name columns.
-fn refuse_columns(arguments: &Prepare, set: MovieLens) -> Result<(), Failure> {
+fn refuse_columns(arguments: &Prepare, set: &str) -> Result<(), Failure> {
     let given = [
         ("--label", arguments.label.is_some()),
         ("--positive", arguments.positive.is_some()),
@@ -80,14 +92,23 @@ fn refuse_columns(arguments: &Prepare, set: MovieLens) -> Result<(), Failure> {
 }
 
 pub(crate) fn synth(arguments: &Synth, console: &Console) -> Result<Exit, Failure> {
-    let shape = Shape::named(&arguments.shape).map_err(|error| failure(Exit::Usage, error))?;
-    let options = SynthOptions {
-        rows: arguments.rows,
-        seed: arguments.seed,
-        split: Some(Split { seed: arguments.seed, ..Split::default() }),
-    };
+    let split = Some(Split { seed: arguments.seed, ..Split::default() });
+    let (out, seed) = (&arguments.out, arguments.seed);
     let bar = console.bar(0, BAR);
-    let made = synth::synth(shape, &arguments.out, &options, &mut told(&bar));
+    let made = if arguments.shape == "dummy" {
+        let options = DummyOptions {
+            rows: arguments.rows.unwrap_or(DummyOptions::default().rows),
+            seed,
+            dense_dim: arguments.dense_dim,
+            sparse_dim: arguments.sparse_dim,
+            sparsity: arguments.sparsity,
+            split: None,
+        };
+        synth::dummy(out, &options, &mut told(&bar))
+    } else {
+        let shape = Shape::named(&arguments.shape).map_err(|error| failure(Exit::Usage, error))?;
+        synth::synth(shape, out, &SynthOptions { rows: arguments.rows, seed, split }, &mut told(&bar))
+    };
     bar.finish_and_clear();
     show(&made.map_err(prepare_failure)?, &arguments.out, console)
 }
@@ -101,7 +122,7 @@ pub(crate) fn info(file: &Path, console: &Console) -> Result<Exit, Failure> {
 fn text(info: &Info) -> String {
     let stand_in = if info.stand_in { " (stand-in)" } else { "" };
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─')));
     table.set_header([
         "field",
         "dim",
@@ -198,7 +219,7 @@ fn movielens(format: InputFormat) -> Option<MovieLens> {
         InputFormat::Movielens20m => Some(MovieLens::TwentyMillion),
         InputFormat::Movielens100k => Some(MovieLens::HundredThousand),
         InputFormat::MovielensLatestSmall => Some(MovieLens::LatestSmall),
-        InputFormat::Csv | InputFormat::Parquet => None,
+        InputFormat::Criteo | InputFormat::Csv | InputFormat::Parquet => None,
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) fn run(arguments: &Init, console: &Console) -> Result<Exit, Failure> 
             let data = open(path)?;
             (data.meta().field_dims.clone(), data.meta().numeric_names.len())
         }
-        None => (arguments.field_dims.clone().unwrap_or_default(), 0),
+        None => (arguments.field_dims.clone().unwrap_or_default(), arguments.numeric),
     };
     let config = config(&arguments.shape, field_dims, numeric);
     let model = Model::new(&config, init(&arguments.shape)?, arguments.shape.seed).or_exit(Exit::Usage)?;

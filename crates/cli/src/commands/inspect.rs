@@ -1,6 +1,6 @@
 //! `radhard inspect`: what a model file holds, and which of its bits are critical.
 
-use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{Cell, CellAlignment, LineStyle, Table, TableStyle};
 use radhard_campaign::files;
 use radhard_fault::{Component, Field, Format, ParameterSpec, SafetensorsBytes, Words};
 use radhard_memory::Mapped;
@@ -78,7 +78,7 @@ fn top_exponent_bit(format: Format) -> Option<u32> {
 
 fn text(inspection: &Inspection) -> String {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─')));
     table.set_header(["parameter", "shape", "format", "component", "bits", "critical bits"]);
     let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
     for row in &inspection.parameters {

@@ -121,12 +121,16 @@ pub(crate) fn open(path: &std::path::Path) -> Result<DataSet, Failure> {
 
 /// The configuration that the flags ask for.
 pub(crate) fn config(shape: &Shape, field_dims: Vec<u32>, numeric: usize) -> Config {
+    let defaults = Config::new(&shape.model, field_dims);
     Config {
         numeric,
+        bottom_dims: shape.bottom_dims.clone().unwrap_or_else(|| defaults.bottom_dims.clone()),
+        cross_layers: shape.cross_layers,
+        attention_dim: shape.attention_dim,
         embed_dim: shape.embed_dim,
         mlp_dims: shape.mlp_dims.clone(),
         dropout: shape.dropout,
-        ..Config::new(&shape.model, field_dims)
+        ..defaults
     }
 }
 
