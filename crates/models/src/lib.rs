@@ -10,6 +10,7 @@ mod architectures;
 mod config;
 mod file;
 mod graph;
+pub mod import;
 mod layers;
 mod model;
 mod parameter;

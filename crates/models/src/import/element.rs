@@ -1,0 +1,105 @@
+//! Number formats of stored tensors, and their conversion to those that models have.
+
+use half::f16;
+
+/// The number format of an imported tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Element {
+    /// IEEE binary64.
+    F64,
+    /// IEEE binary32.
+    F32,
+    /// IEEE binary16.
+    F16,
+    /// The high half of IEEE binary32.
+    BF16,
+    /// Two's complement, 64 bits.
+    I64,
+    /// Two's complement, 32 bits.
+    I32,
+    /// Two's complement, 16 bits.
+    I16,
+    /// Two's complement, 8 bits.
+    I8,
+    /// Unsigned, 8 bits.
+    U8,
+    /// One byte, 0 or 1.
+    Bool,
+}
+
+impl Element {
+    /// Bytes of one element.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F64 | Self::I64 => 8,
+            Self::F32 | Self::I32 => 4,
+            Self::F16 | Self::BF16 | Self::I16 => 2,
+            Self::I8 | Self::U8 | Self::Bool => 1,
+        }
+    }
+
+    /// The name used in messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::F64 => "f64",
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::BF16 => "bf16",
+            Self::I64 => "i64",
+            Self::I32 => "i32",
+            Self::I16 => "i16",
+            Self::I8 => "i8",
+            Self::U8 => "u8",
+            Self::Bool => "bool",
+        }
+    }
+
+    /// Whether only a conversion makes it an f32.
+    pub(super) fn is_other_float(self) -> bool {
+        matches!(self, Self::F64 | Self::F16 | Self::BF16)
+    }
+}
+
+impl std::fmt::Display for Element {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+fn each<const N: usize>(bytes: &[u8], convert: impl Fn([u8; N]) -> f32) -> Vec<u8> {
+    bytes.as_chunks::<N>().0.iter().flat_map(|&word| convert(word).to_le_bytes()).collect()
+}
+
+/// The elements as f32; `None` for a format that is no other float.
+///
+/// Numerics: f16 and bf16 exactly, f64 to the nearest, ties to even; beyond f32 it is ±Inf, as torch's `float()`.
+pub(super) fn to_f32(element: Element, bytes: &[u8]) -> Option<Vec<u8>> {
+    match element {
+        Element::F64 => Some(each(bytes, |word| f64::from_le_bytes(word) as f32)),
+        Element::F16 => Some(each(bytes, |word| f16::from_le_bytes(word).to_f32_const())),
+        Element::BF16 => Some(each(bytes, |word| f32::from_bits(u32::from(u16::from_le_bytes(word)) << 16))),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn f32s(bytes: &[u8]) -> Vec<f32> {
+        bytes.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect()
+    }
+
+    #[test]
+    fn halves_convert_exactly_and_doubles_to_the_nearest() {
+        let half: Vec<u8> =
+            [0x3c00_u16, 0xc000, 0x0001, 0x7c00].iter().flat_map(|w| w.to_le_bytes()).collect();
+        assert_eq!(f32s(&to_f32(Element::F16, &half).unwrap()), [1.0, -2.0, 2f32.powi(-24), f32::INFINITY]);
+        let brain: Vec<u8> = [0x3f80_u16, 0xbf20].iter().flat_map(|w| w.to_le_bytes()).collect();
+        assert_eq!(f32s(&to_f32(Element::BF16, &brain).unwrap()), [1.0, -0.625]);
+        let double: Vec<u8> = [0.1_f64, -1e300].iter().flat_map(|w| w.to_le_bytes()).collect();
+        assert_eq!(f32s(&to_f32(Element::F64, &double).unwrap()), [0.1, f32::NEG_INFINITY]);
+        assert_eq!(to_f32(Element::I64, &double), None);
+    }
+}
