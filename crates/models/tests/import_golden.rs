@@ -129,6 +129,21 @@ fn a_file_cut_at_any_byte_is_refused() {
     }
 }
 
+#[test]
+fn every_flipped_bit_of_a_file_is_refused_or_changes_nothing() {
+    let mut file = bytes("fm.state_dict.pt");
+    let whole = read(&file);
+    for at in 0..file.len() {
+        for bit in 0..8 {
+            file[at] ^= 1 << bit;
+            if let Some(state) = read(&file) {
+                assert!(Some(&state) == whole.as_ref(), "byte {at}, bit {bit}");
+            }
+            file[at] ^= 1 << bit;
+        }
+    }
+}
+
 fn read(bytes: &[u8]) -> Option<StateDict> {
     import::from_bytes(bytes, Convert::Yes).ok()
 }

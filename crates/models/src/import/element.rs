@@ -67,6 +67,41 @@ impl std::fmt::Display for Element {
     }
 }
 
+/// The format of a storage class of torch; `None` for other classes.
+pub(super) fn storage_element(module: &str, name: &str) -> Option<Element> {
+    let element = match (module, name) {
+        ("torch", "DoubleStorage") => Element::F64,
+        ("torch", "FloatStorage") => Element::F32,
+        ("torch", "HalfStorage") => Element::F16,
+        ("torch", "BFloat16Storage") => Element::BF16,
+        ("torch", "LongStorage") => Element::I64,
+        ("torch", "IntStorage") => Element::I32,
+        ("torch", "ShortStorage") => Element::I16,
+        ("torch", "CharStorage") => Element::I8,
+        ("torch", "ByteStorage") => Element::U8,
+        ("torch", "BoolStorage") => Element::Bool,
+        _ => return None,
+    };
+    Some(element)
+}
+
+/// The format of a dtype of torch; `None` for others.
+pub(super) fn dtype_element(module: &str, name: &str) -> Option<Element> {
+    match (module, name) {
+        ("torch", "float64") => Some(Element::F64),
+        ("torch", "float32") => Some(Element::F32),
+        ("torch", "float16") => Some(Element::F16),
+        ("torch", "bfloat16") => Some(Element::BF16),
+        ("torch", "int64") => Some(Element::I64),
+        ("torch", "int32") => Some(Element::I32),
+        ("torch", "int16") => Some(Element::I16),
+        ("torch", "int8") => Some(Element::I8),
+        ("torch", "uint8") => Some(Element::U8),
+        ("torch", "bool") => Some(Element::Bool),
+        _ => None,
+    }
+}
+
 fn each<const N: usize>(bytes: &[u8], convert: impl Fn([u8; N]) -> f32) -> Vec<u8> {
     bytes.as_chunks::<N>().0.iter().flat_map(|&word| convert(word).to_le_bytes()).collect()
 }

@@ -8,6 +8,7 @@ mod budget;
 mod element;
 mod npz;
 mod pickle;
+mod pickled;
 mod strided;
 mod torch;
 

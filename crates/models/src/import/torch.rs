@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use super::archive::Archive;
 use super::budget::Budget;
-use super::pickle::{Id, Pickled, Value, unpickle};
+use super::pickle::unpickle;
+use super::pickled::{Id, Pickled, Value};
 use super::{Convert, ImportError, StateDict};
 
 /// Modules within modules.
