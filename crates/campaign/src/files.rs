@@ -138,7 +138,7 @@ pub fn inject(
 
 /// Applies an error map to a model file: in place, or to a copy.
 ///
-/// With `rebase`, words may differ from those the map was drawn on: flips flip what is there.
+/// With `rebase`, words may differ from those the map was drawn on: flips flip what is there. Maps that wrote words are refused.
 pub fn apply(model: &Path, map: &Path, out: Option<&Path>, rebase: bool) -> Result<Injection, FileError> {
     change(model, map, out, |errors, lent| {
         if rebase {

@@ -37,6 +37,10 @@ pub(crate) enum Command {
     Train(Train),
     /// Make an untrained model
     Init(Init),
+    /// Make a model of weights that torch or NumPy saved
+    Import(Import),
+    /// Store a model's tables in another number format
+    Convert(Convert),
     /// Score a model on prepared data
     Evaluate(Evaluate),
     /// List a model's parameters: shapes, formats, components, bits
@@ -190,12 +194,9 @@ pub(crate) struct Synth {
     pub(crate) out: PathBuf,
 }
 
-/// The shape of a model.
+/// The widths and depths of a model.
 #[derive(Debug, Args)]
-pub(crate) struct Shape {
-    /// Architecture: fm, deepfm, wide-deep, dcn, afm or dlrm
-    #[arg(long, value_name = "NAME")]
-    pub(crate) model: String,
+pub(crate) struct Widths {
     /// Width of an embedding row
     #[arg(long, default_value_t = 16, value_name = "D")]
     pub(crate) embed_dim: usize,
@@ -214,6 +215,16 @@ pub(crate) struct Shape {
     /// Dropout after each hidden layer, while training
     #[arg(long, default_value_t = 0.2, value_name = "P")]
     pub(crate) dropout: f64,
+}
+
+/// The shape of a new model, and how it starts.
+#[derive(Debug, Args)]
+pub(crate) struct Shape {
+    /// Architecture: fm, deepfm, wide-deep, dcn, afm or dlrm
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: String,
+    #[command(flatten)]
+    pub(crate) widths: Widths,
     /// Initial values: zero-first-order, or torchfm's own
     #[arg(long, default_value = "zero-first-order", value_name = "INIT")]
     pub(crate) init: String,
@@ -267,6 +278,46 @@ pub(crate) struct Init {
     /// Take the field dims of this prepared file
     #[arg(long, value_name = "FILE", conflicts_with = "field_dims")]
     pub(crate) data: Option<PathBuf>,
+    /// The model file to write
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) out: PathBuf,
+}
+
+/// `radhard import`.
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// Weights: .safetensors, .pt or .pth (a state dict or a pickled module; parsed, never executed), or .npz
+    pub(crate) weights: PathBuf,
+    /// Architecture: fm, deepfm, wide-deep, dcn, afm or dlrm
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: String,
+    #[command(flatten)]
+    pub(crate) widths: Widths,
+    /// Numeric inputs (dlrm)
+    #[arg(long, default_value_t = 0, value_name = "N", conflicts_with = "data")]
+    pub(crate) numeric: usize,
+    /// Table rows per field
+    #[arg(long, value_delimiter = ',', value_name = "N,N", required_unless_present = "data")]
+    pub(crate) field_dims: Option<Vec<u32>>,
+    /// Take the field dims of this prepared file
+    #[arg(long, value_name = "FILE", conflicts_with = "field_dims")]
+    pub(crate) data: Option<PathBuf>,
+    /// Turn f16, bf16 and f64 weights into f32; without it they are an error
+    #[arg(long)]
+    pub(crate) convert: bool,
+    /// The model file to write
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) out: PathBuf,
+}
+
+/// `radhard convert`.
+#[derive(Debug, Args)]
+pub(crate) struct Convert {
+    /// A model file
+    pub(crate) model: PathBuf,
+    /// Format of its tables: f32, f16, bf16 or int8-rowwise
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) tables: String,
     /// The model file to write
     #[arg(long, value_name = "MODEL")]
     pub(crate) out: PathBuf,
@@ -340,7 +391,7 @@ pub(crate) struct Replay {
     /// Write a copy here instead of changing the file in place
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Accept words that differ from those the map was drawn on (another training of the same model)
+    /// Accept words that differ from those the map was drawn on (another training of the same model); for maps of flips only
     #[arg(long)]
     pub(crate) rebase: bool,
 }

@@ -49,6 +49,8 @@ fn dispatch(cli: &Cli, console: &Console) -> Result<Exit, Failure> {
         Command::Data(Data::Info { file }) => commands::data::info(file, console),
         Command::Train(train) => commands::train::run(train, console),
         Command::Init(init) => commands::init::run(init, console),
+        Command::Import(import) => commands::import::import(import, console),
+        Command::Convert(convert) => commands::import::convert(convert, console),
         Command::Evaluate(evaluate) => commands::evaluate::run(evaluate, console),
         Command::Inspect(inspect) => commands::inspect::run(inspect, console),
         Command::Inject(inject) => commands::inject::inject(inject, console),

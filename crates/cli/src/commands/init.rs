@@ -16,7 +16,7 @@ pub(crate) fn run(arguments: &Init, console: &Console) -> Result<Exit, Failure> 
         }
         None => (arguments.field_dims.clone().unwrap_or_default(), arguments.numeric),
     };
-    let config = config(&arguments.shape, field_dims, numeric);
+    let config = config(&arguments.shape.widths, &arguments.shape.model, field_dims, numeric);
     let model = Model::new(&config, init(&arguments.shape)?, arguments.shape.seed).or_exit(Exit::Usage)?;
     model
         .save(&arguments.out)

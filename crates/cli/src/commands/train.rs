@@ -6,7 +6,7 @@ use radhard_data::DataSet;
 use radhard_models::{Config, Init, Model, Progress, TrainError, TrainOptions, TrainReport};
 use serde_json::json;
 
-use crate::arguments::{Shape, Train};
+use crate::arguments::{Shape, Train, Widths};
 use crate::console::{Console, StopFlag};
 use crate::exit::{Exit, Failure, OrExit, failure};
 
@@ -14,7 +14,9 @@ const BAR: &str = "{bar:24} epoch {msg}";
 
 pub(crate) fn run(arguments: &Train, console: &Console) -> Result<Exit, Failure> {
     let data = open(&arguments.data)?;
-    let config = config(&arguments.shape, data.meta().field_dims.clone(), data.meta().numeric_names.len());
+    let shape = &arguments.shape;
+    let (dims, numeric) = (data.meta().field_dims.clone(), data.meta().numeric_names.len());
+    let config = config(&shape.widths, &shape.model, dims, numeric);
     let options = TrainOptions {
         optimizer: arguments
             .optimizer
@@ -120,16 +122,16 @@ pub(crate) fn open(path: &std::path::Path) -> Result<DataSet, Failure> {
 }
 
 /// The configuration that the flags ask for.
-pub(crate) fn config(shape: &Shape, field_dims: Vec<u32>, numeric: usize) -> Config {
-    let defaults = Config::new(&shape.model, field_dims);
+pub(crate) fn config(widths: &Widths, model: &str, field_dims: Vec<u32>, numeric: usize) -> Config {
+    let defaults = Config::new(model, field_dims);
     Config {
         numeric,
-        bottom_dims: shape.bottom_dims.clone().unwrap_or_else(|| defaults.bottom_dims.clone()),
-        cross_layers: shape.cross_layers,
-        attention_dim: shape.attention_dim,
-        embed_dim: shape.embed_dim,
-        mlp_dims: shape.mlp_dims.clone(),
-        dropout: shape.dropout,
+        embed_dim: widths.embed_dim,
+        mlp_dims: widths.mlp_dims.clone(),
+        dropout: widths.dropout,
+        bottom_dims: widths.bottom_dims.clone().unwrap_or_else(|| defaults.bottom_dims.clone()),
+        cross_layers: widths.cross_layers,
+        attention_dim: widths.attention_dim,
         ..defaults
     }
 }

@@ -1,0 +1,48 @@
+//! `radhard import` and `radhard convert`: models from other files, and tables in other formats.
+
+use radhard_models::import::{self, Convert};
+use radhard_models::{Config, Model, TableFormat, convert as converted};
+use serde_json::json;
+
+use super::train::{config, open};
+use crate::arguments::{Convert as ConvertArguments, Import};
+use crate::console::Console;
+use crate::exit::{Exit, Failure, OrExit, failure};
+
+pub(crate) fn import(arguments: &Import, console: &Console) -> Result<Exit, Failure> {
+    let (field_dims, numeric) = match &arguments.data {
+        Some(path) => {
+            let data = open(path)?;
+            (data.meta().field_dims.clone(), data.meta().numeric_names.len())
+        }
+        None => (arguments.field_dims.clone().unwrap_or_default(), arguments.numeric),
+    };
+    let config: Config = config(&arguments.widths, &arguments.model, field_dims, numeric);
+    config.check().or_exit(Exit::Usage)?;
+    let at = |error: &dyn std::fmt::Display| {
+        failure(Exit::Input, format!("{}: {error}", arguments.weights.display()))
+    };
+    let rule = if arguments.convert { Convert::Yes } else { Convert::No };
+    let state = import::read(&arguments.weights, rule).map_err(|error| at(&error))?;
+    let model = import::model(&config, &state).map_err(|error| at(&error))?;
+    save(&model, &arguments.out, "imported", console)
+}
+
+pub(crate) fn convert(arguments: &ConvertArguments, console: &Console) -> Result<Exit, Failure> {
+    let format: TableFormat =
+        arguments.tables.parse().map_err(|error| failure(Exit::Usage, format!("--tables: {error}")))?;
+    let model = Model::open(&arguments.model).or_exit(Exit::Input)?;
+    let model = converted(&model, format)
+        .map_err(|error| failure(Exit::Input, format!("{}: {error}", arguments.model.display())))?;
+    save(&model, &arguments.out, &format!("tables in {format}"), console)
+}
+
+fn save(model: &Model, out: &std::path::Path, what: &str, console: &Console) -> Result<Exit, Failure> {
+    model.save(out).map_err(|error| failure(Exit::Input, format!("{}: {error}", out.display())))?;
+    let bytes: usize = model.parameters().iter().map(|tensor| tensor.bytes().len()).sum();
+    let (name, parameters) = (&model.config().name, model.parameters().trained());
+    console.result(&json!({ "model": name, "parameters": parameters, "bytes": bytes }), || {
+        format!("{}: {name}, {what}, {parameters} parameters in {bytes} bytes", out.display())
+    })?;
+    Ok(Exit::Done)
+}
