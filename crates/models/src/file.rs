@@ -265,17 +265,22 @@ fn format_of(dtype: Dtype) -> Option<NumberFormat> {
     })
 }
 
+/// The safetensors type of a format.
+pub(crate) fn dtype_of(format: NumberFormat) -> Dtype {
+    match format {
+        NumberFormat::F32 => Dtype::F32,
+        NumberFormat::F16 => Dtype::F16,
+        NumberFormat::Bf16 => Dtype::BF16,
+        NumberFormat::I64 => Dtype::I64,
+        NumberFormat::U8 => Dtype::U8,
+    }
+}
+
 struct Stored<'a>(&'a Tensor);
 
 impl View for Stored<'_> {
     fn dtype(&self) -> Dtype {
-        match self.0.format() {
-            NumberFormat::F32 => Dtype::F32,
-            NumberFormat::F16 => Dtype::F16,
-            NumberFormat::Bf16 => Dtype::BF16,
-            NumberFormat::I64 => Dtype::I64,
-            NumberFormat::U8 => Dtype::U8,
-        }
+        dtype_of(self.0.format())
     }
 
     fn shape(&self) -> &[usize] {

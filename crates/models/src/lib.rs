@@ -28,4 +28,7 @@ pub use model::{Init, Model};
 pub use parameter::{Component, NumberFormat, Parameters, Start, Tensor, TensorSpec};
 pub use scores::{BLOCK, Scores, ScoresError};
 pub use table::{ConvertError, TableFormat, UnknownTableFormat, convert};
-pub use training::{Epoch, Optimizer, Progress, TrainError, TrainOptions, TrainReport, train};
+pub use training::{
+    CheckpointError, Epoch, Optimizer, Progress, TrainError, TrainOptions, TrainReport, train,
+    train_with_checkpoint,
+};

@@ -87,7 +87,7 @@ pub(super) struct Trainer {
     kernels: Kernels,
     chunks: Vec<Chunk>,
     reads: Reads,
-    moments: Moments,
+    pub(super) moments: Moments,
     derived: Vec<Vec<f32>>,
 }
 

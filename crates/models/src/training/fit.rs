@@ -1,9 +1,10 @@
 //! Epochs until the validation AUC stops improving.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::time::Instant;
 
-use radhard_data::{DataSet, Part, Rows};
+use radhard_data::{DataSet, Part};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -15,6 +16,7 @@ use crate::scores::{Scores, ScoresError, check};
 use crate::table::TableFormat;
 use crate::training::Optimizer;
 use crate::training::batch::{Batch, Trainer};
+use crate::training::checkpoint::{Checkpoint, CheckpointError};
 
 /// AUC of probabilities against labels; `None` where it is undefined.
 pub type AucFunction<'a> = dyn Fn(&[f32], &[u8]) -> Option<f64> + 'a;
@@ -95,7 +97,7 @@ impl TrainOptions {
 }
 
 /// An epoch that ended.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
     /// Counted from 1.
     pub epoch: u64,
@@ -126,12 +128,17 @@ pub enum Progress {
     },
     /// An epoch ended.
     Epoch(Epoch),
+    /// Training goes on where a checkpoint ended.
+    Continued {
+        /// The epochs that ended before.
+        epochs: u64,
+    },
 }
 
 /// What training came to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TrainReport {
-    /// Every epoch.
+    /// Every epoch, those before a continuation included.
     pub epochs: Vec<Epoch>,
     /// The epoch whose weights were kept, counted from 1; 0 where none ended.
     pub best_epoch: u64,
@@ -148,7 +155,7 @@ pub struct TrainReport {
 }
 
 /// Why training cannot be done.
-#[derive(Debug, Error, PartialEq)]
+#[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TrainError {
     /// A value that cannot be.
@@ -181,6 +188,9 @@ pub enum TrainError {
     /// Nothing to train on.
     #[error("the data has no training rows")]
     NoRows,
+    /// A checkpoint that cannot be written, or not be continued.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// The loss is no number.
     #[error("the loss is {loss} in epoch {epoch}, step {step}")]
     Diverged {
@@ -210,6 +220,35 @@ pub fn train(
     auc: &AucFunction<'_>,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<TrainReport, TrainError> {
+    run(model, data, options, None, auc, progress)
+}
+
+/// [`train`], with all that it needs to go on written to a file after each epoch.
+///
+/// If the file is there, training continues from it and comes to the same bits as without an interruption. The file is
+/// the caller's to remove once the model is safe. It holds the best weights too, so that memory does not.
+///
+/// # Errors
+/// As [`train`]; and if the file cannot be read or written, or is of another run.
+pub fn train_with_checkpoint(
+    model: &mut Model,
+    data: &DataSet,
+    options: &TrainOptions,
+    checkpoint: &Path,
+    auc: &AucFunction<'_>,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<TrainReport, TrainError> {
+    run(model, data, options, Some(checkpoint), auc, progress)
+}
+
+fn run(
+    model: &mut Model,
+    data: &DataSet,
+    options: &TrainOptions,
+    checkpoint: Option<&Path>,
+    auc: &AucFunction<'_>,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<TrainReport, TrainError> {
     options.check()?;
     if model.config().tables != TableFormat::F32 {
         return Err(TrainError::Tables { format: model.config().tables });
@@ -219,15 +258,10 @@ pub fn train(
         let model = model.config().field_dims.clone();
         return Err(TrainError::FieldDims { data: meta.field_dims.clone(), model });
     }
-    let [rows, validation, test] = Part::STORED.map(|part| data.select(part));
-    for part in [&rows, &validation, &test] {
-        check(&part.view(), &meta.field_dims, model.config().numeric)?;
-    }
-    if rows.is_empty() {
-        return Err(TrainError::NoRows);
-    }
-    let mut report = epochs(model, &rows, &validation, options, auc, progress)?;
-    report.test_auc = auc_of(model, &test, auc)?;
+    check(&data.select(Part::All).view(), &meta.field_dims, model.config().numeric)?;
+    let checkpoint = checkpoint.map(|path| Checkpoint::new(path, model, options, &meta.fingerprint));
+    let mut report = epochs(model, data, options, checkpoint.as_ref(), auc, progress)?;
+    report.test_auc = auc_of(model, data, Part::Test, auc)?;
     model.training = Some(TrainingMeta {
         options: options.clone(),
         init: model.init(),
@@ -246,7 +280,13 @@ pub fn train(
     Ok(report)
 }
 
-fn auc_of(model: &Model, rows: &Rows<'_>, auc: &AucFunction<'_>) -> Result<Option<f64>, TrainError> {
+fn auc_of(
+    model: &Model,
+    data: &DataSet,
+    part: Part,
+    auc: &AucFunction<'_>,
+) -> Result<Option<f64>, TrainError> {
+    let rows = data.select(part);
     if rows.is_empty() {
         return Ok(None);
     }
@@ -255,35 +295,70 @@ fn auc_of(model: &Model, rows: &Rows<'_>, auc: &AucFunction<'_>) -> Result<Optio
     Ok(auc(&scores.probabilities, rows.labels()))
 }
 
+/// Whether an epoch of this AUC is to be kept instead of the one kept so far.
+pub(super) fn is_better(auc: Option<f64>, kept: Option<f64>) -> bool {
+    match (auc, kept) {
+        (Some(auc), Some(kept)) => auc > kept,
+        _ => true,
+    }
+}
+
+impl TrainReport {
+    /// What these epochs came to.
+    fn of(epochs: Vec<Epoch>) -> Self {
+        let best = epochs.iter().rfind(|epoch| epoch.best);
+        Self {
+            best_epoch: best.map_or(0, |epoch| epoch.epoch),
+            validation_auc: best.and_then(|epoch| epoch.validation_auc),
+            test_auc: None,
+            interrupted: false,
+            seconds: epochs.last().map_or(0.0, |epoch| epoch.seconds),
+            rows_per_second: 0.0,
+            epochs,
+        }
+    }
+}
+
 fn epochs(
     model: &mut Model,
-    rows: &Rows<'_>,
-    validation: &Rows<'_>,
+    data: &DataSet,
     options: &TrainOptions,
+    checkpoint: Option<&Checkpoint<'_>>,
     auc: &AucFunction<'_>,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<TrainReport, TrainError> {
     let began = Instant::now();
+    let train: Vec<u32> =
+        (0..).zip(data.parts()).filter(|(_, part)| **part == 0).map(|(row, _)| row).collect();
+    if train.is_empty() {
+        return Err(TrainError::NoRows);
+    }
+    let steps = train.len().div_ceil(options.batch_size) as u64;
     let mut trainer = Trainer::new(model.graph(), model.parameters());
-    let mut best: Option<(f64, Parameters)> = None;
-    let mut report = TrainReport {
-        epochs: Vec::new(),
-        best_epoch: 0,
-        validation_auc: None,
-        test_auc: None,
-        interrupted: false,
-        seconds: 0.0,
-        rows_per_second: 0.0,
-    };
-    let (mut trained, mut busy, mut waited) = (0usize, 0.0, 0);
-    let steps = rows.len().div_ceil(options.batch_size) as u64;
-    for epoch in 1..=options.epochs {
-        let order = Random::new(options.seed, Purpose::Shuffle(epoch)).permutation(rows.len());
+    let mut report = TrainReport::of(Vec::new());
+    if let Some(checkpoint) = checkpoint
+        && let Some(epochs) = checkpoint.read(model.parameters_mut(), &mut trainer.moments)?
+    {
+        trainer.moments.steps = epochs.len() as u64 * steps;
+        report = TrainReport::of(epochs);
+        report.interrupted = progress(Progress::Continued { epochs: report.epochs.len() as u64 }).is_break();
+    }
+    let before = report.seconds;
+    let mut best: Option<Parameters> = None;
+    let (mut trained, mut busy) = (0usize, 0.0);
+    for epoch in report.epochs.len() as u64 + 1..=options.epochs {
+        if report.interrupted || epoch - 1 - report.best_epoch >= options.patience {
+            break;
+        }
+        let mut order = Random::new(options.seed, Purpose::Shuffle(epoch)).permutation(train.len());
+        for row in &mut order {
+            *row = train[*row as usize];
+        }
         let mut total = 0.0;
         for (step, order) in (1..).zip(order.chunks(options.batch_size)) {
             let clock = Instant::now();
             let batch =
-                Batch { indices: &rows.indices, numeric: &rows.numeric, labels: rows.labels(), order };
+                Batch { indices: data.indices(), numeric: data.numeric(), labels: data.labels(), order };
             let (graph, parameters) = model.split_mut();
             let loss = trainer.step(graph, parameters, batch, options);
             busy += clock.elapsed().as_secs_f64();
@@ -300,36 +375,34 @@ fn epochs(
         if report.interrupted {
             break;
         }
-        let validation_auc = auc_of(model, validation, auc)?;
-        let better = match (validation_auc, &best) {
-            (Some(now), Some((top, _))) => now > *top,
-            _ => true,
-        };
+        let validation_auc = auc_of(model, data, Part::Validation, auc)?;
+        let better = report.best_epoch == 0 || is_better(validation_auc, report.validation_auc);
         if better {
             report.best_epoch = epoch;
             report.validation_auc = validation_auc;
-            best = validation_auc.map(|auc| (auc, model.parameters().clone()));
-            waited = 0;
-        } else {
-            waited += 1;
+            let keep = checkpoint.is_none() && validation_auc.is_some();
+            best = keep.then(|| model.parameters().clone());
         }
-        let seconds = began.elapsed().as_secs_f64();
-        let loss = total / rows.len() as f64;
+        let seconds = before + began.elapsed().as_secs_f64();
+        let loss = total / train.len() as f64;
         let ended = Epoch { epoch, loss, validation_auc, best: better, seconds };
         report.epochs.push(ended);
-        if progress(Progress::Epoch(ended)).is_break() {
-            report.interrupted = true;
-            break;
+        if let Some(checkpoint) = checkpoint {
+            checkpoint.write(model.parameters(), &trainer.moments, &report.epochs)?;
         }
-        if waited >= options.patience {
-            break;
-        }
+        report.interrupted = progress(Progress::Epoch(ended)).is_break();
     }
-    if let Some((_, parameters)) = best {
-        *model.parameters_mut() = parameters;
-    }
-    report.seconds = began.elapsed().as_secs_f64();
-    report.rows_per_second = if busy > 0.0 { trained as f64 / busy } else { 0.0 };
     debug_assert!(trainer.steps() <= options.epochs * steps);
+    // The moments make room for the weights that come back.
+    drop(trainer);
+    if let Some(parameters) = best {
+        *model.parameters_mut() = parameters;
+    } else if let Some(checkpoint) = checkpoint
+        && report.validation_auc.is_some()
+    {
+        checkpoint.read_best(model.parameters_mut())?;
+    }
+    report.seconds = before + began.elapsed().as_secs_f64();
+    report.rows_per_second = if busy > 0.0 { trained as f64 / busy } else { 0.0 };
     Ok(report)
 }

@@ -2,6 +2,7 @@
 
 mod batch;
 mod bias_baseline;
+mod checkpoint;
 #[cfg(test)]
 mod differences;
 mod fit;
@@ -12,5 +13,8 @@ mod tables;
 mod traces;
 
 pub use bias_baseline::bias_baseline;
-pub use fit::{AucFunction, Epoch, Progress, TrainError, TrainOptions, TrainReport, train};
+pub use checkpoint::CheckpointError;
+pub use fit::{
+    AucFunction, Epoch, Progress, TrainError, TrainOptions, TrainReport, train, train_with_checkpoint,
+};
 pub use optimizer::Optimizer;

@@ -1,0 +1,281 @@
+//! Checkpoints: what a run needs to continue after an epoch, in one safetensors file.
+//!
+//! The weights of the best epoch are kept here alone, so that memory holds a model and its two moments, no fourth copy.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use radhard_memory::{MapError, Mapped, write_atomically};
+use safetensors::SafeTensors;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use thiserror::Error;
+
+use crate::config::Config;
+use crate::file::dtype_of;
+use crate::model::Model;
+use crate::parameter::{Parameters, Tensor};
+use crate::training::fit::{Epoch, TrainOptions, is_better};
+use crate::training::optimizer::Moments;
+
+/// The version of the checkpoint file.
+const FORMAT_VERSION: u32 = 1;
+
+/// The metadata key of a checkpoint.
+const KEY: &str = "radhard.checkpoint";
+
+/// Which run a checkpoint belongs to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Run {
+    config: Config,
+    options: TrainOptions,
+    /// The fingerprint of the data.
+    data: String,
+    /// The fingerprint of the model before its first step.
+    start: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Header {
+    format: u32,
+    run: Run,
+    epochs: Vec<Epoch>,
+}
+
+/// A checkpoint that cannot be written, or not be continued.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The file cannot be mapped.
+    #[error(transparent)]
+    Map(#[from] MapError),
+    /// The file cannot be written.
+    #[error("checkpoint {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is no checkpoint, or not a whole one.
+    #[error("checkpoint {}: {reason}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file belongs to another run.
+    #[error("checkpoint {} is of another run:\n{}", path.display(), differences.join("\n"))]
+    OtherRun {
+        /// The file.
+        path: PathBuf,
+        /// One line per difference.
+        differences: Vec<String>,
+    },
+}
+
+/// The checkpoint file of one run.
+pub(super) struct Checkpoint<'a> {
+    path: &'a Path,
+    run: Run,
+}
+
+/// A tensor to be written.
+struct Entry<'a> {
+    name: String,
+    tensor: &'a Tensor,
+    bytes: &'a [u8],
+}
+
+impl<'a> Checkpoint<'a> {
+    /// The checkpoint of a run that starts, or started, with this model.
+    pub(super) fn new(path: &'a Path, start: &Model, options: &TrainOptions, data: &str) -> Self {
+        let (config, options) = (start.config().clone(), options.clone());
+        Self { path, run: Run { config, options, data: data.to_owned(), start: start.fingerprint() } }
+    }
+
+    /// Takes weights, moments and epochs from the file; `None` where there is none.
+    pub(super) fn read(
+        &self,
+        parameters: &mut Parameters,
+        moments: &mut Moments,
+    ) -> Result<Option<Vec<Epoch>>, CheckpointError> {
+        if !self.path.try_exists().map_err(|source| self.unwritable(source))? {
+            return Ok(None);
+        }
+        let mapped = Mapped::open(self.path)?;
+        let (tensors, epochs) = self.contents(&mapped)?;
+        let last_is_best = epochs.last().is_some_and(|epoch| epoch.best);
+        for (i, tensor) in parameters.iter_mut().enumerate() {
+            let name = tensor.name().to_owned();
+            if !last_is_best {
+                self.bytes(&tensors, &format!("best.{name}"), tensor)?;
+            }
+            for (kind, moments) in [("first", &mut moments.first[i]), ("second", &mut moments.second[i])] {
+                if !moments.is_empty() {
+                    let bytes = self.bytes(&tensors, &format!("{kind}.{name}"), tensor)?;
+                    bytemuck::cast_slice_mut(moments).copy_from_slice(bytes);
+                }
+            }
+            let bytes = self.bytes(&tensors, &format!("weights.{name}"), tensor)?;
+            tensor.bytes_mut().copy_from_slice(bytes);
+        }
+        Ok(Some(epochs))
+    }
+
+    /// Replaces the file by the state after the last of `epochs`.
+    pub(super) fn write(
+        &self,
+        parameters: &Parameters,
+        moments: &Moments,
+        epochs: &[Epoch],
+    ) -> Result<(), CheckpointError> {
+        let last_is_best = epochs.last().is_some_and(|epoch| epoch.best);
+        let before = if last_is_best { None } else { Some(Mapped::open(self.path)?) };
+        let before = before.as_deref().map(|mapped| self.contents(mapped)).transpose()?;
+        let mut entries = Vec::new();
+        for (i, tensor) in parameters.iter().enumerate() {
+            let name = tensor.name();
+            entries.push(Entry { name: format!("weights.{name}"), tensor, bytes: tensor.bytes() });
+            for (kind, moments) in [("first", &moments.first[i]), ("second", &moments.second[i])] {
+                if !moments.is_empty() {
+                    let bytes = bytemuck::cast_slice(moments);
+                    entries.push(Entry { name: format!("{kind}.{name}"), tensor, bytes });
+                }
+            }
+            if let Some((tensors, epochs)) = &before {
+                let bytes = self.bytes(tensors, &best_name(epochs, name), tensor)?;
+                entries.push(Entry { name: format!("best.{name}"), tensor, bytes });
+            }
+        }
+        let header = Header { format: FORMAT_VERSION, run: self.run.clone(), epochs: epochs.to_vec() };
+        let written = write_atomically(self.path, |file| write_entries(file, &header, &entries));
+        written.map_err(|source| self.unwritable(source))
+    }
+
+    /// Takes the weights of the best epoch from the file.
+    pub(super) fn read_best(&self, parameters: &mut Parameters) -> Result<(), CheckpointError> {
+        let mapped = Mapped::open(self.path)?;
+        let (tensors, epochs) = self.contents(&mapped)?;
+        for tensor in parameters {
+            let bytes = self.bytes(&tensors, &best_name(&epochs, tensor.name()), tensor)?;
+            tensor.bytes_mut().copy_from_slice(bytes);
+        }
+        Ok(())
+    }
+
+    /// The tensors and the epochs of a file of this run.
+    fn contents<'m>(&self, bytes: &'m [u8]) -> Result<(SafeTensors<'m>, Vec<Epoch>), CheckpointError> {
+        let tensors = SafeTensors::deserialize(bytes)
+            .map_err(|error| self.unreadable(format!("not a safetensors file: {error}")))?;
+        let (_, metadata) =
+            SafeTensors::read_metadata(bytes).map_err(|error| self.unreadable(error.to_string()))?;
+        let text = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
+        let text = text.ok_or_else(|| self.unreadable(format!("metadata key {KEY:?} is missing")))?;
+        let bad = |error: serde_json::Error| self.unreadable(format!("metadata key {KEY:?}: {error}"));
+        let value: Value = serde_json::from_str(text).map_err(bad)?;
+        let found = value.get("format").and_then(Value::as_u64);
+        if found != Some(u64::from(FORMAT_VERSION)) {
+            let found = found.map_or_else(|| "none".to_owned(), |v| v.to_string());
+            let reason =
+                format!("checkpoint format version {found}, this radhard reads version {FORMAT_VERSION}");
+            return Err(self.unreadable(reason));
+        }
+        let header: Header = serde_json::from_value(value).map_err(bad)?;
+        let differences = self.run.differences(&header.run);
+        if !differences.is_empty() {
+            return Err(CheckpointError::OtherRun { path: self.path.to_owned(), differences });
+        }
+        if !possible(&header.epochs, &self.run.options) {
+            return Err(self.unreadable("its epochs contradict each other".to_owned()));
+        }
+        Ok((tensors, header.epochs))
+    }
+
+    /// The bytes of a tensor that has to be like `like`.
+    fn bytes<'m>(
+        &self,
+        tensors: &SafeTensors<'m>,
+        name: &str,
+        like: &Tensor,
+    ) -> Result<&'m [u8], CheckpointError> {
+        let view = tensors.tensor(name).map_err(|_| self.unreadable(format!("tensor {name} is missing")))?;
+        let expected = (dtype_of(like.format()), like.shape());
+        if (view.dtype(), view.shape()) != expected {
+            let found = (view.dtype(), view.shape());
+            return Err(self.unreadable(format!("tensor {name} is {found:?}, expected {expected:?}")));
+        }
+        Ok(view.data())
+    }
+
+    fn unreadable(&self, reason: String) -> CheckpointError {
+        CheckpointError::Unreadable { path: self.path.to_owned(), reason }
+    }
+
+    fn unwritable(&self, source: io::Error) -> CheckpointError {
+        CheckpointError::Write { path: self.path.to_owned(), source }
+    }
+}
+
+/// The tensor that holds the best weights of `name` after these epochs.
+fn best_name(epochs: &[Epoch], name: &str) -> String {
+    let kind = if epochs.last().is_some_and(|epoch| epoch.best) { "weights" } else { "best" };
+    format!("{kind}.{name}")
+}
+
+/// Whether training could have given these epochs.
+fn possible(epochs: &[Epoch], options: &TrainOptions) -> bool {
+    let mut kept = None;
+    let consistent = (1..).zip(epochs).all(|(number, epoch)| {
+        let best = number == 1 || is_better(epoch.validation_auc, kept);
+        if best {
+            kept = epoch.validation_auc;
+        }
+        epoch.epoch == number && epoch.best == best && epoch.seconds >= 0.0
+    });
+    consistent && (1..=options.epochs).contains(&(epochs.len() as u64))
+}
+
+impl Run {
+    /// One line per difference to the run of a file.
+    fn differences(&self, file: &Self) -> Vec<String> {
+        let values = |run: &Self| serde_json::to_value(run).unwrap_or_default();
+        let mut lines = Vec::new();
+        list(&mut lines, "", &values(file), &values(self));
+        lines
+    }
+}
+
+/// Lists where two values differ, by the path of keys.
+fn list(lines: &mut Vec<String>, path: &str, file: &Value, here: &Value) {
+    if let (Value::Object(file), Value::Object(here)) = (file, here) {
+        let more = here.keys().filter(|key| !file.contains_key(*key));
+        for key in file.keys().chain(more) {
+            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            let value = |of: &Map<String, Value>| of.get(key).cloned().unwrap_or_default();
+            list(lines, &path, &value(file), &value(here));
+        }
+    } else if file != here {
+        lines.push(format!("  {path}: the checkpoint has {file}, this run {here}"));
+    }
+}
+
+/// Writes a safetensors file straight from memory.
+fn write_entries(file: &mut impl Write, header: &Header, entries: &[Entry<'_>]) -> io::Result<()> {
+    let mut all = Map::new();
+    all.insert("__metadata__".to_owned(), json!({ KEY: serde_json::to_string(header)? }));
+    let mut start = 0;
+    for entry in entries {
+        let end = start + entry.bytes.len();
+        let dtype = dtype_of(entry.tensor.format());
+        let value = json!({ "dtype": dtype, "shape": entry.tensor.shape(), "data_offsets": [start, end] });
+        all.insert(entry.name.clone(), value);
+        start = end;
+    }
+    let mut text = serde_json::to_vec(&all)?;
+    text.resize(text.len().next_multiple_of(8), b' ');
+    file.write_all(&(text.len() as u64).to_le_bytes())?;
+    file.write_all(&text)?;
+    entries.iter().try_for_each(|entry| file.write_all(entry.bytes))
+}
