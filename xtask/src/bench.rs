@@ -27,6 +27,11 @@ const BENCHMARKS: &[Benchmark] = &[
         room: "metrics",
         shows: "AUC of a million scores, beside a comparison sort of them",
     },
+    Benchmark {
+        name: "train",
+        room: "models",
+        shows: "one training step of each model and optimiser at MovieLens-1M's and Criteo's size",
+    },
 ];
 
 /// The names, one a line, with what each shows.
@@ -81,6 +86,6 @@ mod tests {
     #[test]
     fn an_unknown_name_shows_the_known_ones() {
         let error = run("speed", &[]).unwrap_err();
-        assert_eq!(error.to_string(), "benchmark \"speed\" is none of inject, auc");
+        assert_eq!(error.to_string(), "benchmark \"speed\" is none of inject, auc, train");
     }
 }

@@ -21,11 +21,14 @@ fn rows(count: u32, split: bool) -> DataSet {
     let indices: Vec<u32> =
         (0..count * 3).map(|i| (mix(i) % u64::from(DIMS[i as usize % 3])) as u32).collect();
     let labels = (0..count)
-        .map(|i| u8::from(indices[i as usize * 3] % 2 == 0) ^ u8::from(mix(i + 1_000_000).is_multiple_of(4)))
+        .map(|i| {
+            u8::from(indices[i as usize * 3].is_multiple_of(2))
+                ^ u8::from(mix(i + 1_000_000).is_multiple_of(4))
+        })
         .collect();
     let part = |i: u32| if split && i % 10 > 7 { (i % 10 - 7) as u8 } else { 0 };
     let parts: Vec<u8> = (0..count).map(part).collect();
-    let counts = [0, 1, 2].map(|code| parts.iter().filter(|part| **part == code).count() as u64);
+    let counts = [0, 1, 2].map(|code| parts.iter().map(|part| u64::from(*part == code)).sum());
     let mut meta = Meta::new("d", ["a", "b", "c"].map(str::to_owned).to_vec(), DIMS.to_vec());
     meta.split = split.then_some(SplitMeta { seed: 1, ratio: [8, 1, 1], counts });
     DataSet::from_columns(meta, &Columns { indices, labels, parts, ..Columns::default() }).unwrap()
