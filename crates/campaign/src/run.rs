@@ -182,6 +182,7 @@ pub fn run(
             id,
             exposure: &exposures[cell.exposure],
             report: &mut report,
+            outputs: Vec::new(),
         };
         of_cell.run(subject, &mut store, &chips)?;
         if report.interrupted {
@@ -221,6 +222,8 @@ struct CellRun<'a, 'p> {
     id: CellId,
     exposure: &'a radhard_fault::Exposure,
     report: &'a mut RunReport,
+    /// Used again from group to group.
+    outputs: Vec<Outputs>,
 }
 
 impl CellRun<'_, '_> {
@@ -247,7 +250,7 @@ impl CellRun<'_, '_> {
         Ok(())
     }
 
-    /// Evaluates drawn chips; each is scored while the next one runs.
+    /// Evaluates drawn chips in groups: passes one after another, each on all cores, then their scores side by side.
     fn evaluate(
         &mut self,
         subject: &mut Subject,
@@ -255,25 +258,18 @@ impl CellRun<'_, '_> {
         drawn: &[DrawnChip],
     ) -> Result<(), RunError> {
         let full = self.evaluation == Evaluation::Full;
-        let mut trials: Vec<Trial> = Vec::new();
-        let (mut running, mut waiting) = (Outputs::default(), Outputs::default());
-        let mut pending = false;
+        let (changed, unchanged): (Vec<_>, Vec<_>) = drawn.iter().partition(|chip| full || chip.flips > 0);
+        let mut trials: Vec<Trial> = unchanged.iter().map(|chip| known(chip, &self.golden.metrics)).collect();
         let mut since = Instant::now();
         let (lent, scoring) = subject.split_mut();
-        for chip in drawn {
-            if chip.flips == 0 && !full {
-                trials.push(known(chip, &self.golden.metrics));
-                continue;
+        self.outputs.resize_with(rayon::current_num_threads(), Outputs::default);
+        for group in changed.chunks(self.outputs.len()) {
+            for (outputs, chip) in self.outputs.iter_mut().zip(group) {
+                outputs.run(lent, scoring, chip)?;
             }
             let golden = self.golden;
-            let (ran, scored) = rayon::join(
-                || running.run(lent, scoring, chip),
-                || pending.then(|| waiting.record(golden, scoring)),
-            );
-            ran?;
-            trials.extend(scored);
-            std::mem::swap(&mut running, &mut waiting);
-            pending = true;
+            let passes = self.outputs[..group.len()].par_iter_mut();
+            trials.par_extend(passes.map(|outputs| outputs.record(golden, scoring)));
             if self.watch.stop() {
                 self.report.interrupted = true;
                 break;
@@ -282,9 +278,6 @@ impl CellRun<'_, '_> {
                 self.record(store, &mut trials)?;
                 since = Instant::now();
             }
-        }
-        if pending {
-            trials.push(waiting.record(self.golden, scoring));
         }
         self.record(store, &mut trials)
     }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use radhard_fault::{Chip, DrawError, DrawnMap, Exposure, InjectError, Injected, TargetError};
-use radhard_metrics::{Golden, Observed, TrialScores};
+use radhard_metrics::{Golden, Observed, Ranking, TrialScores};
 use radhard_models::{Scores, ScoresError};
 use radhard_records::{Path as TrialPath, Trial};
 
@@ -63,6 +63,7 @@ impl DrawnChip {
 #[derive(Debug, Default)]
 pub struct Outputs {
     scores: Scores,
+    ranking: Ranking,
     chip: u64,
     flips: u64,
     seconds: f64,
@@ -91,7 +92,7 @@ impl Outputs {
     }
 
     /// The record of this pass.
-    pub fn record(&self, golden: &GoldenRun, scoring: Scoring<'_>) -> Trial {
+    pub fn record(&mut self, golden: &GoldenRun, scoring: Scoring<'_>) -> Trial {
         let start = Instant::now();
         let observed = Observed {
             probabilities: &self.scores.probabilities,
@@ -99,7 +100,7 @@ impl Outputs {
             labels: scoring.rows.labels(),
         };
         let reference = Golden { probabilities: &golden.scores.probabilities, auc: Some(golden.auc) };
-        let scores = TrialScores::of(&observed, Some(&reference), &scoring.options);
+        let scores = TrialScores::with(&mut self.ranking, &observed, Some(&reference), &scoring.options);
         let seconds = self.seconds + start.elapsed().as_secs_f64();
         Trial { chip: self.chip, flips: self.flips, scores, path: TrialPath::Full, seconds }
     }
