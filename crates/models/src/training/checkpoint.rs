@@ -2,7 +2,8 @@
 //!
 //! The weights of the best epoch are kept here alone, so that memory holds a model and its two moments, no fourth copy.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use radhard_memory::{MapError, Mapped, write_atomically};
@@ -85,7 +86,14 @@ pub(super) struct Checkpoint<'a> {
 struct Entry<'a> {
     name: String,
     tensor: &'a Tensor,
-    bytes: &'a [u8],
+    content: Content<'a>,
+}
+
+/// Where a tensor's bytes come from.
+enum Content<'a> {
+    Memory(&'a [u8]),
+    /// The file that is being replaced, from this byte on; copied by the system, so that memory does not hold it.
+    FileFrom(u64),
 }
 
 impl<'a> Checkpoint<'a> {
@@ -132,25 +140,30 @@ impl<'a> Checkpoint<'a> {
         epochs: &[Epoch],
     ) -> Result<(), CheckpointError> {
         let last_is_best = epochs.last().is_some_and(|epoch| epoch.best);
-        let before = if last_is_best { None } else { Some(Mapped::open(self.path)?) };
-        let before = before.as_deref().map(|mapped| self.contents(mapped)).transpose()?;
+        let mapped = if last_is_best { None } else { Some(Mapped::open(self.path)?) };
+        let before = mapped
+            .as_deref()
+            .map(|mapped| self.contents(mapped).map(|(tensors, epochs)| (mapped, tensors, epochs)))
+            .transpose()?;
         let mut entries = Vec::new();
         for (i, tensor) in parameters.iter().enumerate() {
             let name = tensor.name();
-            entries.push(Entry { name: format!("weights.{name}"), tensor, bytes: tensor.bytes() });
+            let content = Content::Memory(tensor.bytes());
+            entries.push(Entry { name: format!("weights.{name}"), tensor, content });
             for (kind, moments) in [("first", &moments.first[i]), ("second", &moments.second[i])] {
                 if !moments.is_empty() {
-                    let bytes = bytemuck::cast_slice(moments);
-                    entries.push(Entry { name: format!("{kind}.{name}"), tensor, bytes });
+                    let content = Content::Memory(bytemuck::cast_slice(moments));
+                    entries.push(Entry { name: format!("{kind}.{name}"), tensor, content });
                 }
             }
-            if let Some((tensors, epochs)) = &before {
+            if let Some((mapped, tensors, epochs)) = &before {
                 let bytes = self.bytes(tensors, &best_name(epochs, name), tensor)?;
-                entries.push(Entry { name: format!("best.{name}"), tensor, bytes });
+                let content = Content::FileFrom((bytes.as_ptr().addr() - mapped.as_ptr().addr()) as u64);
+                entries.push(Entry { name: format!("best.{name}"), tensor, content });
             }
         }
         let header = Header { format: FORMAT_VERSION, run: self.run.clone(), epochs: epochs.to_vec() };
-        let written = write_atomically(self.path, |file| write_entries(file, &header, &entries));
+        let written = write_atomically(self.path, |file| write_entries(file, self.path, &header, &entries));
         written.map_err(|source| self.unwritable(source))
     }
 
@@ -261,13 +274,18 @@ fn list(lines: &mut Vec<String>, path: &str, file: &Value, here: &Value) {
     }
 }
 
-/// Writes a safetensors file straight from memory.
-fn write_entries(file: &mut impl Write, header: &Header, entries: &[Entry<'_>]) -> io::Result<()> {
+/// Writes a safetensors file without collecting it in memory; `before` is the file that it replaces.
+fn write_entries(
+    file: &mut impl Write,
+    before: &Path,
+    header: &Header,
+    entries: &[Entry<'_>],
+) -> io::Result<()> {
     let mut all = Map::new();
     all.insert("__metadata__".to_owned(), json!({ KEY: serde_json::to_string(header)? }));
     let mut start = 0;
     for entry in entries {
-        let end = start + entry.bytes.len();
+        let end = start + entry.tensor.bytes().len();
         let dtype = dtype_of(entry.tensor.format());
         let value = json!({ "dtype": dtype, "shape": entry.tensor.shape(), "data_offsets": [start, end] });
         all.insert(entry.name.clone(), value);
@@ -277,5 +295,18 @@ fn write_entries(file: &mut impl Write, header: &Header, entries: &[Entry<'_>]) 
     text.resize(text.len().next_multiple_of(8), b' ');
     file.write_all(&(text.len() as u64).to_le_bytes())?;
     file.write_all(&text)?;
-    entries.iter().try_for_each(|entry| file.write_all(entry.bytes))
+    for entry in entries {
+        match entry.content {
+            Content::Memory(bytes) => file.write_all(bytes)?,
+            Content::FileFrom(start) => {
+                let mut source = File::open(before)?;
+                source.seek(SeekFrom::Start(start))?;
+                let len = entry.tensor.bytes().len() as u64;
+                if io::copy(&mut source.take(len), file)? != len {
+                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file before is cut short"));
+                }
+            }
+        }
+    }
+    Ok(())
 }
