@@ -1,5 +1,4 @@
 //! Every model, written out for one row with the plain kernels: the definition that evaluation equals bit for bit.
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use proptest::prelude::*;
 use radhard_data::RowsView;
@@ -93,7 +92,7 @@ impl Row<'_> {
             for j in i + 1..fields {
                 let product: Vec<f32> = (0..dim).map(|d| v[i * dim + d] * v[j * dim + d]).collect();
                 let mut hidden = self.linear("afm.attention", &product);
-                hidden.iter_mut().for_each(|h| *h = plain::relu(*h));
+                hidden = hidden.into_iter().map(plain::relu).collect();
                 shares.extend(self.linear("afm.projection", &hidden));
             }
         }
@@ -108,7 +107,7 @@ impl Row<'_> {
         let mut x = self.numeric.to_vec();
         for i in 0..=config.bottom_dims.len() {
             x = self.linear(&format!("bot_l.{}", 2 * i), &x);
-            x.iter_mut().for_each(|x| *x = plain::relu(*x));
+            x = x.into_iter().map(plain::relu).collect();
         }
         let mut parts = vec![x.clone()];
         for (field, (&id, offset)) in self.ids.iter().zip(config.offsets()).enumerate() {
@@ -120,7 +119,7 @@ impl Row<'_> {
         }
         for i in 0..config.mlp_dims.len() {
             x = self.linear(&format!("top_l.{}", 2 * i), &x);
-            x.iter_mut().for_each(|x| *x = plain::relu(*x));
+            x = x.into_iter().map(plain::relu).collect();
         }
         self.linear(&format!("top_l.{}", 2 * config.mlp_dims.len()), &x)[0]
     }
