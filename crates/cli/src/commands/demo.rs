@@ -83,7 +83,7 @@ fn trained(
     let init = Init::ZeroFirstOrder;
     let mut model = Model::new(&config, init, SEED).or_exit(Exit::Bug)?;
     let options = TrainOptions { seed: SEED, ..TrainOptions::default() };
-    let report = train(&mut model, data, &options, init, console, stop)?;
+    let report = train(&mut model, data, &options, init, None, console, stop)?;
     if report.interrupted {
         return Ok(None);
     }

@@ -1,8 +1,11 @@
 //! `radhard train`: a model from prepared data.
 
+use std::io::ErrorKind;
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
 use radhard_data::DataSet;
+use radhard_models::training::{CheckpointError, train_with_checkpoint};
 use radhard_models::{Config, Init, Model, Progress, TrainError, TrainOptions, TrainReport};
 use serde_json::json;
 
@@ -33,14 +36,19 @@ pub(crate) fn run(arguments: &Train, console: &Console) -> Result<Exit, Failure>
     let mut model =
         Model::new(&config, init(&arguments.shape)?, arguments.shape.seed).or_exit(Exit::Usage)?;
     let stop = StopFlag::listen()?;
-    let report = train(&mut model, &data, &options, init(&arguments.shape)?, console, &stop)?;
+    let checkpoint = checkpoint(&arguments.out);
+    let init = init(&arguments.shape)?;
+    let report = train(&mut model, &data, &options, init, Some(&checkpoint), console, &stop)?;
     if report.interrupted {
-        console.say("interrupted; no model was written");
+        console.say("interrupted; the same command continues after the last whole epoch");
         return Ok(Exit::Interrupted);
     }
-    model
-        .save(&arguments.out)
-        .map_err(|error| failure(Exit::Input, format!("{}: {error}", arguments.out.display())))?;
+    let at = |path: &Path, error| failure(Exit::Input, format!("{}: {error}", path.display()));
+    model.save(&arguments.out).map_err(|error| at(&arguments.out, error))?;
+    match std::fs::remove_file(&checkpoint) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(at(&checkpoint, error)),
+        _ => {}
+    }
     let parameters = model.parameters().trained();
     console.result(
         &json!({
@@ -87,12 +95,13 @@ pub(crate) fn train(
     data: &DataSet,
     options: &TrainOptions,
     init: Init,
+    checkpoint: Option<&Path>,
     console: &Console,
     stop: &StopFlag,
 ) -> Result<TrainReport, Failure> {
     let bar = console.bar(0, BAR);
     let mut best = None;
-    let report = radhard_models::train(model, data, options, &radhard_metrics::auc::auc, &mut |progress| {
+    let mut told = |progress| {
         match progress {
             Progress::Step { epoch, step, steps, loss } => {
                 bar.set_length(steps);
@@ -105,10 +114,19 @@ pub(crate) fn train(
             _ => {}
         }
         if stop.raised() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
+    };
+    let auc = &radhard_metrics::auc::auc;
+    let report = match checkpoint {
+        Some(path) => train_with_checkpoint(model, data, options, path, auc, &mut told),
+        None => radhard_models::train(model, data, options, auc, &mut told),
+    };
     bar.finish_and_clear();
     let report = report.map_err(|error| {
-        let exit = if matches!(error, TrainError::Option { .. }) { Exit::Usage } else { Exit::Input };
+        let exit = match &error {
+            TrainError::Option { .. } => Exit::Usage,
+            TrainError::Checkpoint(CheckpointError::OtherRun { .. }) => Exit::Mismatch,
+            _ => Exit::Input,
+        };
         Failure { exit, error: error.into() }
     })?;
     if let Some(training) = &mut model.training {
@@ -117,8 +135,15 @@ pub(crate) fn train(
     Ok(report)
 }
 
-pub(crate) fn open(path: &std::path::Path) -> Result<DataSet, Failure> {
+pub(crate) fn open(path: &Path) -> Result<DataSet, Failure> {
     DataSet::open(path).map_err(|error| failure(Exit::Input, format!("{}: {error}", path.display())))
+}
+
+/// Where training keeps what it needs to go on: beside the model that it will write.
+fn checkpoint(out: &Path) -> PathBuf {
+    let mut name = out.as_os_str().to_owned();
+    name.push(".checkpoint");
+    name.into()
 }
 
 /// The configuration that the flags ask for.

@@ -1,12 +1,10 @@
 //! Weights that torch saved, and tables in the formats that fleets serve.
 
-mod workbench;
-
 use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
 
-use workbench::Workbench;
+use crate::workbench::Workbench;
 
 const DIMS: &str = "23,7,41,13,5";
 

@@ -1,10 +1,8 @@
 //! Bad input: a clear error with value, rule and place, the right exit code, and nothing written half.
 
-mod workbench;
-
 use std::fs;
 
-use workbench::Workbench;
+use crate::workbench::Workbench;
 
 #[test]
 fn rates_outside_the_unit_interval_are_usage_errors() {

@@ -1,6 +1,5 @@
 //! A temporary directory with a small data set and trained models, and the command to run in it.
 #![expect(clippy::unwrap_used, reason = "a bench that breaks fails its test")]
-#![expect(dead_code, reason = "each test file uses its own part of the bench")]
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

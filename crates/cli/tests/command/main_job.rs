@@ -1,12 +1,10 @@
 //! The main job, as a user runs it: ratings → model → campaign → report.
 
-mod workbench;
-
 use std::fs;
 
+use crate::workbench::{Workbench, csv};
 use safetensors::SafeTensors;
 use serde_json::Value;
-use workbench::{Workbench, csv};
 
 #[test]
 fn ratings_become_a_model_a_campaign_and_a_report() {

@@ -1,11 +1,9 @@
 //! Laws of a campaign: its records are a function of the plan, the models and the data.
 
-mod workbench;
-
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use workbench::{Workbench, csv};
+use crate::workbench::{Workbench, csv};
 
 const PLAN: &str = "seed = 11\nchips = 12\ntargets = [\"embedding\", \"dense\", \"all\"]\n\
     error_models = [\"flips\", \"count:3\", \"stuck-at:random\"]\nrates = [1e-6, 1e-4, 1e-2]\n";
@@ -92,6 +90,30 @@ fn ctrl_c_stops_cleanly_and_the_same_command_continues() {
     let continued = bench.run("run plan.toml --out stopped --json").json();
     assert!(continued["trials"].as_u64() > continued["evaluated"].as_u64());
     assert_eq!(continued["trials"], 2 * 3 * 7 * 400);
+}
+
+#[test]
+fn killed_training_continues_to_the_same_model() {
+    let bench = Workbench::new();
+    bench.data();
+    let words = "train --model wide-deep --data small.data --epochs 300 --patience 300 --batch-size 64 --out";
+    bench.run(&format!("{words} whole.model --json")).json();
+    let words: Vec<&str> = words.split(' ').chain(["killed.model"]).collect();
+    for milliseconds in [30, 120, 60, 200] {
+        let mut child = quiet(bench.command(&words));
+        std::thread::park_timeout(Duration::from_millis(milliseconds));
+        let _ = child.kill();
+        child.wait().unwrap();
+    }
+    let other = format!("{} --seed 2", words.join(" "));
+    if bench.path("killed.model.checkpoint").exists() {
+        bench.run(&other).fails(4, &["killed.model.checkpoint", "seed"]);
+    }
+    bench.run(&words.join(" "));
+    let [whole, killed] =
+        ["whole.model", "killed.model"].map(|name| std::fs::read(bench.path(name)).unwrap());
+    assert!(whole == killed, "the models differ");
+    assert_eq!(bench.files(), ["killed.model", "ratings.csv", "small.data", "whole.model"]);
 }
 
 fn quiet(mut command: Command) -> std::process::Child {
