@@ -217,6 +217,20 @@ pub(crate) struct Widths {
     pub(crate) dropout: f64,
 }
 
+/// What a model reads: given, or as in a prepared file.
+#[derive(Debug, Args)]
+pub(crate) struct Inputs {
+    /// Numeric inputs (dlrm)
+    #[arg(long, default_value_t = 0, value_name = "N", conflicts_with = "data")]
+    pub(crate) numeric: usize,
+    /// Table rows per field
+    #[arg(long, value_delimiter = ',', value_name = "N,N", required_unless_present = "data")]
+    pub(crate) field_dims: Option<Vec<u32>>,
+    /// Take the field dims of this prepared file
+    #[arg(long, value_name = "FILE", conflicts_with = "field_dims")]
+    pub(crate) data: Option<PathBuf>,
+}
+
 /// The shape of a new model, and how it starts.
 #[derive(Debug, Args)]
 pub(crate) struct Shape {
@@ -269,15 +283,8 @@ pub(crate) struct Train {
 pub(crate) struct Init {
     #[command(flatten)]
     pub(crate) shape: Shape,
-    /// Numeric inputs (dlrm)
-    #[arg(long, default_value_t = 0, value_name = "N", conflicts_with = "data")]
-    pub(crate) numeric: usize,
-    /// Table rows per field
-    #[arg(long, value_delimiter = ',', value_name = "N,N", required_unless_present = "data")]
-    pub(crate) field_dims: Option<Vec<u32>>,
-    /// Take the field dims of this prepared file
-    #[arg(long, value_name = "FILE", conflicts_with = "field_dims")]
-    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) inputs: Inputs,
     /// The model file to write
     #[arg(long, value_name = "MODEL")]
     pub(crate) out: PathBuf,
@@ -293,15 +300,8 @@ pub(crate) struct Import {
     pub(crate) model: String,
     #[command(flatten)]
     pub(crate) widths: Widths,
-    /// Numeric inputs (dlrm)
-    #[arg(long, default_value_t = 0, value_name = "N", conflicts_with = "data")]
-    pub(crate) numeric: usize,
-    /// Table rows per field
-    #[arg(long, value_delimiter = ',', value_name = "N,N", required_unless_present = "data")]
-    pub(crate) field_dims: Option<Vec<u32>>,
-    /// Take the field dims of this prepared file
-    #[arg(long, value_name = "FILE", conflicts_with = "field_dims")]
-    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) inputs: Inputs,
     /// Turn f16, bf16 and f64 weights into f32; without it they are an error
     #[arg(long)]
     pub(crate) convert: bool,

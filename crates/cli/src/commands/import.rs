@@ -4,19 +4,13 @@ use radhard_models::import::{self, Convert};
 use radhard_models::{Config, Model, TableFormat, convert as converted};
 use serde_json::json;
 
-use super::train::{config, open};
+use super::train::{config, inputs};
 use crate::arguments::{Convert as ConvertArguments, Import};
 use crate::console::Console;
 use crate::exit::{Exit, Failure, OrExit, failure};
 
 pub(crate) fn import(arguments: &Import, console: &Console) -> Result<Exit, Failure> {
-    let (field_dims, numeric) = match &arguments.data {
-        Some(path) => {
-            let data = open(path)?;
-            (data.meta().field_dims.clone(), data.meta().numeric_names.len())
-        }
-        None => (arguments.field_dims.clone().unwrap_or_default(), arguments.numeric),
-    };
+    let (field_dims, numeric) = inputs(&arguments.inputs)?;
     let config: Config = config(&arguments.widths, &arguments.model, field_dims, numeric);
     config.check().or_exit(Exit::Usage)?;
     let at = |error: &dyn std::fmt::Display| {

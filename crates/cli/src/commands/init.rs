@@ -3,19 +3,13 @@
 use radhard_models::Model;
 use serde_json::json;
 
-use super::train::{config, init, open};
+use super::train::{config, init, inputs};
 use crate::arguments::Init;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, OrExit, failure};
 
 pub(crate) fn run(arguments: &Init, console: &Console) -> Result<Exit, Failure> {
-    let (field_dims, numeric) = match &arguments.data {
-        Some(path) => {
-            let data = open(path)?;
-            (data.meta().field_dims.clone(), data.meta().numeric_names.len())
-        }
-        None => (arguments.field_dims.clone().unwrap_or_default(), arguments.numeric),
-    };
+    let (field_dims, numeric) = inputs(&arguments.inputs)?;
     let config = config(&arguments.shape.widths, &arguments.shape.model, field_dims, numeric);
     let model = Model::new(&config, init(&arguments.shape)?, arguments.shape.seed).or_exit(Exit::Usage)?;
     model

@@ -9,7 +9,7 @@ use radhard_models::training::{CheckpointError, train_with_checkpoint};
 use radhard_models::{Config, Init, Model, Progress, TrainError, TrainOptions, TrainReport};
 use serde_json::json;
 
-use crate::arguments::{Shape, Train, Widths};
+use crate::arguments::{Inputs, Shape, Train, Widths};
 use crate::console::{Console, StopFlag};
 use crate::exit::{Exit, Failure, OrExit, failure};
 
@@ -144,6 +144,17 @@ fn checkpoint(out: &Path) -> PathBuf {
     let mut name = out.as_os_str().to_owned();
     name.push(".checkpoint");
     name.into()
+}
+
+/// Field dims and numeric inputs that the flags give.
+pub(crate) fn inputs(given: &Inputs) -> Result<(Vec<u32>, usize), Failure> {
+    Ok(match &given.data {
+        Some(path) => {
+            let data = open(path)?;
+            (data.meta().field_dims.clone(), data.meta().numeric_names.len())
+        }
+        None => (given.field_dims.clone().unwrap_or_default(), given.numeric),
+    })
 }
 
 /// The configuration that the flags ask for.
