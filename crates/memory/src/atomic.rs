@@ -1,4 +1,5 @@
 //! Files that appear whole or not at all.
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,8 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 struct Temporary {
     path: PathBuf,
     kept: bool,
+    /// Held while the file is written: what nobody holds was left by a process that died.
+    lock: Option<File>,
 }
 
 impl Drop for Temporary {
@@ -42,14 +45,18 @@ impl Temporary {
         };
         let mut hidden = std::ffi::OsString::from(".");
         hidden.push(name);
-        hidden.push(format!(".{}.{}.tmp", process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
-        Ok(Self { path: directory_of(path).join(hidden), kept: true })
+        hidden.push(".");
+        remove_orphans(directory_of(path), &hidden);
+        hidden.push(format!("{}.{}.tmp", process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
+        Ok(Self { path: directory_of(path).join(hidden), kept: true, lock: None })
     }
 
     /// Creates the file, which is removed from now on unless it becomes the target.
     fn create(&mut self) -> io::Result<File> {
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&self.path)?;
         self.kept = false;
+        // Where files can't be locked, orphans stay.
+        self.lock = file.try_clone().ok().filter(|file| file.try_lock().is_ok());
         Ok(file)
     }
 
@@ -63,6 +70,24 @@ impl Temporary {
             let _ = directory.sync_all();
         }
         Ok(())
+    }
+}
+
+/// Removes the temporary files of this prefix that processes left when they were killed.
+fn remove_orphans(directory: &Path, prefix: &OsStr) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let (bytes, prefix) = (name.as_encoded_bytes(), prefix.as_encoded_bytes());
+        if !(bytes.starts_with(prefix) && bytes.ends_with(b".tmp")) {
+            continue;
+        }
+        if let Ok(file) = OpenOptions::new().write(true).open(entry.path())
+            && file.try_lock().is_ok()
+        {
+            // One that can't be removed is in nobody's way.
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 
@@ -236,5 +261,19 @@ mod tests {
         fs::write(&from, [1, 2, 3]).unwrap();
         edit_copy(&from, &to, |_| Err::<(), _>(io::Error::other("no"))).unwrap_err();
         assert_eq!(names(dir.path()), ["a"]);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_what_another_writes_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        for name in [".a.1.0.tmp", ".a.2.0.tmp", ".b.1.0.tmp"] {
+            fs::write(dir.path().join(name), "half").unwrap();
+        }
+        let held = File::open(dir.path().join(".a.2.0.tmp")).unwrap();
+        held.try_lock().unwrap();
+        write_atomically(&path, |out| out.write_all(b"whole")).unwrap();
+        assert_eq!(names(dir.path()), [".a.2.0.tmp", ".b.1.0.tmp", "a"]);
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
     }
 }

@@ -96,10 +96,10 @@ fn ctrl_c_stops_cleanly_and_the_same_command_continues() {
 fn killed_training_continues_to_the_same_model() {
     let bench = Workbench::new();
     bench.data();
-    let words = "train --model wide-deep --data small.data --epochs 300 --patience 300 --batch-size 64 --out";
+    let words = "train --model wide-deep --data small.data --epochs 60 --patience 60 --batch-size 64 --out";
     bench.run(&format!("{words} whole.model --json")).json();
     let words: Vec<&str> = words.split(' ').chain(["killed.model"]).collect();
-    for milliseconds in [30, 120, 60, 200] {
+    for milliseconds in [30, 120, 60, 200, 90] {
         let mut child = quiet(bench.command(&words));
         std::thread::park_timeout(Duration::from_millis(milliseconds));
         let _ = child.kill();
