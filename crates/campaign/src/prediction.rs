@@ -105,7 +105,10 @@ impl Predictor {
         let mut covered = false;
         for part in exposure.parameters() {
             let spec = &lent.specs()[part.index];
-            if spec.format != Format::F32 || part.mask >> CRITICAL_BIT & 1 == 0 {
+            if spec.format != Format::F32 {
+                return None;
+            }
+            if part.mask >> CRITICAL_BIT & 1 == 0 {
                 continue;
             }
             match (self.tables[part.index], lent.model().parameters().as_slice()[part.index].component()) {
@@ -118,7 +121,8 @@ impl Predictor {
                     reading.dense_words += spec.elements();
                     covered = true;
                 }
-                (None, _) => {}
+                // Statistics and quantised tables have no closed form here.
+                (None, _) => return None,
             }
         }
         covered.then(|| Prediction {

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use crate::crossing::{Crossing, ONSET_LOSS, SEVERE_LOSS};
 use crate::panel::{Curve, Panel};
-use crate::quantity::{rate, score};
+use crate::quantity::{loss, rate, score};
 
 /// The target that holds all others.
 const WHOLE: &str = "all";
@@ -17,6 +17,11 @@ impl Panel {
         curves
     }
 
+    /// Whether any cell has a bit error rate, so that there is a curve over rates.
+    pub fn has_rates(&self) -> bool {
+        self.curves.iter().any(|curve| !matches!(curve.onset, Crossing::Undefined))
+    }
+
     /// What breaks first, and at which rate, as a sentence without its full stop.
     pub fn finding(&self) -> String {
         if self.reference.is_none() {
@@ -25,8 +30,13 @@ impl Panel {
         let ordered = self.by_fragility();
         let parts: Vec<&&Curve> = ordered.iter().filter(|curve| curve.target != WHOLE).collect();
         let Some(most_fragile) = ordered.first() else { return "No cell was run".to_owned() };
-        if ordered.iter().all(|curve| matches!(curve.onset, Crossing::Undefined)) {
-            return "No bit error rate was run".to_owned();
+        if !self.has_rates() {
+            let said = |curve: &Curve| {
+                let cell = curve.cells.first()?;
+                Some(format!("{} in {}", loss(cell.loss), curve.target))
+            };
+            let losses: Vec<String> = self.curves.iter().filter_map(said).collect();
+            return format!("This error model has no rate: the mean AUC loss is {}", losses.join(", "));
         }
         if ordered.iter().all(|curve| matches!(curve.onset, Crossing::Above(_))) {
             let Crossing::Above(highest) = most_fragile.onset else { return String::new() };

@@ -72,6 +72,7 @@ fn panel_value(summary: &Summary, index: usize, panel: &Panel) -> Value {
     let rest = rest.replace("e-", "e\u{2011}");
     context! {
         title => panel.title(),
+        has_rates => panel.has_rates(),
         lead,
         rest,
         golden => panel.golden_line(),

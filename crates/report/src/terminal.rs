@@ -10,7 +10,7 @@ use crate::summary::{CellLine, Summary};
 const WIDTH: usize = 100;
 
 /// Longest name of a target that the table shows whole.
-const TARGET_WIDTH: usize = 12;
+const TARGET_WIDTH: usize = 20;
 
 /// What a campaign found, for a terminal.
 ///
@@ -24,8 +24,10 @@ pub fn terminal_table(summary: &Summary) -> String {
         lines.extend([title, rule, golden_facts(summary, panel), String::new()]);
         lines.extend(wrapped(&printable(&format!("{}.", panel.finding()))));
         lines.push(String::new());
-        lines.extend(printed(&breaking_points(panel)));
-        lines.push(String::new());
+        if panel.has_rates() {
+            lines.extend(printed(&breaking_points(panel)));
+            lines.push(String::new());
+        }
         lines.extend(printed(&cells(panel)));
         lines.push(String::new());
     }

@@ -154,3 +154,26 @@ fn any_safetensors_file_can_be_inspected_and_injected() {
         ["foreign.safetensors", "faulty.safetensors"].map(|f| fs::read(bench.path(f)).unwrap());
     assert_eq!(clean, restored);
 }
+
+#[test]
+fn an_error_model_without_a_rate_is_reported_without_one() {
+    let bench = Workbench::new();
+    bench.models();
+    bench.plan("chips = 5\nerror_models = [\"count:3\"]\n");
+    bench.run("run plan.toml --out run --json").json();
+    let ran = bench.run("report run");
+    assert!(
+        ran.out.contains("has no rate: the mean AUC loss is") && !ran.out.contains("loss > 0.001 at"),
+        "{}",
+        ran.out
+    );
+    for cell in bench.run("report run --json").json()["cells"].as_array().unwrap() {
+        assert!(cell["ber"].is_null());
+        assert_eq!((cell["n"].as_u64(), cell["flips_mean"].as_f64()), (Some(5), Some(3.0)));
+        assert!(cell["predicted"].is_null());
+    }
+    bench.run("export run --json").json();
+    for trial in csv(&bench.path("run/trials.csv")) {
+        assert_eq!((trial["ber"].as_str(), trial["flips"].as_str()), ("", "3"));
+    }
+}
