@@ -10,6 +10,9 @@ use crate::plan::CheckedPlan;
 use crate::prediction::Predictor;
 use crate::subject::{GoldenRun, Subject};
 
+/// Cells outside the plan that a refusal names.
+const NAMED_CELLS: usize = 5;
+
 /// The header, with the keys whose values decide what a trial is.
 pub(crate) fn header(plan: &CheckedPlan, subjects: &[Subject]) -> Header {
     let mut identity = BTreeMap::from([
@@ -82,22 +85,27 @@ pub(crate) fn refuse_cells_outside(
 ) -> Result<(), RecordsError> {
     let keys: BTreeSet<&CellKey> = planned.iter().flatten().map(|cell| &cell.key).collect();
     let mut differences = Vec::new();
+    let mut chips = 0;
     for (id, cell) in store.cells() {
-        if !keys.contains(&cell.key) {
+        if keys.contains(&cell.key) {
+            chips = chips.max(store.chips_done(id)?.last().map_or(0, |last| last + 1));
+        } else {
             differences.push(Difference {
                 key: "cell".into(),
                 recorded: cell.key.to_string(),
                 requested: "none".into(),
             });
-        } else if let Some(last) = store.chips_done(id)?.last()
-            && *last >= plan.plan().chips
-        {
-            differences.push(Difference {
-                key: "chips".into(),
-                recorded: format!("chip {last} of {}", cell.key),
-                requested: plan.plan().chips.to_string(),
-            });
         }
+    }
+    if differences.len() > NAMED_CELLS {
+        let more = differences.len() - NAMED_CELLS;
+        differences.truncate(NAMED_CELLS);
+        let recorded = format!("{more} more cells");
+        differences.push(Difference { key: "cells".into(), recorded, requested: "none".into() });
+    }
+    if chips > plan.plan().chips {
+        let (recorded, requested) = (chips.to_string(), plan.plan().chips.to_string());
+        differences.push(Difference { key: "chips".into(), recorded, requested });
     }
     if differences.is_empty() {
         Ok(())

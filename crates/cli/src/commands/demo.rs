@@ -34,11 +34,11 @@ pub(crate) fn run(arguments: &Demo, console: &Console) -> Result<Exit, Failure> 
         console.say("interrupted; the same command starts over");
         return Ok(Exit::Interrupted);
     };
-    let plan = out.join("plan.toml");
+    let path = out.join("plan.toml");
     let text = plan_text(arguments.chips);
-    write(&plan, &text)?;
-    let plan = CheckedPlan::parse(&text, &plan).or_exit(Exit::Usage)?;
+    let plan = CheckedPlan::parse(&text, &path).or_exit(Exit::Usage)?;
     let report = campaign(&plan, out, plan.plan().evaluation, console, &stop)?;
+    write(&path, &text)?;
     if report.interrupted {
         console.say("interrupted; the same command continues");
         return Ok(Exit::Interrupted);

@@ -125,7 +125,7 @@ fn a_directory_of_another_plan_is_left_alone() {
             &["non_finite", "lowest", "fallback"],
         ),
         ("seed = 1\nchips = 2\nrates = [1e-3]\n", &["0.01"]),
-        ("seed = 1\nchips = 1\nrates = [1e-3, 1e-2]\n", &["chips"]),
+        ("seed = 1\nchips = 1\nrates = [1e-3, 1e-2]\n", &["chips: recorded \"2\", requested \"1\""]),
     ] {
         bench.plan(keys);
         bench.run("run plan.toml --out run").fails(4, parts);
