@@ -86,7 +86,7 @@ fn lazy_adam_is_no_worse_than_adam() {
 fn the_best_epochs_weights_are_kept_and_told() {
     let data = ratings(1);
     let (model, report) = trained(&data, "fm", Init::ZeroFirstOrder, &TrainOptions::default());
-    let best = report.epochs.iter().filter_map(|e| e.validation_auc).fold(0.0, f64::max);
+    let best = report.epochs.iter().filter_map(|e| e.validation_auc).max_by(f64::total_cmp).unwrap();
     assert_eq!(report.validation_auc, Some(best));
     assert_eq!(report.epochs[report.best_epoch as usize - 1].validation_auc, Some(best));
     assert_eq!(report.epochs.len() as u64, report.best_epoch + 3);
