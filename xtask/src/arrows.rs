@@ -16,11 +16,19 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     ("data", &[]),
     ("models", &["kernels", "data"]),
-    ("protect", &["fault", "kernels", "models"]),
+    ("engine", &["fault", "kernels", "metrics", "data", "models"]),
+    ("protect", &["fault", "kernels", "data", "models"]),
     ("records", &["metrics"]),
-    ("campaign", &["fault", "kernels", "metrics", "data", "models", "protect", "records"]),
+    ("campaign", &["fault", "kernels", "metrics", "data", "models", "engine", "protect", "records"]),
     ("report", &["records", "metrics"]),
-    ("cli", &["fault", "kernels", "metrics", "data", "models", "protect", "records", "campaign", "report"]),
+    ("study", &["fault", "metrics", "data", "models", "protect", "records", "campaign", "report"]),
+    (
+        "cli",
+        &[
+            "fault", "kernels", "metrics", "data", "models", "engine", "protect", "records", "campaign",
+            "report", "study",
+        ],
+    ),
     (
         "python",
         &["fault", "kernels", "metrics", "data", "models", "protect", "records", "campaign", "report"],

@@ -1,0 +1,2 @@
+//! Exact evaluation of a faulty model at the cost of its faults.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The paper reproduced: its tables, figures and claims.
+#![forbid(unsafe_code)]
