@@ -45,6 +45,9 @@ pub struct TrainOptions {
     pub patience: u64,
     /// The seed of shuffles and dropout.
     pub seed: u64,
+    /// Training rows used at most, the first of the part; `None` uses all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
 }
 
 impl Default for TrainOptions {
@@ -60,6 +63,7 @@ impl Default for TrainOptions {
             epochs: 100,
             patience: 3,
             seed: 0,
+            rows: None,
         }
     }
 }
@@ -91,6 +95,9 @@ impl TrainOptions {
             if n == 0 {
                 return bad(what, 0.0, "at least 1");
             }
+        }
+        if self.rows == Some(0) {
+            return bad("rows", 0.0, "at least 1");
         }
         Ok(())
     }
@@ -328,8 +335,9 @@ fn epochs(
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<TrainReport, TrainError> {
     let began = Instant::now();
+    let most = options.rows.map_or(usize::MAX, |rows| usize::try_from(rows).unwrap_or(usize::MAX));
     let train: Vec<u32> =
-        (0..).zip(data.parts()).filter(|(_, part)| **part == 0).map(|(row, _)| row).collect();
+        (0..).zip(data.parts()).filter(|(_, part)| **part == 0).map(|(row, _)| row).take(most).collect();
     if train.is_empty() {
         return Err(TrainError::NoRows);
     }
