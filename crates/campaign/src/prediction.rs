@@ -39,7 +39,7 @@ struct Table {
 
 impl Predictor {
     /// Probes the clean model: up to 32 dense words spread evenly, and one column of each table.
-    pub fn measure(subject: &mut Subject, golden: &GoldenRun) -> Result<Self, TrialError> {
+    pub fn measure(subject: &mut Subject, golden: &GoldenRun, golden_auc: f64) -> Result<Self, TrialError> {
         let fallback = subject.options().non_finite.rank_score(subject.options().fallback);
         let labels = subject.rows.labels();
         let accuracy =
@@ -68,10 +68,10 @@ impl Predictor {
         for probe in 0..probes {
             let (index, element) = dense[(2 * probe + 1) * dense.len() / (2 * probes)];
             let auc = auc_under(subject, &[(index, element)])?;
-            lost += (golden.auc - auc.unwrap_or(0.5)) / (golden.auc - 0.5);
+            lost += (golden_auc - auc.unwrap_or(0.5)) / (golden_auc - 0.5);
         }
         Ok(Self {
-            golden_auc: golden.auc,
+            golden_auc,
             accuracy_at_fallback: accuracy.unwrap_or(0.5),
             dense_loss: if probes > 0 { lost / probes as f64 } else { 0.0 },
             dense_probes: probes,

@@ -143,9 +143,9 @@ pub fn run(
             let id = if let Some(id) = store.cell_id(&cell.key) {
                 id
             } else {
-                if predictor.is_none() {
+                if let (None, Some(auc)) = (&predictor, golden.auc) {
                     watch.stage(&format!("probing {} for the predicted curve", subject.model_name));
-                    predictor = Some(Predictor::measure(subject, golden)?);
+                    predictor = Some(Predictor::measure(subject, golden, auc)?);
                 }
                 store.put_cell(&entry::cell(
                     plan,

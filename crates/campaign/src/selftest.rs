@@ -226,6 +226,7 @@ fn kernels() -> Outcome {
         indices: (0..500_u32).flat_map(|i| [i * 7 % 50, i * 11 % 70, i * 13 % 30]).collect::<Vec<_>>().into(),
         numeric: Vec::new().into(),
         labels: vec![0; 500].into(),
+        bags: None,
         row_ids: None,
     };
     let (mut plain, mut fast) = (Scores::default(), Scores::default());

@@ -62,8 +62,8 @@ pub struct GoldenRun {
     pub scores: Scores,
     /// Its metrics, taken against itself: what every chip without flips scores.
     pub metrics: TrialScores,
-    /// Its AUC; a golden run without one is no golden run.
-    pub auc: f64,
+    /// Its AUC; none where scores are raw outputs, which have no labels.
+    pub auc: Option<f64>,
     /// Time it took.
     pub seconds: f64,
 }
@@ -119,8 +119,15 @@ pub struct Scoring<'a> {
 }
 
 impl<'a> Scoring<'a> {
-    fn new(rows: &'a Rows<'static>, data: &Meta, non_finite: NonFinite, users: Option<&'a UserRows>) -> Self {
-        let options = ScoreOptions { non_finite, users, ..ScoreOptions::new(data.train_positive_rate) };
+    fn new(
+        rows: &'a Rows<'static>,
+        data: &Meta,
+        probabilities: bool,
+        non_finite: NonFinite,
+        users: Option<&'a UserRows>,
+    ) -> Self {
+        let options =
+            ScoreOptions { non_finite, users, probabilities, ..ScoreOptions::new(data.train_positive_rate) };
         Self { rows, options }
     }
 }
@@ -158,13 +165,17 @@ impl Subject {
         let data = DataSet::open(data_path)
             .map_err(|source| SubjectError::Data { path: data_path.to_path_buf(), source })?;
         let (config, meta) = (model.config(), data.meta().clone());
-        if config.field_dims != meta.field_dims || config.numeric != meta.numeric_names.len() {
+        let data_dims = match (config.takes_bags(), meta.bag_dim) {
+            (true, Some(dim)) => vec![dim],
+            _ => meta.field_dims.clone(),
+        };
+        if config.field_dims != data_dims || config.numeric != meta.numeric_names.len() {
             return Err(SubjectError::Dims {
                 model: model_path.to_path_buf(),
                 model_dims: config.field_dims.clone(),
                 model_numeric: config.numeric,
                 data: data_path.to_path_buf(),
-                data_dims: meta.field_dims.clone(),
+                data_dims,
                 data_numeric: meta.numeric_names.len(),
             });
         }
@@ -192,12 +203,16 @@ impl Subject {
 
     /// What is scored and how.
     pub fn scoring(&self) -> Scoring<'_> {
-        Scoring::new(&self.rows, &self.data, self.non_finite, self.users.as_ref())
+        let probabilities = self.lent.model().config().answers_probabilities();
+        Scoring::new(&self.rows, &self.data, probabilities, self.non_finite, self.users.as_ref())
     }
 
     /// The model, to be injected, beside what is scored.
     pub fn split_mut(&mut self) -> (&mut LentModel, Scoring<'_>) {
-        (&mut self.lent, Scoring::new(&self.rows, &self.data, self.non_finite, self.users.as_ref()))
+        let probabilities = self.lent.model().config().answers_probabilities();
+        let scoring =
+            Scoring::new(&self.rows, &self.data, probabilities, self.non_finite, self.users.as_ref());
+        (&mut self.lent, scoring)
     }
 
     /// The fault-free run.
@@ -221,10 +236,10 @@ impl Subject {
         if metrics.non_finite > 0 {
             return Err(GoldenError::NonFinite { model, data, count: metrics.non_finite, rows });
         }
-        let Some(auc) = auc else {
+        if auc.is_none() && options.probabilities {
             let positives = self.rows.labels().iter().filter(|&&l| l != 0).count();
             return Err(GoldenError::OneClass { model, data, rows, positives });
-        };
+        }
         let seconds = start.elapsed().as_secs_f64();
         Ok(GoldenRun { scores, metrics, auc, seconds })
     }

@@ -99,7 +99,7 @@ impl Outputs {
             logits: Some(&self.scores.logits),
             labels: scoring.rows.labels(),
         };
-        let reference = Golden { probabilities: &golden.scores.probabilities, auc: Some(golden.auc) };
+        let reference = Golden { probabilities: &golden.scores.probabilities, auc: golden.auc };
         let scores = TrialScores::with(&mut self.ranking, &observed, Some(&reference), &scoring.options);
         let seconds = self.seconds + start.elapsed().as_secs_f64();
         Trial { chip: self.chip, flips: self.flips, scores, path: TrialPath::Full, seconds }

@@ -224,7 +224,7 @@ pub(crate) struct Inputs {
     #[arg(long, default_value_t = 0, value_name = "N", conflicts_with = "data")]
     pub(crate) numeric: usize,
     /// Table rows per field
-    #[arg(long, value_delimiter = ',', value_name = "N,N", required_unless_present = "data")]
+    #[arg(long, value_delimiter = ',', value_name = "N,N")]
     pub(crate) field_dims: Option<Vec<u32>>,
     /// Take the field dims of this prepared file
     #[arg(long, value_name = "FILE", conflicts_with = "field_dims")]
@@ -234,7 +234,7 @@ pub(crate) struct Inputs {
 /// The shape of a new model, and how it starts.
 #[derive(Debug, Args)]
 pub(crate) struct Shape {
-    /// Architecture: fm, deepfm, wide-deep, dcn, afm or dlrm
+    /// Architecture: fm, deepfm, wide-deep, dcn, afm, dlrm or dummy
     #[arg(long, value_name = "NAME")]
     pub(crate) model: String,
     #[command(flatten)]
@@ -285,9 +285,28 @@ pub(crate) struct Init {
     pub(crate) shape: Shape,
     #[command(flatten)]
     pub(crate) inputs: Inputs,
+    #[command(flatten)]
+    pub(crate) dummy: DummyShape,
     /// The model file to write
     #[arg(long, value_name = "MODEL")]
     pub(crate) out: PathBuf,
+}
+
+/// The shape of a dummy model, whose inputs are a dense and a sparse vector.
+#[derive(Debug, Args)]
+pub(crate) struct DummyShape {
+    /// Hidden layers of either MLP (dummy) [default: as --mlp-dims]
+    #[arg(long, value_name = "N")]
+    pub(crate) depth: Option<usize>,
+    /// Width of these layers (dummy) [default: 64]
+    #[arg(long, value_name = "H")]
+    pub(crate) hidden: Option<usize>,
+    /// Length of the dense vector (dummy) [default: 128]
+    #[arg(long, value_name = "N")]
+    pub(crate) dense_dim: Option<usize>,
+    /// Length of the sparse vector (dummy) [default: 8192]
+    #[arg(long, value_name = "N")]
+    pub(crate) sparse_dim: Option<u32>,
 }
 
 /// `radhard import`.
@@ -295,7 +314,7 @@ pub(crate) struct Init {
 pub(crate) struct Import {
     /// Weights: .safetensors, .pt or .pth (a state dict or a pickled module; parsed, never executed), or .npz
     pub(crate) weights: PathBuf,
-    /// Architecture: fm, deepfm, wide-deep, dcn, afm or dlrm
+    /// Architecture: fm, deepfm, wide-deep, dcn, afm, dlrm or dummy
     #[arg(long, value_name = "NAME")]
     pub(crate) model: String,
     #[command(flatten)]

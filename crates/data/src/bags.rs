@@ -31,6 +31,12 @@ impl Bags<'_> {
         BagsView { offsets: &self.offsets, indices: &self.indices }
     }
 
+    /// The same bags, in memory of their own.
+    pub fn into_owned(self) -> Bags<'static> {
+        let Self { dim, offsets, indices } = self;
+        Bags { dim, offsets: offsets.into_owned().into(), indices: indices.into_owned().into() }
+    }
+
     /// The bags of some rows, in the order of `rows`.
     #[must_use]
     pub fn gathered(&self, rows: &[u32]) -> Bags<'static> {

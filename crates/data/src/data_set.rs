@@ -216,6 +216,7 @@ impl DataSet {
                 indices: Cow::Borrowed(self.indices()),
                 numeric: Cow::Borrowed(self.numeric()),
                 labels: Cow::Borrowed(self.labels()),
+                bags: self.bags(),
                 row_ids: None,
             };
         };
@@ -226,6 +227,7 @@ impl DataSet {
             indices: Cow::Owned(gathered(self.indices(), fields, &row_ids)),
             numeric: Cow::Owned(gathered(self.numeric(), numeric_width, &row_ids)),
             labels: Cow::Owned(gathered(self.labels(), 1, &row_ids)),
+            bags: self.bags().map(|bags| bags.gathered(&row_ids)),
             row_ids: Some(row_ids),
         }
     }

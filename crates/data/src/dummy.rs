@@ -72,7 +72,7 @@ pub fn dummy(out: &Path, options: &DummyOptions, report: &mut Report<'_>) -> Res
         end
     }));
     let bags = Bags { dim: sparse_dim, offsets: offsets.into(), indices: bags.concat().into() };
-    let mut meta = Meta::new(NAME, Vec::new(), Vec::new());
+    let mut meta = Meta::new(format!("{NAME}-{sparsity}"), Vec::new(), Vec::new());
     meta.numeric_names = (0..dense_dim).map(|value| format!("dense{value}")).collect();
     meta.source = format!("drawn by seed {seed}, sparsity {sparsity}");
     meta.stand_in = true;

@@ -2,6 +2,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::bags::{Bags, BagsView};
+
 /// The rows of one part, in their order in the data set.
 ///
 /// Shapes: `indices` `[B, F]` per field and without offsets, `numeric` `[B, N]`, `labels` `[B]`, `row_ids` `[B]`.
@@ -17,6 +19,8 @@ pub struct Rows<'a> {
     pub numeric: Cow<'a, [f32]>,
     /// Labels, 0 or 1.
     pub labels: Cow<'a, [u8]>,
+    /// The bag of each row; `None` where rows have none.
+    pub bags: Option<Bags<'a>>,
     /// Where each row stands in the data set; `None` when these are all its rows.
     pub row_ids: Option<Vec<u32>>,
 }
@@ -30,6 +34,7 @@ impl Rows<'_> {
             indices: Cow::Owned(self.indices.into_owned()),
             numeric: Cow::Owned(self.numeric.into_owned()),
             labels: Cow::Owned(self.labels.into_owned()),
+            bags: self.bags.map(Bags::into_owned),
             row_ids: self.row_ids,
         }
     }
@@ -71,6 +76,7 @@ impl Rows<'_> {
             numeric_width: self.numeric_width,
             indices: &self.indices[range.start * self.fields..range.end * self.fields],
             numeric: &self.numeric[range.start * self.numeric_width..range.end * self.numeric_width],
+            bags: self.bags.as_ref().map(|bags| bags.view().slice(range.clone())),
             labels: &self.labels[range],
         }
     }
@@ -91,6 +97,8 @@ pub struct RowsView<'a> {
     pub numeric: &'a [f32],
     /// Labels, 0 or 1.
     pub labels: &'a [u8],
+    /// The bag of each row; `None` where rows have none.
+    pub bags: Option<BagsView<'a>>,
 }
 
 impl<'a> RowsView<'a> {
@@ -122,7 +130,8 @@ impl<'a> RowsView<'a> {
             numeric_width: self.numeric_width,
             indices: &self.indices[range.start * self.fields..range.end * self.fields],
             numeric: &self.numeric[range.start * self.numeric_width..range.end * self.numeric_width],
-            labels: &self.labels[range],
+            labels: &self.labels[range.clone()],
+            bags: self.bags.map(|bags| bags.slice(range)),
         }
     }
 }

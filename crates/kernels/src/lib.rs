@@ -20,6 +20,7 @@
 //!   tree of the min(n, 16) lanes.
 //! - *Field layer* (a linear layer that reads the concatenated embedding rows): per field an fma chain over the
 //!   embedding dimension from +0, the tree over fields, then the bias.
+//! - *Sum over a bag* of table rows: per dimension the rows in their order, from +0.
 //! - *Linear layer*: one fma chain from +0 per block of 256 inputs, the blocks added in order, then the bias.
 //! - *Batch norm*: α = w · (1 / √(var + ε)), β = b − mean · α, y = fma(α, x, β).
 //! - *Factorisation machine*: per dimension s = tree of v, q = tree of v · v, t = s · s − q; ½ times the sum over
@@ -45,6 +46,7 @@
 mod dispatch;
 mod adam;
 mod attention;
+mod bag;
 mod batch_norm;
 mod cross;
 mod dropout;

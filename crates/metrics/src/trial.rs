@@ -44,6 +44,9 @@ pub struct ScoreOptions<'a> {
     pub users: Option<&'a UserRows>,
     /// Places that a user sees.
     pub top_k: usize,
+    /// Whether scores are probabilities of labels; else they are raw outputs, and every score that needs a probability or a
+    /// label is `None`.
+    pub probabilities: bool,
 }
 
 impl ScoreOptions<'_> {
@@ -56,6 +59,7 @@ impl ScoreOptions<'_> {
             critical_loss: 0.001,
             users: None,
             top_k: 10,
+            probabilities: true,
         }
     }
 }
@@ -163,6 +167,7 @@ impl TrialScores {
             |deviation| deviation.samples,
         );
         let auc_loss = golden.and_then(|golden| Some(golden.auc? - aucs.auc?));
+        let labelled = options.probabilities;
         let top_k = options.users.map_or_else(TopK::default, |users| {
             let golden = golden.map(|golden| golden.probabilities);
             let substitute = options.non_finite.rank_score(options.fallback);
@@ -170,19 +175,20 @@ impl TrialScores {
         });
         Self {
             rows: probabilities.len() as u64,
-            auc: aucs.auc,
-            auc_finite: aucs.auc_finite,
-            auc_worst: aucs.auc_worst,
-            log_loss,
+            auc: aucs.auc.filter(|_| labelled),
+            auc_finite: aucs.auc_finite.filter(|_| labelled),
+            auc_worst: aucs.auc_worst.filter(|_| labelled),
+            log_loss: log_loss.filter(|_| labelled),
             normalised_entropy: log_loss
+                .filter(|_| labelled)
                 .zip(loss::base_entropy(all.positives, all.positives + all.negatives))
                 .map(|(loss, entropy)| loss / entropy),
-            calibration: loss::calibration(probabilities, labels, substitute),
+            calibration: loss::calibration(probabilities, labels, substitute).filter(|_| labelled),
             rmse: deviation.and_then(|d| d.rmse),
             rmse_finite: deviation.and_then(|d| d.rmse_finite),
             max_abs_difference: deviation.and_then(|d| d.max_abs_difference),
             changed_share: deviation.and_then(|d| d.changed_share),
-            decision_flips: deviation.map(|d| d.decision_flips),
+            decision_flips: deviation.filter(|_| labelled).map(|d| d.decision_flips),
             non_finite: aucs.non_finite,
             saturated: saturated_high + saturated_low,
             saturated_high,
@@ -192,8 +198,8 @@ impl TrialScores {
             sdc: samples.sdc,
             due: samples.due,
             outcome: Outcome::of_trial(&samples, Detection::Silent),
-            auc_loss,
-            critical: auc_loss.map(|loss| loss > options.critical_loss),
+            auc_loss: auc_loss.filter(|_| labelled),
+            critical: auc_loss.filter(|_| labelled).map(|loss| loss > options.critical_loss),
             ndcg: top_k.ndcg,
             hit_rate: top_k.hit_rate,
             top_k_overlap: top_k.overlap,

@@ -94,7 +94,7 @@ fn main() {
     println!("|---|---|---|---:|---:|");
     for (shape, dims) in [("MovieLens-1M", &MOVIELENS_1M[..]), ("Criteo", &CRITEO)] {
         let [plain, numeric] = [0, 13].map(|numeric| rows(dims, numeric));
-        for architecture in architectures() {
+        for architecture in architectures().iter().filter(|a| !a.takes_bags()) {
             if !wanted.is_empty() && !wanted.iter().any(|name| name == architecture.name()) {
                 continue;
             }

@@ -4,6 +4,7 @@ use crate::architectures::afm::Afm;
 use crate::architectures::dcn::Dcn;
 use crate::architectures::deepfm::DeepFm;
 use crate::architectures::dlrm::Dlrm;
+use crate::architectures::dummy::Dummy;
 use crate::architectures::fm::Fm;
 use crate::architectures::wide_deep::WideDeep;
 use crate::config::Config;
@@ -23,13 +24,23 @@ pub trait Architecture: Sync {
         false
     }
 
+    /// Whether it reads a bag of rows of one table instead of one row per field.
+    fn takes_bags(&self) -> bool {
+        false
+    }
+
+    /// Whether its logits go through a sigmoid; else its scores are the raw outputs.
+    fn answers_probabilities(&self) -> bool {
+        true
+    }
+
     /// Parameters and layers for a configuration that was checked.
     fn graph(&self, config: &Config) -> Graph;
 }
 
 /// Every architecture there is.
 pub fn architectures() -> &'static [&'static dyn Architecture] {
-    &[&Fm, &DeepFm, &WideDeep, &Dcn, &Afm, &Dlrm]
+    &[&Fm, &DeepFm, &WideDeep, &Dcn, &Afm, &Dlrm, &Dummy]
 }
 
 /// The architecture of a name.

@@ -62,6 +62,14 @@ pub enum ConfigError {
         /// The architecture.
         name: String,
     },
+    /// A model that reads bags of one table has one field.
+    #[error("{fields} field dims given, but {name} has one: the length of its sparse vector")]
+    Bags {
+        /// The architecture.
+        name: String,
+        /// The number of fields.
+        fields: usize,
+    },
     /// A field without values.
     #[error("field dim {field} is 0; every field needs at least one value")]
     EmptyField {
@@ -147,6 +155,27 @@ impl Config {
         }
     }
 
+    /// The dummy model of the paper's section 5.1: `depth` hidden layers of a width in either MLP.
+    pub fn dummy(depth: usize, hidden: usize, embed_dim: usize, dense_dim: usize, sparse_dim: u32) -> Self {
+        Self {
+            numeric: dense_dim,
+            embed_dim,
+            mlp_dims: vec![hidden; depth],
+            dropout: 0.0,
+            ..Self::new("dummy", vec![sparse_dim])
+        }
+    }
+
+    /// Whether the model reads a bag of rows of one table instead of one row per field.
+    pub fn takes_bags(&self) -> bool {
+        architecture(&self.name).is_some_and(crate::architecture::Architecture::takes_bags)
+    }
+
+    /// Whether scores are probabilities; else they are raw outputs.
+    pub fn answers_probabilities(&self) -> bool {
+        architecture(&self.name).is_none_or(crate::architecture::Architecture::answers_probabilities)
+    }
+
     /// The number of categorical fields.
     pub fn fields(&self) -> usize {
         self.field_dims.len()
@@ -184,6 +213,9 @@ impl Config {
         }
         if let Some(field) = self.field_dims.iter().position(|&d| d == 0) {
             return Err(ConfigError::EmptyField { field });
+        }
+        if architecture.takes_bags() && self.field_dims.len() != 1 {
+            return Err(ConfigError::Bags { name, fields: self.field_dims.len() });
         }
         let rows: u64 = self.field_dims.iter().map(|&d| u64::from(d)).sum();
         if rows > u64::from(u32::MAX) {

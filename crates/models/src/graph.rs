@@ -2,6 +2,7 @@
 //!
 //! Letters of shapes: R rows of a block, F fields, D embedding width, H width of a hidden layer.
 
+use crate::architecture::Architecture;
 use crate::config::{Config, ConfigError};
 use crate::layers::Layer;
 use crate::layers::batch_norm::BatchNorm;
@@ -10,6 +11,7 @@ use crate::layers::cross::Cross;
 use crate::layers::dot_interaction::DotInteraction;
 use crate::layers::dropout::{Dropout, Masking};
 use crate::layers::embedding::Embedding;
+use crate::layers::embedding_bag::EmbeddingBag;
 use crate::layers::factorisation::Factorisation;
 use crate::layers::first_order::FirstOrder;
 use crate::layers::linear::Linear;
@@ -38,6 +40,7 @@ pub(crate) struct Table {
 
 /// The layers of a model in the order of their evaluation, and the tensors they read.
 pub struct Graph {
+    architecture: &'static dyn Architecture,
     config: Config,
     offsets: Vec<u32>,
     specs: Vec<TensorSpec>,
@@ -104,6 +107,11 @@ impl Graph {
     pub(crate) fn logit(&self) -> Slot {
         self.logit
     }
+
+    /// Whether logits go through a sigmoid.
+    pub(crate) fn answers_probabilities(&self) -> bool {
+        self.architecture.answers_probabilities()
+    }
 }
 
 /// Collects parameters and layers in state-dict order.
@@ -112,9 +120,10 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(architecture: &'static dyn Architecture, config: &Config) -> Self {
         Self {
             graph: Graph {
+                architecture,
                 config: config.clone(),
                 offsets: config.offsets(),
                 specs: Vec::new(),
@@ -219,6 +228,15 @@ impl Builder {
         output
     }
 
+    /// The sums of the bags' rows `[D, R]`, of a table that starts Kaiming-uniform.
+    pub(crate) fn embedding_bag(&mut self, name: &str) -> Slot {
+        let dim = self.graph.config.embed_dim;
+        let table = self.table(name, dim, false, Start::kaiming(dim));
+        let output = self.slot(dim);
+        self.layer(EmbeddingBag { table, dim, output });
+        output
+    }
+
     /// The numeric inputs `[N, R]`.
     pub(crate) fn numeric(&mut self) -> Slot {
         let slot = self.slot(self.graph.config.numeric);
@@ -272,6 +290,20 @@ impl Builder {
         let bias = self.parameter(&format!("{name}.bias"), &[outputs], Component::Dense, start);
         let output = self.slot(outputs);
         self.layer(Linear { weight, bias: Some(bias), input, inputs, fields, output });
+        output
+    }
+
+    /// A linear layer `[H, R]` of parameters that are declared already.
+    pub(crate) fn linear_of(
+        &mut self,
+        weight: ParameterId,
+        bias: ParameterId,
+        input: Slot,
+        outputs: usize,
+    ) -> Slot {
+        let inputs = self.width(input);
+        let output = self.slot(outputs);
+        self.layer(Linear { weight, bias: Some(bias), input, inputs, fields: None, output });
         output
     }
 
@@ -420,8 +452,13 @@ impl Start {
         Self::Uniform { bound: (6.0 / (rows + columns) as f64).sqrt() }
     }
 
+    /// Kaiming-uniform of a matrix with this many inputs (He et al. 2015): bound √(6 / in).
+    pub(crate) fn kaiming(inputs: usize) -> Self {
+        Self::Uniform { bound: (6.0 / inputs as f64).sqrt() }
+    }
+
     /// The default of torch's linear layers.
-    fn fan_in(inputs: usize) -> Self {
+    pub(crate) fn fan_in(inputs: usize) -> Self {
         Self::Uniform { bound: 1.0 / (inputs as f64).sqrt() }
     }
 }

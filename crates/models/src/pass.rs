@@ -1,5 +1,6 @@
 //! One forward pass: the layers with what they derived from the parameters of this moment.
 
+use radhard_data::RowsView;
 use radhard_kernels::{Kernels, LANES, Lane};
 
 use crate::graph::Graph;
@@ -37,17 +38,13 @@ impl<'a> Pass<'a> {
     /// The logits of one block.
     ///
     /// # Shapes
-    /// `indices` [B, F] without offsets, `numeric` [B, N], 1 ≤ B ≤ R; `logits` [B].
-    pub(crate) fn block(
-        &self,
-        indices: &[u32],
-        numeric: &[f32],
-        workspace: &mut Workspace,
-        logits: &mut [f32],
-    ) {
-        table_rows(indices, self.graph.offsets(), &mut workspace.ids);
+    /// `rows` B of them, 1 ≤ B ≤ R; `logits` [B].
+    pub(crate) fn block(&self, rows: &RowsView<'_>, workspace: &mut Workspace, logits: &mut [f32]) {
+        if rows.bags.is_none() {
+            table_rows(rows.indices, self.graph.offsets(), &mut workspace.ids);
+        }
         if let Some(slot) = self.graph.numeric() {
-            numeric_values(numeric, self.graph.config().numeric, workspace.values.get_mut(slot));
+            numeric_values(rows.numeric, self.graph.config().numeric, workspace.values.get_mut(slot));
         }
         for (layer, derived) in self.graph.layers().iter().zip(&self.derived) {
             let scope = Scope {
@@ -55,6 +52,7 @@ impl<'a> Pass<'a> {
                 weights: self.weights,
                 derived,
                 ids: &workspace.ids,
+                bags: rows.bags,
                 training: None,
             };
             layer.forward(&scope, &mut workspace.values);

@@ -5,6 +5,7 @@ use radhard_kernels::Kernels;
 use rayon::prelude::*;
 use thiserror::Error;
 
+use crate::config::Config;
 use crate::model::Model;
 use crate::pass::{Pass, Workspace};
 
@@ -19,7 +20,7 @@ const CANONICAL_NAN: f32 = f32::from_bits(0x7fc0_0000);
 pub struct Scores {
     /// The values before the sigmoid.
     pub logits: Vec<f32>,
-    /// The values after it.
+    /// The values after it; of a model without a sigmoid the same values.
     pub probabilities: Vec<f32>,
 }
 
@@ -53,6 +54,12 @@ pub enum ScoresError {
         /// Numeric inputs of the model.
         model: usize,
     },
+    /// Bags where the model reads fields, or fields where it reads bags.
+    #[error("{}", if *.model { "the model reads bags, and the rows have none" } else { "the rows have bags, and the model reads fields" })]
+    Bags {
+        /// Whether the model reads bags.
+        model: bool,
+    },
     /// An index beyond its field.
     #[error("row {row}, field {field}: index {index} is outside [0, {dim})")]
     Index {
@@ -67,14 +74,25 @@ pub enum ScoresError {
     },
 }
 
-/// Checks that every index lies in its field.
-pub(crate) fn check(rows: &RowsView<'_>, field_dims: &[u32], numeric: usize) -> Result<(), ScoresError> {
-    let fields = field_dims.len();
-    if rows.fields != fields {
-        return Err(ScoresError::Fields { rows: rows.fields, model: fields });
+/// Checks that rows have what a model reads, and that every index lies in its field.
+pub(crate) fn check(rows: &RowsView<'_>, config: &Config) -> Result<(), ScoresError> {
+    let (field_dims, numeric) = (&config.field_dims, config.numeric);
+    if config.takes_bags() != rows.bags.is_some() {
+        return Err(ScoresError::Bags { model: config.takes_bags() });
     }
     if rows.numeric_width != numeric {
         return Err(ScoresError::Numeric { rows: rows.numeric_width, model: numeric });
+    }
+    if let Some(bags) = rows.bags {
+        let bad = (0..bags.len()).into_par_iter().find_map_first(|row| {
+            let index = *bags.of(row).iter().find(|index| **index >= field_dims[0])?;
+            Some(ScoresError::Index { row, field: 0, index, dim: field_dims[0] })
+        });
+        return bad.map_or(Ok(()), Err);
+    }
+    let fields = field_dims.len();
+    if rows.fields != fields {
+        return Err(ScoresError::Fields { rows: rows.fields, model: fields });
     }
     let bad = rows.indices.par_chunks(4096 * fields).enumerate().find_map_first(|(chunk, indices)| {
         let at = indices
@@ -111,23 +129,25 @@ impl Model {
         out: &mut Scores,
     ) -> Result<(), ScoresError> {
         let config = self.config();
-        check(rows, &config.field_dims, config.numeric)?;
-        let (fields, graph) = (config.fields(), self.graph());
+        check(rows, config)?;
+        let graph = self.graph();
         let pass = Pass::new(graph, self.parameters(), kernels);
         out.logits.resize(rows.len(), 0.0);
         out.probabilities.resize(rows.len(), 0.0);
         out.logits
             .par_chunks_mut(BLOCK)
             .zip(out.probabilities.par_chunks_mut(BLOCK))
-            .zip(rows.indices.par_chunks(BLOCK * fields))
             .enumerate()
             .for_each_init(
                 || Workspace::new(graph, BLOCK),
-                |workspace, (block, ((logits, probabilities), indices))| {
-                    let first = block * BLOCK * config.numeric;
-                    let numeric = &rows.numeric[first..first + logits.len() * config.numeric];
-                    pass.block(indices, numeric, workspace, logits);
-                    kernels.sigmoid(logits, probabilities);
+                |workspace, (block, (logits, probabilities))| {
+                    let first = block * BLOCK;
+                    pass.block(&rows.slice(first..first + logits.len()), workspace, logits);
+                    if graph.answers_probabilities() {
+                        kernels.sigmoid(logits, probabilities);
+                    } else {
+                        probabilities.copy_from_slice(logits);
+                    }
                     for score in logits.iter_mut().chain(probabilities) {
                         if score.is_nan() {
                             *score = CANONICAL_NAN;

@@ -78,8 +78,14 @@ fn imported_models_have_the_logits_of_torch() {
             let model = import::model(&config, &state).unwrap();
             let labels = data("io.label");
             let fields = config.fields();
-            let rows =
-                RowsView { fields, numeric_width: 0, indices: &indices, numeric: &[], labels: &labels };
+            let rows = RowsView {
+                fields,
+                numeric_width: 0,
+                indices: &indices,
+                numeric: &[],
+                labels: &labels,
+                bags: None,
+            };
             let mut scores = Scores::default();
             model.scores(&rows, &mut scores).unwrap();
             assert_eq!(scores.logits.len(), logits.len());

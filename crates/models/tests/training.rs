@@ -162,8 +162,14 @@ fn rows_that_do_not_fit_are_refused_by_name() {
     let mut refused = |fields: usize, indices: &[u32], numeric_width: usize| {
         let labels = vec![0; indices.len() / fields];
         let numeric = vec![0.0; labels.len() * numeric_width];
-        let rows =
-            radhard_data::RowsView { fields, numeric_width, indices, numeric: &numeric, labels: &labels };
+        let rows = radhard_data::RowsView {
+            fields,
+            numeric_width,
+            indices,
+            numeric: &numeric,
+            labels: &labels,
+            bags: None,
+        };
         model.scores(&rows, &mut scores).unwrap_err().to_string()
     };
     assert_eq!(refused(2, &[0, 3, 2, 4], 0), "row 1, field 1: index 4 is outside [0, 4)");

@@ -1,2 +1,25 @@
 //! The paper reproduced: its tables, figures and claims.
+//!
+//! A [`Study`] has stages, each of which leaves files under its directory and is passed over where they are there: data
+//! sets (real ones where they are given, stand-ins else), trained models, three campaigns (the grid of figures 7 to 9,
+//! the protections of figure 10, the dummy models of figures 4 to 6), and from their records alone the figures, tables and
+//! verdicts.
+//!
+//! Source: D. Ma et al., "Evaluating and Enhancing Robustness of Deep Recommendation Systems Against Hardware Errors".
 #![forbid(unsafe_code)]
+
+mod audience;
+mod campaigns;
+mod dummy;
+mod scale;
+mod sets;
+mod study;
+mod training;
+
+pub use audience::{Audience, Silence};
+pub use campaigns::Campaign;
+pub use dummy::DummyShape;
+pub use scale::Scale;
+pub use sets::{Real, SETS, Set};
+pub use study::{Study, StudyError};
+pub use training::{MODELS, Trained};

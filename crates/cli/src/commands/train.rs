@@ -18,6 +18,10 @@ const BAR: &str = "{bar:24} epoch {msg}";
 pub(crate) fn run(arguments: &Train, console: &Console) -> Result<Exit, Failure> {
     let data = open(&arguments.data)?;
     let shape = &arguments.shape;
+    if shape.model == "dummy" {
+        let name = shape.model.clone();
+        return Err(failure(Exit::Usage, TrainError::Bags { name }));
+    }
     let (dims, numeric) = (data.meta().field_dims.clone(), data.meta().numeric_names.len());
     let config = config(&shape.widths, &shape.model, dims, numeric);
     let options = TrainOptions {
@@ -151,9 +155,15 @@ pub(crate) fn inputs(given: &Inputs) -> Result<(Vec<u32>, usize), Failure> {
     Ok(match &given.data {
         Some(path) => {
             let data = open(path)?;
-            (data.meta().field_dims.clone(), data.meta().numeric_names.len())
+            let meta = data.meta();
+            let field_dims = meta.bag_dim.map_or_else(|| meta.field_dims.clone(), |dim| vec![dim]);
+            (field_dims, meta.numeric_names.len())
         }
-        None => (given.field_dims.clone().unwrap_or_default(), given.numeric),
+        None => {
+            let missing = "--field-dims or --data is missing: a model needs the table rows of each field";
+            let field_dims = given.field_dims.clone().ok_or_else(|| failure(Exit::Usage, missing))?;
+            (field_dims, given.numeric)
+        }
     })
 }
 

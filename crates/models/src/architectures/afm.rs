@@ -17,7 +17,7 @@ impl Architecture for Afm {
     }
 
     fn graph(&self, config: &Config) -> Graph {
-        let mut b = Builder::new(config);
+        let mut b = Builder::new(&Afm, config);
         let rows = b.embedding("embedding.embedding.weight");
         let first = b.first_order("linear.bias", "linear.fc.weight");
         let attended = b.pair_attention("afm", rows);

@@ -17,7 +17,7 @@ impl Architecture for Dcn {
     }
 
     fn graph(&self, config: &Config) -> Graph {
-        let mut b = Builder::new(config);
+        let mut b = Builder::new(&Dcn, config);
         let rows = b.embedding("embedding.embedding.weight");
         let crossed = b.cross("cn", rows);
         let deep = b.mlp("mlp.mlp", rows, false);

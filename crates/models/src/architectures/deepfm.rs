@@ -17,7 +17,7 @@ impl Architecture for DeepFm {
     }
 
     fn graph(&self, config: &Config) -> Graph {
-        let mut b = Builder::new(config);
+        let mut b = Builder::new(&DeepFm, config);
         let first = b.first_order("linear.bias", "linear.fc.weight");
         let rows = b.embedding("embedding.embedding.weight");
         let pairs = b.factorisation(rows);

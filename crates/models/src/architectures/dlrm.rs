@@ -23,7 +23,7 @@ impl Architecture for Dlrm {
     }
 
     fn graph(&self, config: &Config) -> Graph {
-        let mut b = Builder::new(config);
+        let mut b = Builder::new(&Dlrm, config);
         let rows: Vec<_> = (0..config.fields())
             .map(|field| b.field_embedding(&format!("emb_l.{field}.weight"), field))
             .collect();

@@ -17,7 +17,7 @@ impl Architecture for Fm {
     }
 
     fn graph(&self, config: &Config) -> Graph {
-        let mut b = Builder::new(config);
+        let mut b = Builder::new(&Fm, config);
         let rows = b.embedding("embedding.embedding.weight");
         let first = b.first_order("linear.bias", "linear.fc.weight");
         let pairs = b.factorisation(rows);

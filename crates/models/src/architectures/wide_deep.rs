@@ -17,7 +17,7 @@ impl Architecture for WideDeep {
     }
 
     fn graph(&self, config: &Config) -> Graph {
-        let mut b = Builder::new(config);
+        let mut b = Builder::new(&WideDeep, config);
         let first = b.first_order("linear.bias", "linear.fc.weight");
         let rows = b.embedding("embedding.embedding.weight");
         let deep = b.mlp("mlp.mlp", rows, true);

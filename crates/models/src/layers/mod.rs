@@ -6,6 +6,7 @@ pub(crate) mod cross;
 pub(crate) mod dot_interaction;
 pub(crate) mod dropout;
 pub(crate) mod embedding;
+pub(crate) mod embedding_bag;
 pub(crate) mod factorisation;
 pub(crate) mod first_order;
 pub(crate) mod linear;
@@ -13,6 +14,7 @@ pub(crate) mod pair_attention;
 pub(crate) mod rectifier;
 pub(crate) mod sum;
 
+use radhard_data::BagsView;
 use radhard_kernels::{Kernels, Lane, Table};
 
 use crate::graph::{ParameterId, Slot};
@@ -48,6 +50,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) derived: &'a [f32],
     /// Table rows [F, R], offsets included.
     pub(crate) ids: &'a [u32],
+    /// The bags of the block's rows that are not padding, where the model reads bags.
+    pub(crate) bags: Option<BagsView<'a>>,
     /// In training: which mask each row of the block gets.
     pub(crate) training: Option<TrainingScope>,
 }

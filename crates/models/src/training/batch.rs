@@ -292,6 +292,7 @@ impl<'a> Run<'a> {
             weights: self.weights,
             derived: &self.derived[layer],
             ids,
+            bags: None,
             training: Some(TrainingScope { seed: self.seed, step: self.step, first_row, rows }),
         }
     }

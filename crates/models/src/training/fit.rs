@@ -165,6 +165,12 @@ pub struct TrainReport {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TrainError {
+    /// A model that is measured untrained.
+    #[error("{name} is measured as it starts, and not trained; `radhard init` makes one")]
+    Bags {
+        /// The architecture.
+        name: String,
+    },
     /// A value that cannot be.
     #[error("{what} is {value}; it has to be {rule}")]
     Option {
@@ -260,12 +266,15 @@ fn run(
     if model.config().tables != TableFormat::F32 {
         return Err(TrainError::Tables { format: model.config().tables });
     }
+    if model.config().takes_bags() {
+        return Err(TrainError::Bags { name: model.config().name.clone() });
+    }
     let meta = data.meta();
     if meta.field_dims != model.config().field_dims {
         let model = model.config().field_dims.clone();
         return Err(TrainError::FieldDims { data: meta.field_dims.clone(), model });
     }
-    check(&data.select(Part::All).view(), &meta.field_dims, model.config().numeric)?;
+    check(&data.select(Part::All).view(), model.config())?;
     let checkpoint = checkpoint.map(|path| Checkpoint::new(path, model, options, &meta.fingerprint));
     let mut report = epochs(model, data, options, checkpoint.as_ref(), auc, progress)?;
     report.test_auc = auc_of(model, data, Part::Test, auc)?;

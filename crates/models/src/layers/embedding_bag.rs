@@ -1,0 +1,24 @@
+//! The sum of any number of rows of one table.
+
+use crate::graph::Slot;
+use crate::layers::{Gradients, Layer, Scope, Values};
+use crate::table::TableId;
+
+/// `[D, R]`: per data row the sum of the table rows in its bag.
+pub(crate) struct EmbeddingBag {
+    pub(crate) table: TableId,
+    pub(crate) dim: usize,
+    pub(crate) output: Slot,
+}
+
+impl Layer for EmbeddingBag {
+    fn forward(&self, scope: &Scope<'_>, values: &mut Values) {
+        let (mut sum, mut row) = (vec![0.0; self.dim], vec![0.0; self.dim]);
+        let bags = scope.bags.into_iter().flat_map(|bags| (0..bags.len()).map(move |row| bags.of(row)));
+        let table = scope.weights.table(self.table);
+        scope.kernels.bag_sums(table, bags, (&mut sum, &mut row), values.get_mut(self.output));
+    }
+
+    /// Models with bags are not trained.
+    fn backward(&self, _scope: &Scope<'_>, _values: &Values, _gradients: &mut Gradients) {}
+}

@@ -1,0 +1,30 @@
+//! The paper's claims, each a function from records to a verdict.
+
+mod curves;
+mod dummies;
+mod recovery;
+mod subjects;
+
+use crate::claim::Claim;
+use crate::findings::Findings;
+use crate::training::Trained;
+
+/// Every claim in the paper's order; `widths` are those of the dummy models that were run.
+pub fn claims(findings: &Findings, trained: &[Trained], widths: &[usize]) -> Vec<Claim> {
+    vec![
+        dummies::c1(findings, widths),
+        dummies::c2(findings, widths),
+        dummies::c3(findings, widths),
+        dummies::c4(findings, widths),
+        dummies::c5(findings, widths),
+        curves::c6(findings),
+        curves::c7(findings),
+        curves::c8(findings),
+        curves::c9(findings),
+        recovery::c10(findings),
+        recovery::c11(findings),
+        recovery::c12(findings),
+        recovery::c13(findings),
+        subjects::c14(trained),
+    ]
+}

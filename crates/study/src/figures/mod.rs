@@ -1,0 +1,9 @@
+//! The paper's figures, drawn from records: laid out so that they can be laid beside the paper's.
+
+mod curves;
+mod heat;
+mod plot;
+
+pub use curves::{curves, recovery};
+pub use heat::{Failures, HeatMap, heat_maps};
+pub use plot::{Line, Mark, Plot, Sheet};

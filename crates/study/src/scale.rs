@@ -1,0 +1,56 @@
+//! How large a study is.
+
+/// Sizes of a study: what the paper did, or what minutes allow.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scale {
+    /// Its word in file names and tables.
+    pub name: &'static str,
+    /// Rows of each stand-in, in the order of [`SETS`](crate::SETS); `None` draws as many as the real file has.
+    pub rows: [Option<u64>; 3],
+    /// Training rows used at most, in the same order; `None` uses all.
+    pub train_rows: [Option<u64>; 3],
+    /// Epochs at most, in the same order.
+    pub epochs: [u64; 3],
+    /// Chips in each cell of the grid.
+    pub chips: u64,
+    /// Chips in each cell of the protections.
+    pub protected_chips: u64,
+    /// Chips in each cell of the dummy models.
+    pub dummy_chips: u64,
+    /// Hidden and embedding widths of the dummy models.
+    pub dummy_widths: &'static [usize],
+    /// Rows of the dummy data.
+    pub dummy_rows: u64,
+}
+
+impl Scale {
+    /// The paper's sizes; the Criteo stand-in trains on its first 4 million rows.
+    pub fn full() -> Self {
+        Self {
+            name: "full",
+            rows: [None; 3],
+            train_rows: [None, None, Some(4_000_000)],
+            epochs: [40, 5, 2],
+            chips: 10,
+            protected_chips: 10,
+            dummy_chips: 10,
+            dummy_widths: &[64, 128, 256, 512],
+            dummy_rows: 10_000,
+        }
+    }
+
+    /// What ten minutes on two cores allow: MovieLens-1M whole, the others' tables whole with fewer rows.
+    pub fn quick() -> Self {
+        Self {
+            name: "quick",
+            rows: [None, Some(2_000_000), Some(400_000)],
+            train_rows: [None; 3],
+            epochs: [4, 1, 1],
+            chips: 10,
+            protected_chips: 10,
+            dummy_chips: 10,
+            dummy_widths: &[64, 512],
+            dummy_rows: 2_000,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The five models, trained on each data set.
+
+use std::io::ErrorKind;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use radhard_data::DataSet;
+use radhard_models::training::train_with_checkpoint;
+use radhard_models::{Config, Init, Model, Progress, TrainOptions};
+
+use crate::audience::Audience;
+use crate::study::StudyError;
+
+/// The paper's models, in its order.
+pub const MODELS: [&str; 5] = ["fm", "deepfm", "afm", "dcn", "wide-deep"];
+
+/// A trained model and what its training came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trained {
+    /// Its architecture.
+    pub model: &'static str,
+    /// The data set it was trained on.
+    pub set: &'static str,
+    /// Its file.
+    pub path: PathBuf,
+    /// Numbers in its parameters.
+    pub parameters: u64,
+    /// AUC of the kept epoch on the validation rows.
+    pub validation_auc: Option<f64>,
+    /// The same on the test rows.
+    pub test_auc: Option<f64>,
+    /// Epochs that ended.
+    pub epochs: u64,
+    /// Whether the data were made up in the shape of the set they are named after.
+    pub stand_in: bool,
+    /// Time its training took; none where it was there already.
+    pub seconds: Option<f64>,
+}
+
+/// Where one model of a study is trained, and how.
+pub(crate) struct Training<'a> {
+    pub(crate) model: &'static str,
+    pub(crate) set: &'static str,
+    pub(crate) data: &'a Path,
+    pub(crate) out: &'a Path,
+    pub(crate) rows: Option<u64>,
+    pub(crate) epochs: u64,
+    pub(crate) seed: u64,
+}
+
+impl Training<'_> {
+    /// The trained model, trained where its file is not there yet; `None` where the audience ended it.
+    ///
+    /// The weights start as torchfm starts them.
+    pub(crate) fn trained(&self, audience: &dyn Audience) -> Result<Option<Trained>, StudyError> {
+        let at = |source| StudyError::File { path: self.out.to_path_buf(), source };
+        let mut seconds = None;
+        if !self.out.exists() {
+            audience.stage(&format!("training {} on {}", self.model, self.set));
+            let data = DataSet::open(self.data)
+                .map_err(|source| StudyError::Data { path: self.data.into(), source })?;
+            let config = Config::new(self.model, data.meta().field_dims.clone());
+            let mut model = Model::new(&config, Init::TorchFm, self.seed)?;
+            let options = TrainOptions {
+                epochs: self.epochs,
+                rows: self.rows,
+                seed: self.seed,
+                ..TrainOptions::default()
+            };
+            let mut told = |progress| {
+                if let Progress::Step { step, steps, .. } = progress {
+                    audience.step(step, steps);
+                }
+                if audience.stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            };
+            let checkpoint = checkpoint(self.out);
+            let auc = &radhard_metrics::auc::auc;
+            let report = train_with_checkpoint(&mut model, &data, &options, &checkpoint, auc, &mut told)
+                .map_err(|source| StudyError::Train { model: self.model, set: self.set, source })?;
+            if report.interrupted {
+                return Ok(None);
+            }
+            model.save(self.out).map_err(at)?;
+            match std::fs::remove_file(&checkpoint) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(at(error)),
+                _ => {}
+            }
+            seconds = Some(report.seconds);
+        }
+        let model = Model::open(self.out)
+            .map_err(|source| StudyError::Model { path: self.out.to_path_buf(), source })?;
+        let training = model.training.as_ref();
+        let trained = Trained {
+            model: self.model,
+            set: self.set,
+            path: self.out.to_path_buf(),
+            parameters: model.parameters().trained() as u64,
+            validation_auc: training.and_then(|training| training.validation_auc),
+            test_auc: training.and_then(|training| training.test_auc),
+            epochs: training.map_or(0, |training| training.epochs),
+            stand_in: model.data.as_ref().is_some_and(|data| data.stand_in),
+            seconds,
+        };
+        if let (Some(seconds), Some(auc)) = (seconds, trained.test_auc) {
+            audience
+                .done(&format!("model: {} on {}, test AUC {auc:.4}, {seconds:.0} s", self.model, self.set));
+        }
+        Ok(Some(trained))
+    }
+}
+
+fn checkpoint(out: &Path) -> PathBuf {
+    let mut name = out.as_os_str().to_owned();
+    name.push(".checkpoint");
+    name.into()
+}
