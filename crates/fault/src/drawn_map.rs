@@ -75,6 +75,28 @@ impl DrawnMap {
         self.origin = Some(origin);
     }
 
+    /// Makes this the map of what readers get of a draw that a protection has looked at: every bit of the words that
+    /// `exposure`, the target's own, names may read otherwise than stored, whichever of them were hit.
+    ///
+    /// Errors: `drawn` is the map of no draw; this is then too.
+    pub fn fill_read(
+        &mut self,
+        drawn: &Self,
+        exposure: &Exposure,
+        fill: impl FnOnce(&mut [DrawnParameter]),
+    ) -> Result<(), InjectError> {
+        self.clear();
+        let origin = drawn.origin().ok_or(InjectError::NotDrawn)?;
+        self.start(exposure);
+        let parameters = &mut self.parameters[..self.used];
+        for parameter in parameters.iter_mut() {
+            parameter.exposed.mask = parameter.exposed.format.word_mask();
+        }
+        fill(parameters);
+        self.finish(Origin { exposure: Arc::clone(exposure.identity()), ..origin.clone() });
+        Ok(())
+    }
+
     /// Takes the draw out; the workspace stays for the next one.
     #[must_use]
     pub fn detach(&mut self) -> Self {

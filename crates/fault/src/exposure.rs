@@ -88,6 +88,32 @@ impl Exposure {
         Ok(Self { parameters, identity })
     }
 
+    /// What memory exposes under a protection: this without the bits of `shields[i]` in parameter i of the model, and with
+    /// `further` words, kept beside the model's, and the exposed bits of each of them.
+    ///
+    /// Draws on the bits that both expose are the same.
+    ///
+    /// Errors: names there are twice; parameters beyond 2^53 bits.
+    ///
+    /// # Panics
+    /// If there is not one shield per parameter of the model.
+    pub fn protected(&self, shields: &[u64], further: &[(ParameterSpec, u64)]) -> Result<Self, TargetError> {
+        assert_eq!(shields.len(), self.identity.specs.len(), "shields and parameters");
+        let mut masks = vec![0; shields.len()];
+        for exposed in &self.parameters {
+            masks[exposed.index] = exposed.mask & !shields[exposed.index];
+        }
+        let mut specs = self.identity.specs.clone();
+        for (spec, mask) in further {
+            if specs.iter().any(|known| known.name == spec.name) {
+                return Err(TargetError::DuplicateName(spec.name.clone()));
+            }
+            specs.push(spec.clone());
+            masks.push(*mask);
+        }
+        Self::new(&specs, &masks, self.identity.target.clone(), self.identity.expose)
+    }
+
     /// The parameters with exposed bits, in the order of the model.
     pub fn parameters(&self) -> &[ExposedParameter] {
         &self.parameters

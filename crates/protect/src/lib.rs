@@ -1,2 +1,13 @@
 //! Protections of stored words, activations and results, and what they cost.
+//!
+//! A [`Combination`], read from a text such as `sbp=tmr:30` or `range-guard:row+clip:paper`, is prepared for a model and
+//! becomes a [`Protected`]: it says what memory exposes (check bits and copies included), and turns what a chip did there
+//! into what readers get, with the [`Events`] that it noticed.
 #![forbid(unsafe_code)]
+
+mod combination;
+mod protection;
+mod touched;
+
+pub use combination::{Combination, NONE, Protected, ProtectedExposure, ReadWork};
+pub use protection::{Cost, Events, Kept, Prepared, ProtectError, Protection, Subject, Touched};
