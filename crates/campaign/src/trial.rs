@@ -5,7 +5,7 @@ use std::time::Instant;
 use radhard_fault::{Chip, DrawError, DrawnMap, Exposure, InjectError, Injected, TargetError};
 use radhard_metrics::{Golden, Observed, Ranking, TrialScores};
 use radhard_models::{Scores, ScoresError};
-use radhard_records::{Path as TrialPath, Trial};
+use radhard_records::{Noticed, Path as TrialPath, Trial};
 
 use crate::cells::PlannedCell;
 use crate::lend::LentModel;
@@ -102,7 +102,16 @@ impl Outputs {
         let reference = Golden { probabilities: &golden.scores.probabilities, auc: golden.auc };
         let scores = TrialScores::with(&mut self.ranking, &observed, Some(&reference), &scoring.options);
         let seconds = self.seconds + start.elapsed().as_secs_f64();
-        Trial { chip: self.chip, flips: self.flips, scores, path: TrialPath::Full, seconds }
+        Trial {
+            chip: self.chip,
+            flips: self.flips,
+            flips_read: None,
+            reads: None,
+            noticed: Noticed::default(),
+            scores,
+            path: TrialPath::Full,
+            seconds,
+        }
     }
 }
 
@@ -111,6 +120,9 @@ pub fn known(drawn: &DrawnChip, golden: &TrialScores) -> Trial {
     Trial {
         chip: drawn.chip,
         flips: 0,
+        flips_read: Some(0),
+        reads: Some(0),
+        noticed: Noticed::default(),
         scores: golden.clone(),
         path: TrialPath::Known,
         seconds: drawn.seconds,

@@ -12,7 +12,7 @@ use crate::error::RecordsError;
 use crate::golden::{Golden, SubjectKey};
 use crate::header::Header;
 use crate::score::{self, Number};
-use crate::trial::Trial;
+use crate::trial::{Noticed, Trial};
 
 pub(crate) fn write_header(connection: &mut Connection, header: &Header) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
@@ -147,7 +147,8 @@ pub(crate) fn each_trial<E: From<RecordsError>>(
     let failed = |source| RecordsError::sqlite(file, "reading trials", source);
     let mut statement = connection
         .prepare_cached(
-            "SELECT t.chip, t.flips, t.path, t.outcome, t.seconds, s.* FROM trials t
+            "SELECT t.chip, t.flips, t.path, t.outcome, t.seconds, t.flips_read, t.reads, t.detected, t.corrected,
+             t.reloads, t.reload_bytes, t.retries, t.fallbacks, s.* FROM trials t
              LEFT JOIN scores s ON s.cell = t.cell AND s.chip = t.chip
              WHERE t.cell = ?1 AND t.chip BETWEEN ?2 AND ?3 ORDER BY t.chip",
         )
@@ -163,15 +164,23 @@ pub(crate) fn each_trial<E: From<RecordsError>>(
             })
         };
         let outcome = parse(file, "trials outcome", word(3, "trials outcome")?)?;
-        let scores = if row.get_ref(6).map_err(failed)? == ValueRef::Null {
+        let scores = if row.get_ref(14).map_err(failed)? == ValueRef::Null {
             TrialScores { outcome, ..golden.scores.clone() }
         } else {
-            score::of_numbers(read_numbers(row, 7, file)?, outcome)
+            score::of_numbers(read_numbers(row, 15, file)?, outcome)
                 .map_err(|column| wrong_type(file, "scores", column))?
         };
+        let mut noticed = [0; 6];
+        for (i, count) in noticed.iter_mut().enumerate() {
+            *count = unsigned(row, 7 + i).map_err(failed)?;
+        }
+        let counted = |column| row.get::<_, Option<i64>>(column).map(|count| count.map(i64::cast_unsigned));
         take(Trial {
             chip: unsigned(row, 0).map_err(failed)?,
             flips: unsigned(row, 1).map_err(failed)?,
+            flips_read: counted(5).map_err(failed)?,
+            reads: counted(6).map_err(failed)?,
+            noticed: Noticed::of_counts(noticed),
             path: parse(file, "trials path", word(2, "trials path")?)?,
             seconds: row.get(4).map_err(failed)?,
             scores,
@@ -215,6 +224,6 @@ pub(crate) fn signed(what: &'static str, value: u64) -> Result<i64, RecordsError
     i64::try_from(value).map_err(|_| RecordsError::TooLarge { what, value })
 }
 
-fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+pub(crate) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(i64::cast_unsigned)
 }

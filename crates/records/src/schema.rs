@@ -3,7 +3,7 @@
 use crate::score;
 
 /// Version of the tables below; docs/formats/records.md describes it.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 
 /// SQLite's `application_id` of a records file: "RaDh".
 pub(crate) const APPLICATION: i64 = 0x5261_4468;
@@ -41,6 +41,25 @@ CREATE TABLE goldens (
     outcome TEXT NOT NULL{scores},
     PRIMARY KEY (model, data, protection)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE protections (
+    model TEXT NOT NULL,
+    data TEXT NOT NULL,
+    protection TEXT NOT NULL,
+    memory_bits INTEGER NOT NULL,
+    memory_share REAL NOT NULL,
+    operations_per_sample REAL NOT NULL,
+    calibration_rows INTEGER NOT NULL,
+    checks INTEGER NOT NULL,
+    false_alarms_per_million REAL,
+    acts_on_clean INTEGER NOT NULL,
+    time_ratio REAL,
+    time_ratio_low REAL,
+    time_ratio_high REAL,
+    time_ratio_n INTEGER,
+    assumptions TEXT NOT NULL,
+    PRIMARY KEY (model, data, protection),
+    FOREIGN KEY (model, data, protection) REFERENCES goldens (model, data, protection)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE cells (
     cell INTEGER PRIMARY KEY NOT NULL,
     model TEXT NOT NULL,
@@ -65,6 +84,14 @@ CREATE TABLE trials (
     path TEXT NOT NULL,
     outcome TEXT NOT NULL,
     seconds REAL NOT NULL,
+    flips_read INTEGER,
+    reads INTEGER,
+    detected INTEGER NOT NULL,
+    corrected INTEGER NOT NULL,
+    reloads INTEGER NOT NULL,
+    reload_bytes INTEGER NOT NULL,
+    retries INTEGER NOT NULL,
+    fallbacks INTEGER NOT NULL,
     PRIMARY KEY (cell, chip)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE scores (
@@ -75,7 +102,8 @@ CREATE TABLE scores (
 ) STRICT, WITHOUT ROWID;
 CREATE VIEW trial_scores AS SELECT
     c.model, c.data, c.target, c.error_model, c.ber, c.protection, c.seed,
-    t.chip, t.flips, t.outcome, t.path, t.seconds{either}
+    t.chip, t.flips, t.outcome, t.path, t.seconds, t.flips_read, t.reads, t.detected, t.corrected, t.reloads,
+    t.reload_bytes, t.retries, t.fallbacks{either}
 FROM cells c
 JOIN goldens g USING (model, data, protection)
 JOIN trials t ON t.cell = c.cell

@@ -12,9 +12,10 @@ use crate::connection::{begin, is_empty, lock, open_reading, write_ahead};
 use crate::error::RecordsError;
 use crate::golden::{Golden, SubjectKey};
 use crate::header::Header;
+use crate::protection::{self, ProtectionCost};
 use crate::rows::{each_trial, read_cells, read_goldens, read_header, signed, write_header};
 use crate::score::{self, Number};
-use crate::trial::Trial;
+use crate::trial::{Noticed, Trial};
 
 /// Name of the records file inside a campaign's output directory.
 pub const FILE: &str = "records.sqlite";
@@ -32,6 +33,7 @@ pub struct Store {
     lock: Option<File>,
     header: Header,
     goldens: BTreeMap<SubjectKey, Golden>,
+    protections: BTreeMap<SubjectKey, ProtectionCost>,
     cells: BTreeMap<CellId, Cell>,
     ids: BTreeMap<CellKey, CellId>,
 }
@@ -98,8 +100,12 @@ impl Store {
         if let Some(cell) = cells.values().find(|cell| !goldens.contains_key(&cell.key.subject())) {
             return Err(RecordsError::GoldenMissing { cell: Box::new(cell.key.clone()) });
         }
+        let protections = protection::read(&connection, &file)?
+            .into_iter()
+            .map(|cost| (cost.subject.clone(), cost))
+            .collect();
         let ids = cells.iter().map(|(id, cell)| (cell.key.clone(), *id)).collect();
-        Ok(Self { connection, file, lock, header, goldens, cells, ids })
+        Ok(Self { connection, file, lock, header, goldens, protections, cells, ids })
     }
 
     /// Ends writing: everything is in the one file [`FILE`], which can be read from a read-only medium.
@@ -187,6 +193,29 @@ impl Store {
         Ok(())
     }
 
+    /// What protections cost, ordered by subject.
+    pub fn protections(&self) -> impl Iterator<Item = &ProtectionCost> {
+        self.protections.values()
+    }
+
+    /// What the protection of a subject costs, if it is recorded.
+    pub fn protection(&self, subject: &SubjectKey) -> Option<&ProtectionCost> {
+        self.protections.get(subject)
+    }
+
+    /// Records what a protection costs, once: times differ from run to run, and the first stay.
+    ///
+    /// Errors: its golden run is not recorded.
+    pub fn put_protection(&mut self, cost: &ProtectionCost) -> Result<(), RecordsError> {
+        if self.protections.contains_key(&cost.subject) {
+            return Ok(());
+        }
+        self.check_writable("a protection")?;
+        protection::write(&self.connection, &self.file, cost)?;
+        self.protections.insert(cost.subject.clone(), cost.clone());
+        Ok(())
+    }
+
     /// Records a cell and gives its number; one that is recorded already must have the same seed, exposed bits and probability
     /// of no flip, and takes the newer prediction.
     pub fn put_cell(&mut self, cell: &Cell) -> Result<CellId, RecordsError> {
@@ -250,7 +279,8 @@ impl Store {
         {
             let mut insert_trial = transaction
                 .prepare_cached(
-                    "INSERT INTO trials VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (cell, chip) DO NOTHING",
+                    "INSERT INTO trials VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+                     ON CONFLICT (cell, chip) DO NOTHING",
                 )
                 .map_err(failed)?;
             let marks = vec!["?"; 2 + score::COUNT].join(", ");
@@ -268,6 +298,13 @@ impl Store {
                 }
                 let Some((_, cell, golden, golden_numbers)) = &current else { continue };
                 let chip = signed("chip number", trial.chip)?;
+                let counted = |what, count: Option<u64>| count.map(|count| signed(what, count)).transpose();
+                let mut noticed = [0; 6];
+                for ((out, count), name) in noticed.iter_mut().zip(trial.noticed.counts()).zip(Noticed::NAMES)
+                {
+                    *out = signed(name, count)?;
+                }
+                let [detected, corrected, reloads, reload_bytes, retries, fallbacks] = noticed;
                 let inserted = insert_trial
                     .execute(params![
                         id.0,
@@ -275,7 +312,15 @@ impl Store {
                         signed("number of flips", trial.flips)?,
                         trial.path.word(),
                         trial.scores.outcome.to_string(),
-                        trial.seconds
+                        trial.seconds,
+                        counted("flips read", trial.flips_read)?,
+                        counted("reads", trial.reads)?,
+                        detected,
+                        corrected,
+                        reloads,
+                        reload_bytes,
+                        retries,
+                        fallbacks
                     ])
                     .map_err(failed)?;
                 let numbers = score::numbers(&trial.scores);
@@ -411,8 +456,16 @@ mod tests {
         store.connection.pragma_update(None, "max_page_count", pages + 3).unwrap();
 
         let batch = |first: u64| -> Vec<(CellId, Trial)> {
-            let trial =
-                |chip| Trial { chip, flips: 0, scores: scores.clone(), path: TrialPath::Known, seconds: 0.0 };
+            let trial = |chip| Trial {
+                chip,
+                flips: 0,
+                flips_read: None,
+                reads: None,
+                noticed: Noticed::default(),
+                scores: scores.clone(),
+                path: TrialPath::Known,
+                seconds: 0.0,
+            };
             (first..first + 100).map(|chip| (id, trial(chip))).collect()
         };
         let mut written = 0;

@@ -15,9 +15,15 @@ use crate::score;
 pub struct Trial {
     /// Number of the chip.
     pub chip: u64,
-    /// Bits of the target that this chip changes, before any protection acts; 0 is the event whose probability the cell
-    /// holds as `p_no_flip`.
+    /// Bits that this chip changes in what the target exposes, check bits and copies included, before any protection reads
+    /// them; 0 is the event whose probability the cell holds as `p_no_flip`.
     pub flips: u64,
+    /// Of the bits that readers get otherwise than stored, those in words that a scored row reads; none where not counted.
+    pub flips_read: Option<u64>,
+    /// Sum over changed table words of the scored rows that read them; none where not counted.
+    pub reads: Option<u64>,
+    /// What protections noticed and did.
+    pub noticed: Noticed,
     /// Scores and outcome.
     pub scores: TrialScores,
     /// How the scores were found.
@@ -26,8 +32,47 @@ pub struct Trial {
     pub seconds: f64,
 }
 
+/// What protections noticed on a chip, and what they did; all 0 where nothing protects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noticed {
+    /// Words, codewords, rows or results that a check found bad.
+    pub detected: u64,
+    /// Of these, restored from redundant bits or by computing again.
+    pub corrected: u64,
+    /// Of these, restored from the clean copy.
+    pub reloads: u64,
+    /// Bytes of the clean copy that were read.
+    pub reload_bytes: u64,
+    /// Computations that were repeated.
+    pub retries: u64,
+    /// Of those detected, replaced by a default.
+    pub fallbacks: u64,
+}
+
+impl Noticed {
+    /// Names of the counts, in the order of the tables.
+    pub const NAMES: [&'static str; 6] =
+        ["detected", "corrected", "reloads", "reload_bytes", "retries", "fallbacks"];
+
+    /// The counts, in the order of [`NAMES`](Self::NAMES).
+    pub fn counts(&self) -> [u64; 6] {
+        [self.detected, self.corrected, self.reloads, self.reload_bytes, self.retries, self.fallbacks]
+    }
+
+    /// From counts in the order of [`NAMES`](Self::NAMES).
+    pub fn of_counts(counts: [u64; 6]) -> Self {
+        let [detected, corrected, reloads, reload_bytes, retries, fallbacks] = counts;
+        Self { detected, corrected, reloads, reload_bytes, retries, fallbacks }
+    }
+
+    /// Whether nothing was noticed.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl Trial {
-    /// Errors: the first of flips, outcome and scores in which `offered` differs from this record; path and time may.
+    /// Errors: the first of flips, what was noticed, outcome and scores in which `offered` differs from this record; path and time may.
     pub(crate) fn check_same(&self, offered: &Self, cell: &CellKey) -> Result<(), RecordsError> {
         let conflict = |score, recorded_value: String, offered: String| {
             Err(RecordsError::Conflict {
@@ -40,6 +85,11 @@ impl Trial {
         };
         if self.flips != offered.flips {
             return conflict("flips", self.flips.to_string(), offered.flips.to_string());
+        }
+        let counts =
+            Noticed::NAMES.into_iter().zip(self.noticed.counts().into_iter().zip(offered.noticed.counts()));
+        if let Some((name, (recorded, offered))) = counts.into_iter().find(|(_, (a, b))| a != b) {
+            return conflict(name, recorded.to_string(), offered.to_string());
         }
         if self.scores.outcome != offered.scores.outcome {
             return conflict("outcome", self.scores.outcome.to_string(), offered.scores.outcome.to_string());

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path as FilePath;
 
 use fixture::{cell, golden, header, scores, trial};
-use radhard_records::{FILE, Golden, Path, RecordsError, Store, Trial};
+use radhard_records::{FILE, Golden, Noticed, Path, ProtectionCost, RecordsError, Store, TimeRatio, Trial};
 
 fn filled(dir: &FilePath, chips: u64) -> Store {
     let mut store = Store::create_or_continue(dir, &header()).unwrap();
@@ -220,6 +220,7 @@ fn a_chip_with_another_result_is_a_conflict_and_its_batch_is_not_recorded() {
     let (id, _) = store.cells().next().unwrap();
     for (other, score) in [
         (Trial { flips: 6, ..trial(4) }, "flips"),
+        (Trial { noticed: Noticed { retries: 1, ..trial(4).noticed }, ..trial(4) }, "retries"),
         (Trial { scores: scores(0.7, 3), ..trial(4) }, "outcome"),
         (Trial { scores: scores(0.699, 1), ..trial(4) }, "auc"),
         (Trial { scores: scores(0.8, 0), flips: 5, ..trial(4) }, "outcome"),
@@ -229,6 +230,32 @@ fn a_chip_with_another_result_is_a_conflict_and_its_batch_is_not_recorded() {
         assert_eq!((*found, *chip), (score, 4));
         assert_eq!(store.chips_done(id).unwrap().len(), 6);
     }
+}
+
+#[test]
+fn what_a_protection_costs_is_recorded_once_and_needs_its_golden_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = filled(dir.path(), 1);
+    let cost = ProtectionCost {
+        subject: golden("fm", "secded").subject,
+        memory_bits: 20_000,
+        memory_share: 0.125,
+        operations_per_sample: 34.5,
+        calibration_rows: 0,
+        checks: 0,
+        false_alarms_per_million: None,
+        acts_on_clean: false,
+        time: Some(TimeRatio { median: 1.2, low: 1.1, high: 1.5, n: 7 }),
+        assumptions: "the clean copy".into(),
+    };
+    assert!(store.put_protection(&cost).is_err());
+    store.put_golden(&golden("fm", "secded")).unwrap();
+    store.put_protection(&cost).unwrap();
+    store.put_protection(&ProtectionCost { time: None, ..cost.clone() }).unwrap();
+    store.close().unwrap();
+    let read = Store::open(dir.path()).unwrap();
+    assert_eq!(read.protection(&cost.subject), Some(&cost));
+    assert_eq!(read.protections().count(), 1);
 }
 
 #[test]
