@@ -6,8 +6,11 @@
 #![forbid(unsafe_code)]
 
 mod combination;
+mod parse;
 mod protection;
+pub mod stored;
 mod touched;
 
 pub use combination::{Combination, NONE, Protected, ProtectedExposure, ReadWork};
+pub use parse::{ParseError, parse_protection};
 pub use protection::{Cost, Events, Kept, Prepared, ProtectError, Protection, Subject, Touched};

@@ -11,6 +11,11 @@ pub trait Protection: Send + Sync {
     /// Canonical name with all settings, such as `sbp=tmr:30`; it reads back to the same protection.
     fn name(&self) -> String;
 
+    /// Where it acts, if there can be only one there.
+    fn place(&self) -> Option<String> {
+        None
+    }
+
     /// Whether words are stored otherwise than in the unprotected model, so that the fault-free scores differ too.
     fn rewrites(&self) -> bool {
         false

@@ -1,0 +1,48 @@
+//! Protections of stored words: shields, codes, copies, guards, checksums.
+
+mod constant_bits;
+mod hamming;
+pub mod hsiao;
+mod mset;
+mod range_guard;
+mod row_checksum;
+mod sbp;
+mod secded;
+mod tmr;
+
+pub use constant_bits::ConstantBits;
+pub use mset::Mset;
+pub use range_guard::{Bound, RangeGuard, Replacement};
+pub use row_checksum::{Checksum, RowAction, RowChecksum};
+pub use sbp::{BitChoice, Realisation, Sbp};
+pub use secded::{OnDouble, Secded};
+pub use tmr::Tmr;
+
+use radhard_fault::{Component, Format, ParameterSpec};
+
+use crate::protection::Subject;
+
+/// Said in every cost of a protection that reloads.
+pub(crate) const CLEAN_COPY: &str = "the clean copy that is reloaded from";
+
+/// Whether faults can strike in it: counters of batches are never exposed.
+pub(crate) fn exposable(spec: &ParameterSpec) -> bool {
+    spec.elements() > 0 && spec.name.rsplit('.').next() != Some("num_batches_tracked")
+}
+
+/// Rows of a table and words of a row; none for what is no table.
+pub(crate) fn table_rows(spec: &ParameterSpec) -> Option<(u64, u64)> {
+    let rows = *spec.shape.first()? as u64;
+    (spec.component == Component::Embedding && spec.elements() > 0).then(|| (rows, spec.elements() / rows))
+}
+
+/// What is kept for a parameter: name with a suffix, as many words as given.
+pub(crate) fn beside(spec: &ParameterSpec, suffix: &str, shape: Vec<usize>, format: Format) -> ParameterSpec {
+    ParameterSpec { name: format!("{}#{suffix}", spec.name), shape, format, component: spec.component }
+}
+
+/// Sum over parameters of the words looked up per scored row, each weighed.
+pub(crate) fn per_sample(subject: &Subject<'_>, weight: impl Fn(&ParameterSpec) -> f64) -> f64 {
+    let specs = subject.parameters.specs();
+    specs.iter().zip(subject.looked_up).map(|(spec, words)| words * weight(spec)).sum()
+}

@@ -1,0 +1,194 @@
+use radhard_fault::{Format, ParameterSpec};
+
+use super::{CLEAN_COPY, per_sample, table_rows};
+use crate::protection::{Cost, Events, Prepared, ProtectError, Protection, Subject, Touched};
+
+/// A checksum for each row of each table, from clean words; on read, a row that differs from it is reloaded or becomes zero.
+///
+/// Quantised tables have one for each row of codes, of scales and of biases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowChecksum {
+    checksum: Checksum,
+    action: RowAction,
+}
+
+/// A checksum of 32 bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Checksum {
+    /// Wrapping sum of the row's bytes, taken as 32-bit words; the last one is filled with zeros.
+    #[default]
+    Sum,
+    /// CRC-32 as in IEEE 802.3.
+    Crc32,
+}
+
+/// What readers get of a bad row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RowAction {
+    /// The row of the clean copy.
+    #[default]
+    Reload,
+    /// Zeros.
+    Zero,
+}
+
+const CRC: [u32; 256] = crc_table();
+
+const fn crc_table() -> [u32; 256] {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let (mut value, mut bit) = (byte as u32, 0);
+        while bit < 8 {
+            value = if value & 1 == 1 { value >> 1 ^ 0xEDB8_8320 } else { value >> 1 };
+            bit += 1;
+        }
+        table[byte] = value;
+        byte += 1;
+    }
+    table
+}
+
+impl Checksum {
+    /// The checksum of the bytes of a row.
+    pub fn of(self, bytes: &[u8]) -> u32 {
+        match self {
+            Self::Sum => bytes.chunks(4).fold(0, |sum: u32, chunk| {
+                let mut word = [0; 4];
+                word[..chunk.len()].copy_from_slice(chunk);
+                sum.wrapping_add(u32::from_le_bytes(word))
+            }),
+            Self::Crc32 => {
+                !bytes.iter().fold(u32::MAX, |crc, &byte| CRC[(crc as u8 ^ byte) as usize] ^ crc >> 8)
+            }
+        }
+    }
+}
+
+impl RowChecksum {
+    /// This checksum, and what happens to a bad row.
+    pub fn new(checksum: Checksum, action: RowAction) -> Self {
+        Self { checksum, action }
+    }
+
+    pub(crate) fn parse(settings: &[&str]) -> Option<Self> {
+        let (checksum, rest) = match settings {
+            ["sum", rest @ ..] => (Checksum::Sum, rest),
+            ["crc32", rest @ ..] => (Checksum::Crc32, rest),
+            rest => (Checksum::Sum, rest),
+        };
+        let action = match rest {
+            [] | ["reload"] => RowAction::Reload,
+            ["zero"] => RowAction::Zero,
+            _ => return None,
+        };
+        Some(Self { checksum, action })
+    }
+}
+
+struct PreparedRows {
+    checksum: RowChecksum,
+    /// Words of a row, per parameter; none where it is no table.
+    widths: Vec<Option<u64>>,
+    cost: Cost,
+}
+
+impl Protection for RowChecksum {
+    fn name(&self) -> String {
+        match (self.checksum, self.action) {
+            (Checksum::Sum, RowAction::Reload) => "row-checksum",
+            (Checksum::Sum, RowAction::Zero) => "row-checksum:zero",
+            (Checksum::Crc32, RowAction::Reload) => "row-checksum:crc32",
+            (Checksum::Crc32, RowAction::Zero) => "row-checksum:crc32,zero",
+        }
+        .to_owned()
+    }
+
+    fn prepare(&self, subject: &Subject<'_>) -> Result<Box<dyn Prepared>, ProtectError> {
+        let tables: Vec<_> = subject.parameters.specs().iter().map(table_rows).collect();
+        let rows: u64 = tables.iter().flatten().map(|(rows, _)| rows).sum();
+        if rows == 0 {
+            let reason = "the model has no table".to_owned();
+            return Err(ProtectError::NoPlace { protection: self.name(), reason });
+        }
+        let words = |spec: &ParameterSpec| spec.format.bytes(1) as f64;
+        let operations = match self.checksum {
+            Checksum::Sum => per_sample(subject, |spec| words(spec) / 4.0),
+            Checksum::Crc32 => per_sample(subject, |spec| 3.0 * words(spec)),
+        };
+        let mut cost = Cost { memory_bits: 32 * rows, operations_per_sample: operations, ..Cost::default() };
+        cost.assumptions.push("the checksums of rows".to_owned());
+        if self.action == RowAction::Reload {
+            cost.assumptions.push(CLEAN_COPY.to_owned());
+        }
+        let widths = tables.into_iter().map(|table| table.map(|(_, width)| width)).collect();
+        Ok(Box::new(PreparedRows { checksum: *self, widths, cost }))
+    }
+}
+
+/// The bytes of words, little-endian; two words of half a byte take two.
+fn bytes(format: Format, words: impl Iterator<Item = u64>, out: &mut Vec<u8>) {
+    out.clear();
+    let width = format.bits().div_ceil(8) as usize;
+    words.for_each(|word| out.extend_from_slice(&word.to_le_bytes()[..width]));
+}
+
+impl Prepared for PreparedRows {
+    fn reads(&self) -> bool {
+        true
+    }
+
+    fn read(&self, touched: &Touched<'_>, out: &mut Vec<(u64, u64)>, events: &mut Events) {
+        let Some(width) = self.widths[touched.index] else {
+            out.extend_from_slice(touched.words);
+            return;
+        };
+        let format = touched.clean.format();
+        let (mut row, mut buffer) = (Vec::new(), Vec::new());
+        touched.codewords(width, self, |number, words, _| {
+            let elements = number * width..(number + 1) * width;
+            row.clear();
+            row.extend(elements.clone().map(|element| touched.clean.get(element)));
+            bytes(format, row.iter().copied(), &mut buffer);
+            let expected = self.checksum.checksum.of(&buffer);
+            for &(element, word) in words {
+                row[(element - elements.start) as usize] = word;
+            }
+            bytes(format, row.iter().copied(), &mut buffer);
+            if self.checksum.checksum.of(&buffer) != expected {
+                events.detected += 1;
+                match self.checksum.action {
+                    RowAction::Reload => {
+                        events.reloads += 1;
+                        events.reload_bytes += touched.bytes(width);
+                        return;
+                    }
+                    RowAction::Zero => {
+                        events.fallbacks += 1;
+                        row.fill(0);
+                    }
+                }
+            }
+            for (element, &word) in elements.zip(&row) {
+                if word != touched.clean.get(element) {
+                    out.push((element, word));
+                }
+            }
+        });
+    }
+
+    fn cost(&self) -> Cost {
+        self.cost.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksums_have_their_known_values() {
+        assert_eq!(Checksum::Crc32.of(b"123456789"), 0xCBF4_3926);
+        assert_eq!(Checksum::Sum.of(&[1, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 2]), 2);
+    }
+}
