@@ -50,6 +50,13 @@ fn add<L: Lanes>(x: &[Lane], y: &mut [Lane]) {
 }
 
 #[inline(always)]
+fn add_number<L: Lanes>(x: &[Lane], number: f32, y: &mut [Lane]) {
+    for (x, y) in x.iter().zip(y) {
+        L::load(x).add(L::splat(number)).store(y);
+    }
+}
+
+#[inline(always)]
 fn multiply<L: Lanes>(a: &[Lane], b: &[Lane], y: &mut [Lane]) {
     for ((a, b), y) in a.iter().zip(b).zip(y) {
         L::load(a).mul(L::load(b)).store(y);
@@ -78,6 +85,9 @@ kernels! {
 
     /// y = y + x.
     pub fn add(x: &[Lane], y: &mut [Lane]) = add;
+
+    /// y = x + number.
+    pub fn add_number(x: &[Lane], number: f32, y: &mut [Lane]) = add_number;
 
     /// y = a · b.
     pub fn multiply(a: &[Lane], b: &[Lane], y: &mut [Lane]) = multiply;

@@ -7,7 +7,7 @@ use crate::linear::{push, root};
 const DEPTH: usize = 32;
 
 #[inline(always)]
-fn field_sum<L: Lanes>(x: &[Lane], bias: f32, out: &mut [Lane]) {
+fn field_sum<L: Lanes>(x: &[Lane], out: &mut [Lane]) {
     let groups = out.len();
     let fields = x.len() / groups;
     let mut stack = [[L::splat(0.0)]; DEPTH];
@@ -16,7 +16,7 @@ fn field_sum<L: Lanes>(x: &[Lane], bias: f32, out: &mut [Lane]) {
             push(&mut stack, f, [L::load(&x[f * groups + g])]);
         }
         let [sum] = root(&stack, fields);
-        sum.add(L::splat(bias)).store(out);
+        sum.store(out);
     }
 }
 
@@ -75,11 +75,11 @@ fn factorisation_gradient<L: Lanes>(v: &[Lane], fields: usize, dy: &[Lane], dv: 
 }
 
 kernels! {
-    /// The sum over fields, plus a bias.
+    /// The sum over fields.
     ///
     /// # Shapes
     /// `x` [F, R], `out` [1, R].
-    pub fn field_sum(x: &[Lane], bias: f32, out: &mut [Lane]) = field_sum;
+    pub fn field_sum(x: &[Lane], out: &mut [Lane]) = field_sum;
 
     /// ½ Σ_d[(Σ_f v)² − Σ_f v²].
     ///

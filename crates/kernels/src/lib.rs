@@ -56,6 +56,7 @@ mod gather;
 mod lanes;
 mod linear;
 pub mod plain;
+mod split;
 mod table;
 
 pub use adam::AdamStep;

@@ -116,7 +116,7 @@ proptest! {
     fn interactions_equal_the_plain_ones(((fields, dim, groups, _), x, w, _) in layer()) {
         let width = fields * dim;
         let pairs = by_row(&x, width, 1, |x, y| y[0] = plain::factorisation(x, fields));
-        let sums = by_row(&x, width, 1, |x, y| y[0] = plain::tree(x) + w[0]);
+        let sums = by_row(&x, width, 1, |x, y| y[0] = plain::tree(x));
         let mut soft = x.clone();
         soft.chunks_exact_mut(width).for_each(plain::softmax);
         let attended = by_row(&x, width, dim, |x, y| plain::pair_sum(x, &shares(x, fields), fields, y));
@@ -128,8 +128,11 @@ proptest! {
             assert_same("dot", path, &rows(&y, 1), &dots)?;
             kernels.factorisation(&v, fields, &mut y);
             assert_same("factorisation", path, &rows(&y, 1), &pairs)?;
-            kernels.field_sum(&v, w[0], &mut y);
+            kernels.field_sum(&v, &mut y);
             assert_same("field sum", path, &rows(&y, 1), &sums)?;
+            let mut moved = y.clone();
+            kernels.add_number(&y, w[0], &mut moved);
+            assert_same("number", path, &rows(&moved, 1), &sums.iter().map(|x| x + w[0]).collect::<Vec<_>>())?;
             let mut softened = v.clone();
             kernels.softmax(&mut softened, groups);
             assert_same("softmax", path, &rows(&softened, width), &soft)?;

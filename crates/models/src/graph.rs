@@ -6,6 +6,7 @@ use crate::architecture::Architecture;
 use crate::config::{Config, ConfigError};
 use crate::layers::Layer;
 use crate::layers::batch_norm::BatchNorm;
+use crate::layers::bias::Bias;
 use crate::layers::concatenation::Concatenation;
 use crate::layers::cross::Cross;
 use crate::layers::dot_interaction::DotInteraction;
@@ -17,6 +18,7 @@ use crate::layers::first_order::FirstOrder;
 use crate::layers::linear::Linear;
 use crate::layers::pair_attention::PairAttention;
 use crate::layers::rectifier::Rectifier;
+use crate::layers::split_linear::{LinearHead, LinearTail};
 use crate::layers::sum::Sum;
 use crate::parameter::{Component, NumberFormat, Start, TensorSpec};
 use crate::table::{TableFormat, TableId};
@@ -259,7 +261,7 @@ impl Builder {
         let weight = self.parameter(&format!("{name}.weight"), &[outputs, inputs], Component::Dense, weight);
         let bias = self.parameter(&format!("{name}.bias"), &[outputs], Component::Dense, bias);
         let output = self.slot(outputs);
-        self.layer(Linear { weight, bias: Some(bias), input, inputs, fields: None, output });
+        self.layer(Linear { weight, bias: Some(bias), input, inputs, outputs, fields: None, output });
         output
     }
 
@@ -268,9 +270,9 @@ impl Builder {
         let bias = self.parameter(bias, &[1], Component::Dense, Start::Constant(0.0));
         let table = self.table(weight, 1, true, Start::FirstOrder);
         let fields = self.graph.config.fields();
-        let gathered = self.slot(fields);
-        let output = self.slot(1);
-        self.layer(FirstOrder { table, bias, fields, gathered, output });
+        let (gathered, total, output) = (self.slot(fields), self.slot(1), self.slot(1));
+        self.layer(FirstOrder { table, fields, gathered, output: total });
+        self.layer(Bias { bias, input: total, output });
         output
     }
 
@@ -289,7 +291,20 @@ impl Builder {
         let weight = self.parameter(&format!("{name}.weight"), &[outputs, inputs], Component::Dense, start);
         let bias = self.parameter(&format!("{name}.bias"), &[outputs], Component::Dense, start);
         let output = self.slot(outputs);
-        self.layer(Linear { weight, bias: Some(bias), input, inputs, fields, output });
+        self.layer(Linear { weight, bias: Some(bias), input, inputs, outputs, fields, output });
+        output
+    }
+
+    /// A linear layer `[1, R]` on two values, one after the other.
+    pub(crate) fn linear_on(&mut self, name: &str, [first, second]: [Slot; 2]) -> Slot {
+        let (before, inputs) = (self.width(first), self.width(second));
+        let start = Start::fan_in(before + inputs);
+        let shape = [1, before + inputs];
+        let weight = self.parameter(&format!("{name}.weight"), &shape, Component::Dense, start);
+        let bias = self.parameter(&format!("{name}.bias"), &[1], Component::Dense, start);
+        let (head, output) = (self.slot(2), self.slot(1));
+        self.layer(LinearHead { weight, input: first, inputs: before, output: head });
+        self.layer(LinearTail { weight, bias, head, before, input: second, inputs, output });
         output
     }
 
@@ -303,7 +318,7 @@ impl Builder {
     ) -> Slot {
         let inputs = self.width(input);
         let output = self.slot(outputs);
-        self.layer(Linear { weight, bias: Some(bias), input, inputs, fields: None, output });
+        self.layer(Linear { weight, bias: Some(bias), input, inputs, outputs, fields: None, output });
         output
     }
 
@@ -382,9 +397,17 @@ impl Builder {
         for (weight, bias) in weights.into_iter().zip(biases) {
             let product = self.slot(1);
             let fields = (input == rows).then_some(fields);
-            self.layer(Linear { weight, bias: None, input, inputs: width, fields, output: product });
+            self.layer(Linear {
+                weight,
+                bias: None,
+                input,
+                inputs: width,
+                outputs: 1,
+                fields,
+                output: product,
+            });
             let output = self.slot(width);
-            self.layer(Cross { bias, first: rows, product, input, output });
+            self.layer(Cross { bias, first: rows, product, input, width, output });
             input = output;
         }
         input

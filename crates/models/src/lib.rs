@@ -11,20 +11,25 @@ mod config;
 mod file;
 mod graph;
 pub mod import;
+mod kept;
 mod layers;
 mod model;
+mod overlay;
 mod parameter;
 mod pass;
 mod random;
 mod scores;
 mod table;
 pub mod training;
+mod worker;
 
 pub use architecture::{Architecture, architecture, architectures, components};
 pub use config::{Config, ConfigError};
 pub use file::{DataMeta, FORMAT_VERSION, NamedTensor, OpenError, StateDictError, TrainingMeta};
 pub use graph::Graph;
+pub use kept::Kept;
 pub use model::{Init, Model};
+pub use overlay::Overlay;
 pub use parameter::{Component, NumberFormat, Parameters, Start, Tensor, TensorSpec};
 pub use scores::{BLOCK, Scores, ScoresError};
 pub use table::{ConvertError, TableFormat, UnknownTableFormat, convert};
@@ -32,3 +37,4 @@ pub use training::{
     CheckpointError, Epoch, Optimizer, Progress, TrainError, TrainOptions, TrainReport, train,
     train_with_checkpoint,
 };
+pub use worker::{Evaluation, Worker};

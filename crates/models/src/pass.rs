@@ -5,32 +5,64 @@ use radhard_kernels::{Kernels, LANES, Lane};
 
 use crate::graph::Graph;
 use crate::layers::{Scope, Values, Weights};
+use crate::overlay::Overlay;
 use crate::parameter::Parameters;
 
 /// What all blocks of a pass share.
 pub(crate) struct Pass<'a> {
     graph: &'a Graph,
-    kernels: Kernels,
-    weights: Weights<'a>,
+    pub(crate) kernels: Kernels,
+    pub(crate) weights: Weights<'a>,
     derived: Vec<Vec<f32>>,
 }
 
 /// The buffers of one worker.
 pub(crate) struct Workspace {
-    ids: Vec<u32>,
-    values: Values,
+    pub(crate) ids: Vec<u32>,
+    pub(crate) values: Values,
+    /// One value per row and field, and their sum.
+    pub(crate) looked_up: Vec<Lane>,
+    pub(crate) column: Vec<Lane>,
 }
 
 impl Workspace {
     /// Room for blocks of `rows` rows.
     pub(crate) fn new(graph: &Graph, rows: usize) -> Self {
-        Self { ids: vec![0; graph.offsets().len() * rows], values: Values::new(graph.widths(), rows / LANES) }
+        Self {
+            ids: vec![0; graph.offsets().len() * rows],
+            values: Values::new(graph.widths(), rows / LANES),
+            looked_up: Vec::new(),
+            column: Vec::new(),
+        }
     }
 }
 
 impl<'a> Pass<'a> {
     pub(crate) fn new(graph: &'a Graph, parameters: &'a Parameters, kernels: Kernels) -> Self {
-        let weights = Weights::of(parameters);
+        Self::with(graph, Weights::of(parameters), kernels)
+    }
+
+    /// A pass that reads the parameters under an overlay.
+    pub(crate) fn under(
+        graph: &'a Graph,
+        parameters: &'a Parameters,
+        overlay: &'a Overlay,
+        kernels: Kernels,
+    ) -> Self {
+        Self::with(graph, Weights::under(parameters, overlay), kernels)
+    }
+
+    /// A pass that reads the dense parameters under an overlay, and the tables as they are stored.
+    pub(crate) fn dense_under(
+        graph: &'a Graph,
+        parameters: &'a Parameters,
+        overlay: &'a Overlay,
+        kernels: Kernels,
+    ) -> Self {
+        Self::with(graph, Weights::dense_under(parameters, overlay), kernels)
+    }
+
+    fn with(graph: &'a Graph, weights: Weights<'a>, kernels: Kernels) -> Self {
         let derived = graph.layers().iter().map(|layer| layer.derive(weights)).collect();
         Self { graph, kernels, weights, derived }
     }
@@ -40,25 +72,49 @@ impl<'a> Pass<'a> {
     /// # Shapes
     /// `rows` B of them, 1 ≤ B ≤ R; `logits` [B].
     pub(crate) fn block(&self, rows: &RowsView<'_>, workspace: &mut Workspace, logits: &mut [f32]) {
+        self.begin(rows, workspace);
+        for layer in 0..self.graph.layers().len() {
+            self.layer(layer, rows, workspace);
+        }
+        self.end(workspace, logits);
+    }
+
+    /// Brings the inputs of a block into the workspace.
+    pub(crate) fn begin(&self, rows: &RowsView<'_>, workspace: &mut Workspace) {
         if rows.bags.is_none() {
             table_rows(rows.indices, self.graph.offsets(), &mut workspace.ids);
         }
         if let Some(slot) = self.graph.numeric() {
             numeric_values(rows.numeric, self.graph.config().numeric, workspace.values.get_mut(slot));
         }
-        for (layer, derived) in self.graph.layers().iter().zip(&self.derived) {
-            let scope = Scope {
-                kernels: self.kernels,
-                weights: self.weights,
-                derived,
-                ids: &workspace.ids,
-                bags: rows.bags,
-                training: None,
-            };
-            layer.forward(&scope, &mut workspace.values);
-        }
+    }
+
+    /// Runs one layer on a block.
+    pub(crate) fn layer(&self, at: usize, rows: &RowsView<'_>, workspace: &mut Workspace) {
+        let scope = Scope {
+            kernels: self.kernels,
+            weights: self.weights,
+            derived: &self.derived[at],
+            ids: &workspace.ids,
+            bags: rows.bags,
+            training: None,
+        };
+        self.graph.layers()[at].forward(&scope, &mut workspace.values);
+    }
+
+    /// Takes the logits of a block out of the workspace.
+    pub(crate) fn end(&self, workspace: &Workspace, logits: &mut [f32]) {
         let all = workspace.values.get(self.graph.logit()).as_flattened();
         logits.copy_from_slice(&all[..logits.len()]);
+    }
+
+    /// What the model answers for logits: probabilities, or the logits themselves.
+    pub(crate) fn answers(&self, logits: &[f32], out: &mut [f32]) {
+        if self.graph.answers_probabilities() {
+            self.kernels.sigmoid(logits, out);
+        } else {
+            out.copy_from_slice(logits);
+        }
     }
 }
 

@@ -15,6 +15,15 @@ pub const BLOCK: usize = 64;
 /// The bits of every stored NaN.
 const CANONICAL_NAN: f32 = f32::from_bits(0x7fc0_0000);
 
+/// Stores every NaN as the same bits.
+pub(crate) fn canonical(logits: &mut [f32], probabilities: &mut [f32]) {
+    for score in logits.iter_mut().chain(probabilities) {
+        if score.is_nan() {
+            *score = CANONICAL_NAN;
+        }
+    }
+}
+
 /// What a model says about rows, in their order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Scores {
@@ -143,16 +152,8 @@ impl Model {
                 |workspace, (block, (logits, probabilities))| {
                     let first = block * BLOCK;
                     pass.block(&rows.slice(first..first + logits.len()), workspace, logits);
-                    if graph.answers_probabilities() {
-                        kernels.sigmoid(logits, probabilities);
-                    } else {
-                        probabilities.copy_from_slice(logits);
-                    }
-                    for score in logits.iter_mut().chain(probabilities) {
-                        if score.is_nan() {
-                            *score = CANONICAL_NAN;
-                        }
-                    }
+                    pass.answers(logits, probabilities);
+                    canonical(logits, probabilities);
                 },
             );
         Ok(())

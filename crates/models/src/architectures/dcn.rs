@@ -21,8 +21,7 @@ impl Architecture for Dcn {
         let rows = b.embedding("embedding.embedding.weight");
         let crossed = b.cross("cn", rows);
         let deep = b.mlp("mlp.mlp", rows, false);
-        let both = b.concatenation(&[crossed, deep]);
-        let logit = b.linear("linear", both, 1, None);
+        let logit = b.linear_on("linear", [crossed, deep]);
         b.finish(&[logit])
     }
 }

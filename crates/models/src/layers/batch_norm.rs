@@ -3,7 +3,7 @@
 use radhard_kernels::{LANES, plain};
 
 use crate::graph::{ParameterId, Slot};
-use crate::layers::{BatchLayer, Gradients, Layer, Scope, Values, Weights};
+use crate::layers::{BatchLayer, ELEMENT_NS, Gradients, Layer, Scope, Ties, Values, Weights};
 use crate::parameter::Parameters;
 
 /// Added to the variance.
@@ -45,6 +45,18 @@ fn merge(blocks: &[Vec<f64>], width: usize) -> (f64, Vec<(f64, f64)>) {
 }
 
 impl Layer for BatchNorm {
+    fn ties(&self) -> Ties {
+        Ties {
+            reads: vec![self.input],
+            writes: vec![self.output],
+            parameters: [self.weight, self.bias, self.mean, self.variance]
+                .map(|id| (id, 0..self.width))
+                .into(),
+            cost: ELEMENT_NS * self.width as f64,
+            ..Ties::default()
+        }
+    }
+
     fn derive(&self, weights: Weights<'_>) -> Vec<f32> {
         let (mean, variance) = (weights.f32s(self.mean), weights.f32s(self.variance));
         let (weight, bias) = (weights.f32s(self.weight), weights.f32s(self.bias));

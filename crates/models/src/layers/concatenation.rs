@@ -1,7 +1,7 @@
 //! Several values one after the other.
 
 use crate::graph::Slot;
-use crate::layers::{Gradients, Layer, Scope, Values};
+use crate::layers::{Gradients, Layer, Scope, Ties, Values};
 
 /// `[Σ widths, R]`.
 pub(crate) struct Concatenation {
@@ -10,6 +10,10 @@ pub(crate) struct Concatenation {
 }
 
 impl Layer for Concatenation {
+    fn ties(&self) -> Ties {
+        Ties { reads: self.inputs.clone(), writes: vec![self.output], ..Ties::default() }
+    }
+
     fn forward(&self, _scope: &Scope<'_>, values: &mut Values) {
         values.write(self.output, |values, mut out| {
             for &input in &self.inputs {

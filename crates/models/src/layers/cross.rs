@@ -1,7 +1,7 @@
 //! Cross layers.
 
 use crate::graph::{ParameterId, Slot};
-use crate::layers::{Gradients, Layer, Scope, Values};
+use crate::layers::{ELEMENT_NS, Gradients, Layer, Scope, Ties, Values};
 
 /// `[K, R]`: x0 · s + b + x, where s is the layer's dot product `[1, R]`.
 pub(crate) struct Cross {
@@ -9,10 +9,21 @@ pub(crate) struct Cross {
     pub(crate) first: Slot,
     pub(crate) product: Slot,
     pub(crate) input: Slot,
+    pub(crate) width: usize,
     pub(crate) output: Slot,
 }
 
 impl Layer for Cross {
+    fn ties(&self) -> Ties {
+        Ties {
+            reads: vec![self.first, self.product, self.input],
+            writes: vec![self.output],
+            parameters: vec![(self.bias, 0..self.width)],
+            cost: ELEMENT_NS * self.width as f64,
+            ..Ties::default()
+        }
+    }
+
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {
         let bias = scope.weights.f32s(self.bias);
         values.write(self.output, |values, out| {

@@ -1,7 +1,7 @@
 //! Dot products between all pairs of embedding-wide parts.
 
 use crate::graph::Slot;
-use crate::layers::{Gradients, Layer, Scope, Values};
+use crate::layers::{ELEMENT_NS, Gradients, Layer, Scope, Ties, Values};
 
 /// `[P, R]`: v_i · v_j for the parts i > j in row order.
 pub(crate) struct DotInteraction {
@@ -17,6 +17,16 @@ impl DotInteraction {
 }
 
 impl Layer for DotInteraction {
+    fn ties(&self) -> Ties {
+        Ties {
+            reads: self.parts.clone(),
+            writes: vec![self.output],
+            dear: true,
+            cost: ELEMENT_NS * (self.parts.len() * self.parts.len() * 4) as f64,
+            ..Ties::default()
+        }
+    }
+
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {
         let groups = values.groups();
         values.write(self.output, |values, out| {

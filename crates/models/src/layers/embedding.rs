@@ -5,7 +5,7 @@ use std::ops::Range;
 use radhard_kernels::LANES;
 
 use crate::graph::Slot;
-use crate::layers::{Gradients, Layer, Scope, Values};
+use crate::layers::{GATHER_NS, Gradients, Layer, Scope, Ties, Values};
 use crate::table::TableId;
 
 /// The rows of some fields from one table, one after the other.
@@ -20,19 +20,28 @@ pub(crate) struct Embedding {
 }
 
 impl Layer for Embedding {
+    fn ties(&self) -> Ties {
+        Ties { writes: vec![self.output], cost: GATHER_NS * self.fields.len() as f64, ..Ties::default() }
+    }
+
+    fn whole_table(&self) -> Option<&Embedding> {
+        (self.fields.start == 0 && self.first == 0).then_some(self)
+    }
+
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {
         let table = scope.weights.table(self.table);
         let groups = values.groups();
         let rows = groups * LANES;
         let ids = &scope.ids[self.fields.start * rows..self.fields.end * rows];
         let out = values.get_mut(self.output);
-        for (f, (now, out)) in ids.chunks_exact(rows).zip(out.chunks_exact_mut(self.dim * groups)).enumerate()
-        {
+        let fields = ids.chunks_exact(rows).zip(out.chunks_exact_mut(self.dim * groups));
+        for (f, (now, out)) in fields.enumerate() {
             if let Some(ahead) = ids.get((f + 2) * rows..(f + 3) * rows) {
                 scope.kernels.prefetch(table, ahead, self.first, self.dim);
             }
             scope.kernels.gather(table, now, self.first, self.dim, out);
         }
+        scope.weights.patch(self.table, ids, rows, out);
     }
 
     fn backward(&self, scope: &Scope<'_>, _values: &Values, gradients: &mut Gradients) {

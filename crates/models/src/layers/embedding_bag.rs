@@ -1,7 +1,7 @@
 //! The sum of any number of rows of one table.
 
 use crate::graph::Slot;
-use crate::layers::{Gradients, Layer, Scope, Values};
+use crate::layers::{GATHER_NS, Gradients, Layer, Scope, Ties, Values};
 use crate::table::TableId;
 
 /// `[D, R]`: per data row the sum of the table rows in its bag.
@@ -12,11 +12,15 @@ pub(crate) struct EmbeddingBag {
 }
 
 impl Layer for EmbeddingBag {
+    fn ties(&self) -> Ties {
+        Ties { writes: vec![self.output], dear: true, cost: GATHER_NS * 8.0, ..Ties::default() }
+    }
+
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {
         let (mut sum, mut row) = (vec![0.0; self.dim], vec![0.0; self.dim]);
         let bags = scope.bags.into_iter().flat_map(|bags| (0..bags.len()).map(move |row| bags.of(row)));
-        let table = scope.weights.table(self.table);
-        scope.kernels.bag_sums(table, bags, (&mut sum, &mut row), values.get_mut(self.output));
+        let read = |id: u32, out: &mut [f32]| scope.weights.row(self.table, id, out);
+        scope.kernels.bag_sums(read, bags, (&mut sum, &mut row), values.get_mut(self.output));
     }
 
     /// Models with bags are not trained.

@@ -1,7 +1,7 @@
 //! The second-order term of a factorisation machine.
 
 use crate::graph::Slot;
-use crate::layers::{Gradients, Layer, Scope, Values};
+use crate::layers::{ELEMENT_NS, Gradients, Layer, Scope, Ties, Values};
 
 /// `[1, R]`: ½ Σ_d[(Σ_f v)² − Σ_f v²].
 pub(crate) struct Factorisation {
@@ -11,6 +11,16 @@ pub(crate) struct Factorisation {
 }
 
 impl Layer for Factorisation {
+    fn ties(&self) -> Ties {
+        Ties {
+            reads: vec![self.input],
+            writes: vec![self.output],
+            dear: true,
+            cost: ELEMENT_NS * (self.fields * 16) as f64,
+            ..Ties::default()
+        }
+    }
+
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {
         values.write(self.output, |values, out| {
             scope.kernels.factorisation(values.get(self.input), self.fields, out);

@@ -1,22 +1,29 @@
-//! First-order weights: one per table row, summed over the fields.
+//! First-order weights, summed over the fields.
 
-use crate::graph::{ParameterId, Slot};
-use crate::layers::{Gradients, Layer, Scope, Values};
+use crate::graph::Slot;
+use crate::layers::{Gradients, LOOKUP_NS, Layer, Scope, Ties, Values};
 use crate::table::TableId;
 
-/// `[1, R]`: the sum of one weight per field, plus the bias.
+/// `[1, R]`: the tree of the weights of the fields' values.
 pub(crate) struct FirstOrder {
     pub(crate) table: TableId,
-    pub(crate) bias: ParameterId,
     pub(crate) fields: usize,
     pub(crate) gathered: Slot,
     pub(crate) output: Slot,
 }
 
 impl Layer for FirstOrder {
+    fn ties(&self) -> Ties {
+        Ties {
+            writes: vec![self.gathered, self.output],
+            dear: true,
+            cost: 2.0 * LOOKUP_NS * self.fields as f64,
+            ..Ties::default()
+        }
+    }
+
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {
         let table = scope.weights.table(self.table);
-        let bias = scope.weights.f32s(self.bias)[0];
         let gathered = values.get_mut(self.gathered);
         let rows = scope.ids.len() / self.fields;
         let fields = scope.ids.chunks_exact(rows).zip(gathered.chunks_exact_mut(rows / 16));
@@ -26,13 +33,12 @@ impl Layer for FirstOrder {
             }
             scope.kernels.gather(table, ids, 0, 1, out);
         }
-        values
-            .write(self.output, |values, out| scope.kernels.field_sum(values.get(self.gathered), bias, out));
+        scope.weights.patch(self.table, scope.ids, rows, values.get_mut(self.gathered));
+        values.write(self.output, |values, out| scope.kernels.field_sum(values.get(self.gathered), out));
     }
 
-    fn backward(&self, scope: &Scope<'_>, _values: &Values, gradients: &mut Gradients) {
+    fn backward(&self, _scope: &Scope<'_>, _values: &Values, gradients: &mut Gradients) {
         let dy = gradients.values.get(self.output);
         gradients.tables[self.table.first].copy_from_slice(dy.as_flattened());
-        scope.kernels.feature_sums(dy, &mut gradients.dense[self.bias]);
     }
 }

@@ -1,7 +1,7 @@
 //! Linear layers.
 
 use crate::graph::{ParameterId, Slot};
-use crate::layers::{Gradients, Layer, Scope, Values};
+use crate::layers::{FMA_NS, Gradients, Layer, Scope, Ties, Values};
 
 /// `[J, R]`: W x + b.
 pub(crate) struct Linear {
@@ -9,12 +9,29 @@ pub(crate) struct Linear {
     pub(crate) bias: Option<ParameterId>,
     pub(crate) input: Slot,
     pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
     /// The number of fields where the input is the concatenated embedding rows.
     pub(crate) fields: Option<usize>,
     pub(crate) output: Slot,
 }
 
 impl Layer for Linear {
+    fn ties(&self) -> Ties {
+        Ties {
+            reads: vec![self.input],
+            writes: vec![self.output],
+            parameters: std::iter::once((self.weight, 0..self.inputs * self.outputs))
+                .chain(self.bias.map(|bias| (bias, 0..self.outputs)))
+                .collect(),
+            dear: true,
+            cost: FMA_NS * (self.inputs * self.outputs) as f64,
+        }
+    }
+
+    fn field_layer(&self) -> Option<&Linear> {
+        self.fields.map(|_| self)
+    }
+
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {
         let weight = scope.weights.f32s(self.weight);
         let bias = self.bias.map_or(&[][..], |bias| scope.weights.f32s(bias));

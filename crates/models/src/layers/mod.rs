@@ -1,6 +1,7 @@
 //! The layers, forward and backward side by side, each on one feature-major block of rows.
 
 pub(crate) mod batch_norm;
+pub(crate) mod bias;
 pub(crate) mod concatenation;
 pub(crate) mod cross;
 pub(crate) mod dot_interaction;
@@ -12,12 +13,18 @@ pub(crate) mod first_order;
 pub(crate) mod linear;
 pub(crate) mod pair_attention;
 pub(crate) mod rectifier;
+pub(crate) mod split_linear;
 pub(crate) mod sum;
+
+use std::ops::Range;
 
 use radhard_data::BagsView;
 use radhard_kernels::{Kernels, Lane, Table};
 
 use crate::graph::{ParameterId, Slot};
+use crate::layers::embedding::Embedding;
+use crate::layers::linear::Linear;
+use crate::overlay::Overlay;
 use crate::parameter::{Parameters, Tensor};
 use crate::table::TableId;
 
@@ -25,19 +32,47 @@ use crate::table::TableId;
 #[derive(Clone, Copy)]
 pub(crate) struct Weights<'a> {
     tensors: &'a [Tensor],
+    overlay: Option<&'a Overlay>,
+    /// Whether the overlay's rows of tables are read too.
+    rows: bool,
 }
 
 impl<'a> Weights<'a> {
     pub(crate) fn of(parameters: &'a Parameters) -> Self {
-        Self { tensors: parameters.as_slice() }
+        Self { tensors: parameters.as_slice(), overlay: None, rows: false }
+    }
+
+    /// The parameters as they read under an overlay.
+    pub(crate) fn under(parameters: &'a Parameters, overlay: &'a Overlay) -> Self {
+        Self { tensors: parameters.as_slice(), overlay: Some(overlay), rows: true }
+    }
+
+    /// The dense parameters as they read under an overlay, the tables as they are stored.
+    pub(crate) fn dense_under(parameters: &'a Parameters, overlay: &'a Overlay) -> Self {
+        Self { rows: false, ..Self::under(parameters, overlay) }
     }
 
     pub(crate) fn f32s(&self, id: ParameterId) -> &'a [f32] {
-        self.tensors[id].f32s()
+        self.overlay.and_then(|overlay| overlay.dense(id)).unwrap_or_else(|| self.tensors[id].f32s())
     }
 
     pub(crate) fn table(&self, id: TableId) -> Table<'a> {
         id.of(self.tensors)
+    }
+
+    /// Puts the overlaid rows of a table into a gathered block `[F · D, R]` of the rows `ids` `[F, R]`.
+    pub(crate) fn patch(&self, table: TableId, ids: &[u32], block: usize, out: &mut [Lane]) {
+        if let Some(overlay) = self.overlay.filter(|_| self.rows) {
+            overlay.patch(table, ids, block, out);
+        }
+    }
+
+    /// Writes the values of one row of a table.
+    pub(crate) fn row(&self, table: TableId, id: u32, out: &mut [f32]) {
+        match self.overlay.filter(|_| self.rows).and_then(|overlay| overlay.row(table, id)) {
+            Some(values) => out.copy_from_slice(values),
+            None => self.table(table).row(id as usize, out),
+        }
     }
 }
 
@@ -131,8 +166,45 @@ pub(crate) struct Gradients {
     pub(crate) tables: Vec<Vec<f32>>,
 }
 
+/// What a layer is connected to, and about what it costs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ties {
+    /// Values it reads.
+    pub(crate) reads: Vec<Slot>,
+    /// Values it writes; the last one is its result.
+    pub(crate) writes: Vec<Slot>,
+    /// Parameters outside the tables, with the elements that it reads.
+    pub(crate) parameters: Vec<(ParameterId, Range<usize>)>,
+    /// Its result is worth keeping: it is neither gathered nor worked out element by element.
+    pub(crate) dear: bool,
+    /// Time per row in nanoseconds, roughly, on one core: what counts is the ratio.
+    pub(crate) cost: f64,
+}
+
+/// Nanoseconds of a multiplication and addition in a full block.
+pub(crate) const FMA_NS: f64 = 0.03;
+/// Nanoseconds of an element that is read, changed and written.
+pub(crate) const ELEMENT_NS: f64 = 0.1;
+/// Nanoseconds of a table row of the usual width, gathered from a table that no cache holds.
+pub(crate) const GATHER_NS: f64 = 14.0;
+/// Nanoseconds of a single value, gathered from a column that the outer cache holds.
+pub(crate) const LOOKUP_NS: f64 = 2.5;
+
 /// One layer of a graph.
 pub(crate) trait Layer: Send + Sync {
+    /// What it is connected to.
+    fn ties(&self) -> Ties;
+
+    /// Where it is a linear layer on the concatenated rows of all fields.
+    fn field_layer(&self) -> Option<&Linear> {
+        None
+    }
+
+    /// Where it gathers one row per field from one table of all fields.
+    fn whole_table(&self) -> Option<&Embedding> {
+        None
+    }
+
     /// What the layer computes from its parameters once per pass.
     fn derive(&self, weights: Weights<'_>) -> Vec<f32> {
         let _ = weights;

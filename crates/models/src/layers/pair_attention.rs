@@ -4,7 +4,7 @@ use radhard_kernels::{LANES, Lane};
 
 use crate::graph::{ParameterId, Slot};
 use crate::layers::dropout::Masking;
-use crate::layers::{Gradients, Layer, Scope, Values};
+use crate::layers::{FMA_NS, Gradients, Layer, Scope, Ties, Values};
 
 /// `[D, R]`: Σ over pairs of a · (v_i ⊙ v_j), a the softmax over pairs of projection(relu(attention(v_i ⊙ v_j))).
 ///
@@ -48,6 +48,21 @@ impl PairAttention {
 }
 
 impl Layer for PairAttention {
+    fn ties(&self) -> Ties {
+        Ties {
+            reads: vec![self.input],
+            writes: [self.shares, self.kept].into_iter().chain(self.scratch).chain([self.output]).collect(),
+            parameters: vec![
+                (self.attention.0, 0..self.width * self.dim),
+                (self.attention.1, 0..self.width),
+                (self.projection.0, 0..self.width),
+                (self.projection.1, 0..1),
+            ],
+            dear: true,
+            cost: FMA_NS * (self.fields * (self.fields - 1) / 2 * self.width * (self.dim + 4)) as f64,
+        }
+    }
+
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {
         let groups = values.groups();
         let (weight, bias) = (scope.weights.f32s(self.projection.0), scope.weights.f32s(self.projection.1));

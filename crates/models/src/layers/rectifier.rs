@@ -1,7 +1,7 @@
 //! The rectifier, which keeps NaN.
 
 use crate::graph::Slot;
-use crate::layers::{Gradients, Layer, Scope, Values};
+use crate::layers::{Gradients, Layer, Scope, Ties, Values};
 
 /// +0 where x ≤ 0, x elsewhere.
 pub(crate) struct Rectifier {
@@ -10,6 +10,10 @@ pub(crate) struct Rectifier {
 }
 
 impl Layer for Rectifier {
+    fn ties(&self) -> Ties {
+        Ties { reads: vec![self.input], writes: vec![self.output], ..Ties::default() }
+    }
+
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {
         values.write(self.output, |values, out| scope.kernels.relu(values.get(self.input), out));
     }

@@ -1,7 +1,7 @@
 //! The sum of several values.
 
 use crate::graph::Slot;
-use crate::layers::{Gradients, Layer, Scope, Values};
+use crate::layers::{Gradients, Layer, Scope, Ties, Values};
 
 /// ((a + b) + c) + …
 pub(crate) struct Sum {
@@ -10,6 +10,10 @@ pub(crate) struct Sum {
 }
 
 impl Layer for Sum {
+    fn ties(&self) -> Ties {
+        Ties { reads: self.inputs.clone(), writes: vec![self.output], ..Ties::default() }
+    }
+
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {
         values.write(self.output, |values, out| {
             out.copy_from_slice(values.get(self.inputs[0]));
