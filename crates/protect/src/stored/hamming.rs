@@ -2,7 +2,7 @@
 
 /// Check bits that `data_bits` take: the smallest r with 2^r ≥ data_bits + r + 1.
 pub(super) fn check_bits(data_bits: u32) -> u32 {
-    (2..).find(|&r| 1_u64 << r > u64::from(data_bits + r)).unwrap_or(7)
+    (2..7).find(|&r| 1_u64 << r > u64::from(data_bits + r)).unwrap_or(7)
 }
 
 /// Position of a data bit in the code: the numbers from 3 on that are no power of two.

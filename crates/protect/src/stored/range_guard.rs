@@ -71,9 +71,9 @@ impl RangeGuard {
 
 /// The largest magnitude among words; NaN if one is NaN.
 fn largest(format: Format, words: Words<'_>, elements: std::ops::Range<u64>) -> f64 {
-    elements
-        .map(|element| format.decode(words.get(element)).abs())
-        .fold(0.0, |largest, magnitude| if largest >= magnitude { largest } else { magnitude })
+    elements.map(|element| format.decode(words.get(element)).abs()).fold(0.0, |largest, magnitude| {
+        if largest >= magnitude || largest.is_nan() { largest } else { magnitude }
+    })
 }
 
 /// What holds a parameter's words.
@@ -178,7 +178,7 @@ impl Prepared for PreparedRangeGuard {
             } * self.guard.margin;
             let value = format.decode(word);
             let mut read = word;
-            if !(value.abs() <= limit) {
+            if value.is_nan() || value.abs() > limit {
                 events.detected += 1;
                 events.fallbacks += 1;
                 read = match self.guard.replacement {

@@ -73,9 +73,8 @@ impl RowChecksum {
 
     pub(crate) fn parse(settings: &[&str]) -> Option<Self> {
         let (checksum, rest) = match settings {
-            ["sum", rest @ ..] => (Checksum::Sum, rest),
             ["crc32", rest @ ..] => (Checksum::Crc32, rest),
-            rest => (Checksum::Sum, rest),
+            ["sum", rest @ ..] | rest => (Checksum::Sum, rest),
         };
         let action = match rest {
             [] | ["reload"] => RowAction::Reload,
