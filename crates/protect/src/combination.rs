@@ -5,7 +5,9 @@ use radhard_fault::{
     TargetError,
 };
 
-use crate::protection::{Cost, Events, Kept, Prepared, ProtectError, Protection, Subject, Touched};
+use crate::protection::{
+    Cost, Events, Kept, Prepared, ProtectError, Protection, SliceReader, Subject, Touched,
+};
 
 /// The name of a cell that nothing protects.
 pub const NONE: &str = "none";
@@ -281,6 +283,11 @@ impl Protected {
             used += 1;
         }
         out.truncate(used);
+    }
+
+    /// What reads runs of f32 words of a parameter, stage by stage; see [`Prepared::slice_reader`].
+    pub fn slice_readers(&self, index: usize, clean: &[u32]) -> Vec<SliceReader> {
+        self.stages.iter().filter_map(|stage| stage.slice_reader(index, clean)).collect()
     }
 
     /// What all of it costs.

@@ -13,4 +13,6 @@ mod touched;
 
 pub use combination::{Combination, NONE, Protected, ProtectedExposure, ReadWork};
 pub use parse::{ParseError, parse_protection};
-pub use protection::{Cost, Events, Kept, Prepared, ProtectError, Protection, Subject, Touched};
+pub use protection::{
+    Checked, Cost, Events, Kept, Prepared, ProtectError, Protection, SliceReader, Subject, Touched,
+};

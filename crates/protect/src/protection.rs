@@ -96,8 +96,28 @@ pub trait Prepared: Send + Sync {
         out.extend_from_slice(touched.words);
     }
 
+    /// Reads runs of f32 words as [`read`](Self::read) does, all of them, as a load or a gather would: to be timed, and to count
+    /// false alarms. What is kept for them is made from `clean`, whole rows of parameter `index`, beforehand.
+    ///
+    /// `None` where there is nothing to do, or no such kernel.
+    fn slice_reader(&self, _index: usize, _clean: &[u32]) -> Option<SliceReader> {
+        None
+    }
+
     /// What it costs.
     fn cost(&self) -> Cost;
+}
+
+/// Reads words in place, and counts.
+pub type SliceReader = Box<dyn FnMut(&mut [u32]) -> Checked + Send>;
+
+/// How many checks were made, and how many of them fired.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Checks made.
+    pub checks: u64,
+    /// Checks that fired.
+    pub fired: u64,
 }
 
 /// What protections noticed on one chip.

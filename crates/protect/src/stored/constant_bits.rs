@@ -1,8 +1,8 @@
 use radhard_fault::{ParameterSpec, Words};
 use rayon::prelude::*;
 
-use super::{exposable, per_sample};
-use crate::protection::{Cost, Events, Prepared, ProtectError, Protection, Subject, Touched};
+use super::{each_word, exposable, per_sample};
+use crate::protection::{Cost, Events, Prepared, ProtectError, Protection, SliceReader, Subject, Touched};
 
 /// Bits that are equal in every word of a parameter are forced to that value on read.
 ///
@@ -88,6 +88,14 @@ impl Prepared for PreparedConstantBits {
                 out.push((element, read));
             }
         }
+    }
+
+    fn slice_reader(&self, index: usize, _clean: &[u32]) -> Option<SliceReader> {
+        let (always, sometimes) = (self.forced[index].always as u32, self.forced[index].sometimes as u32);
+        Some(each_word(move |_, word| {
+            let read = (word | always) & sometimes;
+            (read, read != word)
+        }))
     }
 
     fn cost(&self) -> Cost {

@@ -139,6 +139,38 @@ pub fn decode_all(data: &mut [u64], check: &[u8], double: &mut Vec<usize>) -> u6
     corrected
 }
 
+/// The data of the codewords that 32-bit words fill, the last one filled with a zero.
+fn pairs(words: &[u32]) -> impl Iterator<Item = u64> {
+    let pair = |pair: &[u32]| u64::from(pair[0]) | pair.get(1).map_or(0, |&high| u64::from(high) << 32);
+    words.chunks(2).map(pair)
+}
+
+/// The check bits of the codewords that 32-bit words fill, the last one filled with a zero.
+pub fn encode_words(words: &[u32]) -> Vec<u8> {
+    pairs(words).map(encode).collect()
+}
+
+/// As [`decode_all`], on 32-bit words; gives how many codewords were found bad. `on_double` gets the words of a codeword
+/// with two wrong bits.
+///
+/// # Panics
+/// If there are fewer check bytes than codewords.
+pub fn decode_words(words: &mut [u32], check: &[u8], mut on_double: impl FnMut(usize, &mut [u32])) -> u64 {
+    let mut found_bad = 0;
+    for (number, (words, &check)) in words.chunks_mut(2).zip(check).enumerate() {
+        let data = u64::from(words[0]) | words.get(1).map_or(0, |&high| u64::from(high) << 32);
+        match find(data, check) {
+            Found::Clean => continue,
+            Found::Single(bit) if bit >= DATA_BITS => {}
+            Found::Single(bit) if (bit / 32) as usize >= words.len() => on_double(number, words),
+            Found::Single(bit) => words[(bit / 32) as usize] ^= 1 << (bit % 32),
+            Found::Double => on_double(number, words),
+        }
+        found_bad += 1;
+    }
+    found_bad
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

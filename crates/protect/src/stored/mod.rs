@@ -20,7 +20,7 @@ pub use tmr::Tmr;
 
 use radhard_fault::{Component, Format, ParameterSpec};
 
-use crate::protection::Subject;
+use crate::protection::{Checked, SliceReader, Subject};
 
 /// Said in every cost of a protection that reloads.
 pub(crate) const CLEAN_COPY: &str = "the clean copy that is reloaded from";
@@ -39,6 +39,19 @@ pub(crate) fn table_rows(spec: &ParameterSpec) -> Option<(u64, u64)> {
 /// What is kept for a parameter: name with a suffix, as many words as given.
 pub(crate) fn beside(spec: &ParameterSpec, suffix: &str, shape: Vec<usize>, format: Format) -> ParameterSpec {
     ParameterSpec { name: format!("{}#{suffix}", spec.name), shape, format, component: spec.component }
+}
+
+/// A reader that makes one check a word.
+pub(crate) fn each_word(mut read: impl FnMut(usize, u32) -> (u32, bool) + Send + 'static) -> SliceReader {
+    Box::new(move |words| {
+        let mut fired = 0;
+        for (place, word) in words.iter_mut().enumerate() {
+            let (read, bad) = read(place, *word);
+            *word = read;
+            fired += u64::from(bad);
+        }
+        Checked { checks: words.len() as u64, fired }
+    })
 }
 
 /// Sum over parameters of the words looked up per scored row, each weighed.

@@ -1,8 +1,8 @@
 use radhard_fault::{Field, Format, Parameters};
 
 use super::tmr::majority;
-use super::{exposable, per_sample};
-use crate::protection::{Cost, Events, Prepared, ProtectError, Protection, Subject, Touched};
+use super::{each_word, exposable, per_sample};
+use crate::protection::{Cost, Events, Prepared, ProtectError, Protection, SliceReader, Subject, Touched};
 
 /// The highest exponent bit (30 in f32) copied into the two lowest bits of the mantissa, and the majority of the three on read.
 ///
@@ -80,6 +80,14 @@ impl Prepared for PreparedMset {
                 out.push((element, read));
             }
         }
+    }
+
+    fn slice_reader(&self, _index: usize, _clean: &[u32]) -> Option<SliceReader> {
+        Some(each_word(|_, word| {
+            let voted = (word >> 30 & word | word >> 30 & word >> 1 | word & word >> 1) & 1;
+            let read = word & !0x4000_0003 | (voted * 0x4000_0003);
+            (read, read != word)
+        }))
     }
 
     fn cost(&self) -> Cost {

@@ -1,8 +1,10 @@
 use radhard_fault::{Format, ParameterSpec, Words};
 use rayon::prelude::*;
 
-use super::{exposable, per_sample, table_rows};
-use crate::protection::{Cost, Events, Prepared, ProtectError, Protection, Subject, Touched};
+use super::{each_word, exposable, per_sample, table_rows};
+use crate::protection::{
+    Checked, Cost, Events, Prepared, ProtectError, Protection, SliceReader, Subject, Touched,
+};
 
 /// On read, a word with !(|w| ≤ M · margin) becomes 0 or is clamped, M the largest clean magnitude of its parameter or row; so
 /// NaN never passes. Words of integer formats pass.
@@ -188,6 +190,56 @@ impl Prepared for PreparedRangeGuard {
             }
             if read != touched.clean.get(element) {
                 out.push((element, read));
+            }
+        }
+    }
+
+    fn slice_reader(&self, index: usize, clean: &[u32]) -> Option<SliceReader> {
+        const MAGNITUDE: u32 = !0 >> 1;
+        // Magnitudes of f32 are in the order of their bits, NaN above all; the bound is rounded towards zero.
+        let bound = |limit: f64| {
+            let limit = (limit * self.guard.margin).min(f32::MAX.into());
+            let near = limit as f32;
+            near.to_bits() - u32::from(f64::from(near) > limit)
+        };
+        let clamp = self.guard.replacement == Replacement::Clamp;
+        let read = move |word: u32, bound: u32| {
+            let magnitude = word & MAGNITUDE;
+            let bad = magnitude > bound;
+            let keep = clamp && magnitude <= f32::INFINITY.to_bits();
+            (
+                if !bad {
+                    word
+                } else if keep {
+                    word & !MAGNITUDE | bound
+                } else {
+                    0
+                },
+                bad,
+            )
+        };
+        match self.limits[index] {
+            Limit::None => None,
+            Limit::Tensor(limit) => {
+                let bound = bound(limit);
+                Some(each_word(move |_, word| read(word, bound)))
+            }
+            Limit::Row(width) => {
+                let most = |row: &[u32]| row.iter().map(|word| word & MAGNITUDE).max().unwrap_or_default();
+                let limit = |row| bound(f64::from(f32::from_bits(most(row))));
+                let width = width as usize;
+                let bounds: Vec<u32> = clean.chunks(width).map(limit).collect();
+                Some(Box::new(move |words| {
+                    let mut fired = 0;
+                    for (row, &bound) in words.chunks_mut(width).zip(&bounds) {
+                        for word in row {
+                            let (read, bad) = read(*word, bound);
+                            *word = read;
+                            fired += u64::from(bad);
+                        }
+                    }
+                    Checked { checks: words.len() as u64, fired }
+                }))
             }
         }
     }

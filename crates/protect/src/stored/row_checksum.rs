@@ -1,7 +1,9 @@
 use radhard_fault::{Format, ParameterSpec};
 
 use super::{CLEAN_COPY, per_sample, table_rows};
-use crate::protection::{Cost, Events, Prepared, ProtectError, Protection, Subject, Touched};
+use crate::protection::{
+    Checked, Cost, Events, Prepared, ProtectError, Protection, SliceReader, Subject, Touched,
+};
 
 /// A checksum for each row of each table, from clean words; on read, a row that differs from it is reloaded or becomes zero.
 ///
@@ -49,6 +51,10 @@ const fn crc_table() -> [u32; 256] {
     table
 }
 
+fn crc_step(crc: u32, byte: u8) -> u32 {
+    CRC[usize::from(crc as u8 ^ byte)] ^ crc >> 8
+}
+
 impl Checksum {
     /// The checksum of the bytes of a row.
     pub fn of(self, bytes: &[u8]) -> u32 {
@@ -58,9 +64,7 @@ impl Checksum {
                 word[..chunk.len()].copy_from_slice(chunk);
                 sum.wrapping_add(u32::from_le_bytes(word))
             }),
-            Self::Crc32 => {
-                !bytes.iter().fold(u32::MAX, |crc, &byte| CRC[(crc as u8 ^ byte) as usize] ^ crc >> 8)
-            }
+            Self::Crc32 => !bytes.iter().copied().fold(u32::MAX, crc_step),
         }
     }
 }
@@ -174,6 +178,30 @@ impl Prepared for PreparedRows {
                 }
             }
         });
+    }
+
+    fn slice_reader(&self, index: usize, clean: &[u32]) -> Option<SliceReader> {
+        let width = self.widths[index]? as usize;
+        let RowChecksum { checksum, action } = self.checksum;
+        let sum = move |row: &[u32]| match checksum {
+            Checksum::Sum => row.iter().fold(0, |sum: u32, &word| sum.wrapping_add(word)),
+            Checksum::Crc32 => !row.iter().flat_map(|word| word.to_le_bytes()).fold(u32::MAX, crc_step),
+        };
+        let sums: Vec<u32> = clean.chunks(width).map(sum).collect();
+        let clean = clean.to_vec();
+        Some(Box::new(move |words| {
+            let mut fired = 0;
+            for (number, (row, &expected)) in words.chunks_mut(width).zip(&sums).enumerate() {
+                if sum(row) != expected {
+                    fired += 1;
+                    match action {
+                        RowAction::Reload => row.copy_from_slice(&clean[number * width..][..row.len()]),
+                        RowAction::Zero => row.fill(0),
+                    }
+                }
+            }
+            Checked { checks: sums.len() as u64, fired }
+        }))
     }
 
     fn cost(&self) -> Cost {

@@ -4,8 +4,10 @@ use radhard_fault::{BitSelection, BitsError, Field, Format, Words};
 
 use super::hamming::{self, Found};
 use super::tmr::Copies;
-use super::{CLEAN_COPY, beside, exposable};
-use crate::protection::{Cost, Events, Kept, Prepared, ProtectError, Protection, Subject, Touched};
+use super::{CLEAN_COPY, beside, each_word, exposable};
+use crate::protection::{
+    Cost, Events, Kept, Prepared, ProtectError, Protection, SliceReader, Subject, Touched,
+};
 
 /// Selective bit protection: chosen bits of every word, sign and exponent unless said otherwise.
 ///
@@ -209,6 +211,35 @@ impl Prepared for Coded {
                 out.push((element, word));
             }
         });
+    }
+
+    fn slice_reader(&self, index: usize, clean: &[u32]) -> Option<SliceReader> {
+        let mask = self.masks[index];
+        if mask == 0 {
+            return None;
+        }
+        let check: Vec<u8> = clean.iter().map(|&word| self.check(word.into(), mask) as u8).collect();
+        if self.parity {
+            let clean = clean.to_vec();
+            let parity = move |word: u32| (word & mask as u32).count_ones() as u8 & 1;
+            return Some(each_word(move |place, word| {
+                let bad = parity(word) != check[place];
+                (if bad { clean[place] } else { word }, bad)
+            }));
+        }
+        let data_bits = mask.count_ones();
+        // Chosen bits side by side, as sign and exponent are, are found with a shift.
+        let adjacent = mask >> mask.trailing_zeros() == u64::MAX >> (64 - data_bits);
+        let chosen = move |word: u64| {
+            if adjacent { (word & mask) >> mask.trailing_zeros() } else { hamming::extract(word, mask) }
+        };
+        Some(each_word(move |place, word| {
+            match hamming::find(chosen(word.into()), check[place], data_bits) {
+                Found::Clean => (word, false),
+                Found::Data(bit) => (word ^ hamming::bit_at(mask, bit) as u32, true),
+                Found::Check | Found::More => (word, true),
+            }
+        }))
     }
 
     fn cost(&self) -> Cost {

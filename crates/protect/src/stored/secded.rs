@@ -2,7 +2,9 @@ use radhard_fault::{Format, Words};
 
 use super::hsiao::{self, CHECK_BITS, DATA_BITS, Found};
 use super::{CLEAN_COPY, beside, exposable, per_sample};
-use crate::protection::{Cost, Events, Kept, Prepared, ProtectError, Protection, Subject, Touched};
+use crate::protection::{
+    Checked, Cost, Events, Kept, Prepared, ProtectError, Protection, SliceReader, Subject, Touched,
+};
 
 /// The (72,64) code over the words of each parameter, encoded before and decoded after the flips.
 ///
@@ -159,6 +161,19 @@ impl Prepared for Prepared64 {
                 }
             }
         });
+    }
+
+    fn slice_reader(&self, _index: usize, clean: &[u32]) -> Option<SliceReader> {
+        let check = hsiao::encode_words(clean);
+        let (on_double, clean) = (self.on_double, clean.to_vec());
+        Some(Box::new(move |words| {
+            let fired = hsiao::decode_words(words, &check, |number, words| match on_double {
+                OnDouble::Pass => {}
+                OnDouble::Zero => words.fill(0),
+                OnDouble::Reload => words.copy_from_slice(&clean[2 * number..2 * number + words.len()]),
+            });
+            Checked { checks: check.len() as u64, fired }
+        }))
     }
 
     fn cost(&self) -> Cost {

@@ -1,7 +1,9 @@
 use radhard_fault::Words;
 
 use super::{beside, exposable};
-use crate::protection::{Cost, Events, Kept, Prepared, ProtectError, Protection, Subject, Touched};
+use crate::protection::{
+    Checked, Cost, Events, Kept, Prepared, ProtectError, Protection, SliceReader, Subject, Touched,
+};
 
 /// Three copies of every word, all exposed, and the majority of each bit: at rate p a bit is wrong with 3p² − 2p³.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +83,23 @@ impl Prepared for Copies {
                 out.push((element, read));
             }
         });
+    }
+
+    fn slice_reader(&self, index: usize, clean: &[u32]) -> Option<SliceReader> {
+        let mask = self.masks[index] as u32;
+        let copies: [Vec<u32>; 2] = std::array::from_fn(|_| clean.iter().map(|word| word & mask).collect());
+        (mask != 0).then(|| -> SliceReader {
+            Box::new(move |words| {
+                let mut fired = 0;
+                for ((word, &b), &c) in words.iter_mut().zip(&copies[0]).zip(&copies[1]) {
+                    let a = *word & mask;
+                    let voted = a & b | a & c | b & c;
+                    fired += u64::from(a ^ voted | b ^ voted | c ^ voted != 0);
+                    *word = *word & !mask | voted;
+                }
+                Checked { checks: words.len() as u64, fired }
+            })
+        })
     }
 
     fn cost(&self) -> Cost {

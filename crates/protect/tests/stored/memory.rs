@@ -84,6 +84,11 @@ impl Memory {
         let error_model = parse_error_model(error_model).unwrap();
         let rate = rate.map(|rate| BitErrorRate::new(rate).unwrap());
         error_model.draw(Chip::new(5, chip), self.exposure.memory(), rate, &mut self.drawn).unwrap();
+        self.read_drawn()
+    }
+
+    /// Reads what is drawn.
+    pub(crate) fn read_drawn(&mut self) -> Events {
         self.protected.read(&self.exposure, &self.clean, &self.drawn, &mut self.work, &mut self.read).unwrap()
     }
 

@@ -334,3 +334,58 @@ fn only_mset_stores_other_words_and_barely() {
         assert!(a & !3 == b & !3 && a & 3 == if a >> 30 & 1 == 1 { 3 } else { 0 });
     }
 }
+
+#[test]
+fn reading_slices_equals_reading_what_was_touched() {
+    let names = ALL.into_iter().filter(|name| !name.starts_with("sbp=tmr:6"));
+    for name in names.chain(["sbp=tmr:30", "range-guard:row,clamp", "secded:reload+range-guard:margin=1.25"])
+    {
+        for target in ["a", "b"] {
+            let mut clean = OwnedParameters::default();
+            let values: Vec<f32> = (0..903).map(|i| (i * 7919 % 2003) as f32 / 1001.5 - 1.0).collect();
+            clean.push_f32("a", &[301, 3], Component::Embedding, &values);
+            clean.push_f32("b", &[903, 1], Component::Embedding, &values);
+            let mut memory = Memory::new(name, target, clean);
+            let index = usize::from(target == "b");
+            for rate in [1e-3, 3e-2, 0.3] {
+                let rate = BitErrorRate::new(rate).ok();
+                // Hits in the words alone, none in what is kept for them.
+                let target = memory.exposure.target().clone();
+                parse_error_model("flips")
+                    .unwrap()
+                    .draw(Chip::new(5, 1), &target, rate, &mut memory.drawn)
+                    .unwrap();
+                let clean: Vec<u32> = memory.clean.words(index).iter().map(|word| word as u32).collect();
+                let mut words = memory.stored(index, memory.clean.words(index).iter().collect());
+                if name.starts_with("sbp") && !name.contains('=') {
+                    assert!(memory.protected.slice_readers(index, &clean).is_empty());
+                    continue;
+                }
+                let events = memory.read_drawn();
+                let mut slice: Vec<u32> = words.drain(..).map(|word| word as u32).collect();
+                let mut fired = 0;
+                for mut reader in memory.protected.slice_readers(index, &clean) {
+                    fired += reader(&mut slice).fired;
+                }
+                let expected: Vec<u32> =
+                    memory.words_read(index).into_iter().map(|word| word as u32).collect();
+                assert_eq!(slice, expected, "{name} {index}");
+                assert_eq!(fired, events.detected, "{name} {index}");
+            }
+        }
+    }
+}
+
+#[test]
+fn clean_words_raise_no_alarm() {
+    for name in ALL {
+        let memory = Memory::new(name, "all", words(1001));
+        let clean: Vec<u32> = memory.clean.words(0).iter().map(|word| word as u32).collect();
+        let mut slice = clean.clone();
+        for mut reader in memory.protected.slice_readers(0, &clean) {
+            let checked = reader(&mut slice);
+            assert!(checked.checks > 0 && checked.fired == 0, "{name}");
+        }
+        assert_eq!(slice, clean, "{name}");
+    }
+}
