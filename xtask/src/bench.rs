@@ -28,6 +28,11 @@ const BENCHMARKS: &[Benchmark] = &[
         shows: "AUC of a million scores, beside a comparison sort of them",
     },
     Benchmark {
+        name: "stored",
+        room: "protect",
+        shows: "reading protected words, beside the pass that looks them up",
+    },
+    Benchmark {
         name: "train",
         room: "models",
         shows: "one training step of each model and optimiser at MovieLens-1M's and Criteo's size",

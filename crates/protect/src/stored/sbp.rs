@@ -228,13 +228,20 @@ impl Prepared for Coded {
             }));
         }
         let data_bits = mask.count_ones();
-        // Chosen bits side by side, as sign and exponent are, are found with a shift.
+        // Chosen bits side by side, as sign and exponent are, are found with a shift, and their check bits in a table.
         let adjacent = mask >> mask.trailing_zeros() == u64::MAX >> (64 - data_bits);
-        let chosen = move |word: u64| {
-            if adjacent { (word & mask) >> mask.trailing_zeros() } else { hamming::extract(word, mask) }
+        let table: Vec<u8> = if adjacent && data_bits <= 16 {
+            (0..1 << data_bits).map(hamming::encode).collect()
+        } else {
+            Vec::new()
         };
         Some(each_word(move |place, word| {
-            match hamming::find(chosen(word.into()), check[place], data_bits) {
+            let side_by_side = (u64::from(word) & mask) >> mask.trailing_zeros();
+            if table.get(side_by_side as usize) == Some(&check[place]) {
+                return (word, false);
+            }
+            let chosen = hamming::extract(word.into(), mask);
+            match hamming::find(chosen, check[place], data_bits) {
                 Found::Clean => (word, false),
                 Found::Data(bit) => (word ^ hamming::bit_at(mask, bit) as u32, true),
                 Found::Check | Found::More => (word, true),
