@@ -6,6 +6,7 @@ use radhard_fault::{Exposure, StoredBits};
 use radhard_records::{Cell, CellKey, Difference, Golden, Header, RecordsError, Store, SubjectKey};
 
 use crate::cells::PlannedCell;
+use crate::lend::LentModel;
 use crate::plan::CheckedPlan;
 use crate::prediction::Predictor;
 use crate::subject::{GoldenRun, Subject};
@@ -57,7 +58,7 @@ pub(crate) fn golden(plan: &CheckedPlan, subject: &Subject, run: &GoldenRun, pro
 /// A cell and what is known of it before any trial.
 pub(crate) fn cell(
     plan: &CheckedPlan,
-    subject: &Subject,
+    lent: &LentModel,
     cell: &PlannedCell<'_>,
     exposure: &Exposure,
     predictor: Option<&Predictor>,
@@ -66,15 +67,15 @@ pub(crate) fn cell(
         key: cell.key.clone(),
         seed: plan.plan().seed,
         exposed_bits: exposure.bits(),
-        p_no_flip: p_no_flip(cell, exposure, subject),
-        predicted: predictor.and_then(|predictor| predictor.predict(cell, exposure, &subject.lent)),
+        p_no_flip: p_no_flip(cell, exposure, lent),
+        predicted: predictor.and_then(|predictor| predictor.predict(cell, exposure, lent)),
     }
 }
 
 /// The exact probability that a chip of this cell changes nothing; bits are counted only where the law asks for it.
-fn p_no_flip(cell: &PlannedCell<'_>, exposure: &Exposure, subject: &Subject) -> Option<f64> {
+fn p_no_flip(cell: &PlannedCell<'_>, exposure: &Exposure, lent: &LentModel) -> Option<f64> {
     let of = |stored: Option<&StoredBits>| cell.error_model.p_no_flip(exposure, cell.rate, stored);
-    of(None).or_else(|| of(Some(&exposure.stored_bits(&subject.lent))))
+    of(None).or_else(|| of(Some(&exposure.stored_bits(lent))))
 }
 
 /// A plan may grow but not shrink: every cell and chip on record has to be one of the plan's.

@@ -3,8 +3,8 @@
 
 pub mod cells;
 mod entry;
+pub mod evaluator;
 pub mod files;
-pub mod lend;
 pub mod plan;
 pub mod prediction;
 pub mod run;
@@ -15,5 +15,6 @@ pub mod trial;
 pub mod watch;
 
 pub use plan::{CheckedPlan, Evaluation, Plan, PlanError, SubjectPaths};
-pub use run::{RunError, RunReport, run};
+pub use radhard_engine::lend;
+pub use run::{How, RunError, RunReport, run};
 pub use watch::{Silent, Watch};

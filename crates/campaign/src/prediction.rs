@@ -1,16 +1,14 @@
 //! What theory expects of a cell, from a few probing passes over the clean model.
 
-use radhard_fault::{
-    BitErrorRate, Chip, DrawError, DrawnMap, Effect, ErrorModel, Expose, Exposure, Format, Injected,
-    Parameters, Target,
-};
-use radhard_metrics::Ranking;
-use radhard_models::{Component, Scores};
+use radhard_engine::Changes;
+use radhard_fault::{BitErrorRate, Exposure, Format, Parameters};
+use radhard_models::Component;
 use radhard_records::{Prediction, PredictionKind};
 
 use crate::cells::PlannedCell;
+use crate::evaluator::Evaluator;
 use crate::lend::LentModel;
-use crate::subject::{GoldenRun, Subject};
+use crate::subject::{GoldenRun, Scoring};
 use crate::theory::{self, Reading};
 use crate::trial::TrialError;
 
@@ -39,17 +37,23 @@ struct Table {
 
 impl Predictor {
     /// Probes the clean model: up to 32 dense words spread evenly, and one column of each table.
-    pub fn measure(subject: &mut Subject, golden: &GoldenRun, golden_auc: f64) -> Result<Self, TrialError> {
-        let fallback = subject.options().non_finite.rank_score(subject.options().fallback);
-        let labels = subject.rows.labels();
+    pub fn measure(
+        evaluator: &mut Evaluator<'_>,
+        scoring: Scoring<'_>,
+        golden: &GoldenRun,
+        golden_auc: f64,
+    ) -> Result<Self, TrialError> {
+        let fallback = scoring.options.non_finite.rank_score(scoring.options.fallback);
+        let labels = scoring.rows.labels();
         let accuracy =
             theory::balanced_accuracy_at(&golden.scores.probabilities, labels, f64::from(fallback));
         let mut tables = Vec::new();
         let mut dense = Vec::new();
-        for (index, tensor) in subject.lent.model().parameters().iter().enumerate() {
-            let f32 = subject.lent.specs()[index].format == Format::F32;
+        let lent = &*evaluator.lent;
+        for (index, tensor) in lent.model().parameters().iter().enumerate() {
+            let f32 = lent.specs()[index].format == Format::F32;
             let table = f32 && tensor.component() == Component::Embedding;
-            tables.push(table.then(|| words_per_row(subject.lent.model(), tensor.shape())));
+            tables.push(table.then(|| words_per_row(lent.model(), tensor.shape())));
             if f32 && tensor.component() == Component::Dense {
                 dense.extend((0..tensor.elements() as u64).map(|element| (index, element)));
             }
@@ -59,16 +63,23 @@ impl Predictor {
             probed.push(match words_per_row {
                 None => None,
                 Some(words_per_row) => {
-                    Some(Table { words_per_row, nan_share: nan_share(subject, golden, index)? })
+                    Some(Table { words_per_row, nan_share: nan_share(evaluator, golden, index)? })
                 }
             });
         }
         let probes = dense.len().min(DENSE_PROBES);
+        let flips: Vec<Changes> = (0..probes)
+            .map(|probe| dense[(2 * probe + 1) * dense.len() / (2 * probes)])
+            .map(|word| flipped(evaluator.lent, &[word]))
+            .collect();
+        let quick = evaluator.beside(&flips.iter().collect::<Vec<_>>());
         let mut lost = 0.0;
-        for probe in 0..probes {
-            let (index, element) = dense[(2 * probe + 1) * dense.len() / (2 * probes)];
-            let auc = auc_under(subject, &[(index, element)])?;
-            lost += (golden_auc - auc.unwrap_or(0.5)) / (golden_auc - 0.5);
+        for (flip, (_, outcome)) in flips.iter().zip(quick) {
+            let outcome = match outcome {
+                Some(outcome) => outcome,
+                None => evaluator.full(&[flip])?.remove(0),
+            };
+            lost += (golden_auc - outcome.scores.auc.unwrap_or(0.5)) / (golden_auc - 0.5);
         }
         Ok(Self {
             golden_auc,
@@ -146,12 +157,12 @@ fn words_per_row(model: &radhard_models::Model, shape: &[usize]) -> u64 {
 }
 
 /// Share of the rows with changed scores that turn into NaN when bit 30 of one word per table row flips.
-fn nan_share(subject: &mut Subject, golden: &GoldenRun, table: usize) -> Result<f64, TrialError> {
-    let shape = &subject.lent.specs()[table].shape;
+fn nan_share(evaluator: &mut Evaluator<'_>, golden: &GoldenRun, table: usize) -> Result<f64, TrialError> {
+    let shape = &evaluator.lent.specs()[table].shape;
     let (rows, width) = (shape[0] as u64, shape.iter().skip(1).product::<usize>() as u64);
     let words: Vec<(usize, u64)> = (0..rows).map(|row| (table, row * width)).collect();
-    let mut scores = Scores::default();
-    pass_under(subject, &words, &mut scores)?;
+    let changes = flipped(evaluator.lent, &words);
+    let scores = evaluator.scores(&changes)?;
     let (mut changed, mut nan) = (0_u64, 0_u64);
     for (now, clean) in scores.probabilities.iter().zip(&golden.scores.probabilities) {
         changed += u64::from(now.to_bits() != clean.to_bits());
@@ -160,53 +171,14 @@ fn nan_share(subject: &mut Subject, golden: &GoldenRun, table: usize) -> Result<
     Ok(if changed > 0 { nan as f64 / changed as f64 } else { 0.0 })
 }
 
-fn auc_under(subject: &mut Subject, words: &[(usize, u64)]) -> Result<Option<f64>, TrialError> {
-    let mut scores = Scores::default();
-    pass_under(subject, words, &mut scores)?;
-    let options = subject.options();
-    let mut ranking = Ranking::default();
-    Ok(ranking.aucs(&scores.probabilities, subject.rows.labels(), options.non_finite, options.fallback).auc)
-}
-
-fn pass_under(subject: &mut Subject, words: &[(usize, u64)], scores: &mut Scores) -> Result<(), TrialError> {
-    let everything = Target::all().resolve(subject.lent.specs(), Expose::Parameters)?;
-    let mut map = DrawnMap::new();
-    Probe(words).draw(Chip::new(0, 0), &everything, None, &mut map)?;
-    let injected = Injected::new(&mut subject.lent, &map)?;
-    injected.model().scores(&subject.rows.view(), scores)?;
-    Ok(())
-}
-
-/// Flips the critical bit of given words, (parameter, element), and of no others.
-struct Probe<'a>(&'a [(usize, u64)]);
-
-impl ErrorModel for Probe<'_> {
-    fn name(&self) -> String {
-        "probe".to_owned()
+/// The critical bit of these words, (parameter, element) in their order, flipped.
+fn flipped(lent: &LentModel, words: &[(usize, u64)]) -> Changes {
+    let mut changes = Changes::default();
+    for words in words.chunk_by(|a, b| a.0 == b.0) {
+        let index = words[0].0;
+        let stored = lent.words(index);
+        let flip = |&(_, element): &(usize, u64)| (element, stored.get(element) ^ 1 << CRITICAL_BIT);
+        changes.push(lent, index, words.iter().map(flip));
     }
-
-    fn takes_rate(&self) -> bool {
-        false
-    }
-
-    fn nests(&self) -> bool {
-        false
-    }
-
-    fn fill(
-        &self,
-        _chip: Chip,
-        _exposure: &Exposure,
-        _rate: BitErrorRate,
-        out: &mut DrawnMap,
-    ) -> Result<(), DrawError> {
-        let (_, parameters) = out.split();
-        for drawn in parameters {
-            let index = drawn.index();
-            for &(_, element) in self.0.iter().filter(|(parameter, _)| *parameter == index) {
-                drawn.push(element, Effect::flip(1 << CRITICAL_BIT));
-            }
-        }
-        Ok(())
-    }
+    changes
 }

@@ -4,22 +4,30 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
+use radhard_engine::{Changes, Exposed};
 use radhard_fault::{BitErrorRate, Chip, DrawError, DrawnMap, TargetError};
 use radhard_records::{CellId, RecordsError, Store, Trial};
 use rayon::prelude::*;
 
 use crate::cells::{PlannedCell, cells, exposures};
 use crate::entry;
+use crate::evaluator::Evaluator;
 use crate::plan::{CheckedPlan, Evaluation};
 use crate::prediction::Predictor;
-use crate::subject::{GoldenError, GoldenRun, Subject, SubjectError};
-use crate::trial::{DrawnChip, Outputs, TrialError, known};
+use crate::subject::{GoldenError, Subject, SubjectError};
+use crate::trial::{DrawnChip, TrialError};
 use crate::watch::Watch;
 
 /// Faults drawn ahead of their evaluation, at most; bounds the memory of a batch of dense maps.
 const DRAWN_AHEAD: f64 = 4e6;
 /// Chips in a batch, at most: a stop is heard after each, and a batch is one transaction.
 const BATCH: usize = 256;
+/// The same where hardly a chip has a flip.
+const BATCH_OF_RARE: usize = 1 << 14;
+/// Expected flips below which hardly a chip has one.
+const RARE: f64 = 0.1;
+/// Chips that one thread draws at least, if there are so many.
+const DRAWN_BY_ONE: usize = 32;
 /// Seconds of evaluation after which a batch is recorded, full or not.
 const RECORD_EVERY_S: f64 = 0.5;
 
@@ -77,10 +85,30 @@ pub struct RunReport {
     pub evaluated: u64,
     /// Trials this call knew without a run.
     pub known: u64,
+    /// Trials of this call by their path, in the order of [`Path::ALL`](radhard_records::Path::ALL).
+    pub paths: [u64; 4],
+    /// Bytes held for quick evaluation: kept values and the index of readers, of the largest subject.
+    pub kept_bytes: u64,
     /// Wall-clock time of this call.
     pub seconds: f64,
     /// Whether it was stopped before the end.
     pub interrupted: bool,
+}
+
+/// How trials are evaluated; the records do not depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct How {
+    /// The quickest exact path, or full passes alone.
+    pub evaluation: Evaluation,
+    /// Bytes of golden values kept for quick evaluation, at most, for one subject at a time.
+    pub memory_bytes: u64,
+}
+
+impl How {
+    /// With the usual memory: 2 GiB.
+    pub fn new(evaluation: Evaluation) -> Self {
+        Self { evaluation, memory_bytes: 2 << 30 }
+    }
 }
 
 /// Runs a plan into a directory, or continues what is there.
@@ -90,12 +118,7 @@ pub struct RunReport {
 ///
 /// # Errors
 /// Nothing is written before every subject is open, every golden run is done and every target has matched.
-pub fn run(
-    plan: &CheckedPlan,
-    dir: &Path,
-    evaluation: Evaluation,
-    watch: &dyn Watch,
-) -> Result<RunReport, RunError> {
+pub fn run(plan: &CheckedPlan, dir: &Path, how: How, watch: &dyn Watch) -> Result<RunReport, RunError> {
     let start = Instant::now();
     let mut subjects = Vec::new();
     for paths in &plan.plan().subjects {
@@ -116,6 +139,7 @@ pub fn run(
     for subject in &subjects {
         refuse_what_cannot_be_drawn(plan, subject)?;
     }
+    let kept_bytes = if how.evaluation == Evaluation::Full { 0 } else { how.memory_bytes };
     let mut goldens = Vec::new();
     for subject in &subjects {
         watch.stage(&format!("golden run of {} on {}", subject.model_name, subject.data_name));
@@ -130,7 +154,10 @@ pub fn run(
 
     let mut report =
         RunReport { cells: planned.iter().map(|c| c.len() as u64).sum(), ..RunReport::default() };
-    let mut work = Vec::new();
+    let total = report.cells * plan.plan().chips;
+    let recorded = store.trial_count()?;
+    watch.size(total, recorded);
+    report.trials = recorded;
     for (index, subject) in subjects.iter_mut().enumerate() {
         let golden = &goldens[index];
         let exposures = exposures(plan, &subject.lent, plan.expose())
@@ -138,53 +165,40 @@ pub fn run(
         for protection in &plan.plan().protections {
             store.put_golden(&entry::golden(plan, subject, golden, protection))?;
         }
+        watch.stage(&format!("preparing {} on {}", subject.model_name, subject.data_name));
+        let engine = subject.engine(kept_bytes)?;
+        let (kept, readers) = engine.bytes();
+        report.kept_bytes = report.kept_bytes.max(kept + readers);
+        let names = (subject.model_name.clone(), subject.data_name.clone());
+        let (lent, scoring) = subject.split_mut();
+        let reference = golden.reference(scoring);
+        let mut evaluator = Evaluator::new(lent, scoring.rows.view(), &engine, &reference);
         let mut predictor = None;
         for cell in &planned[index] {
             let id = if let Some(id) = store.cell_id(&cell.key) {
                 id
             } else {
                 if let (None, Some(auc)) = (&predictor, golden.auc) {
-                    watch.stage(&format!("probing {} for the predicted curve", subject.model_name));
-                    predictor = Some(Predictor::measure(subject, golden, auc)?);
+                    watch.stage(&format!("probing {} on {} for the predicted curve", names.0, names.1));
+                    predictor = Some(Predictor::measure(&mut evaluator, scoring, golden, auc)?);
                 }
-                store.put_cell(&entry::cell(
-                    plan,
-                    subject,
-                    cell,
-                    &exposures[cell.exposure],
-                    predictor.as_ref(),
-                ))?
+                let exposure = &exposures[cell.exposure];
+                store.put_cell(&entry::cell(plan, evaluator.lent, cell, exposure, predictor.as_ref()))?
             };
-            let done = store.chips_done(id)?;
-            work.push((index, cell, id, done));
+            let done: BTreeSet<u64> = store.chips_done(id)?.into_iter().collect();
+            let chips: Vec<u64> = (0..plan.plan().chips).filter(|chip| !done.contains(chip)).collect();
+            if chips.is_empty() {
+                continue;
+            }
+            watch.cell(&cell.key);
+            let exposure = &exposures[cell.exposure];
+            let evaluation = how.evaluation;
+            let mut of_cell = CellRun { plan, evaluation, watch, cell, id, exposure, report: &mut report };
+            of_cell.run(&mut evaluator, &mut store, &chips)?;
+            if report.interrupted {
+                break;
+            }
         }
-    }
-    let total = report.cells * plan.plan().chips;
-    let recorded: u64 = work.iter().map(|(.., done)| done.len() as u64).sum();
-    watch.size(total, recorded);
-    report.trials = recorded;
-    for (index, cell, id, done) in work {
-        let subject = &mut subjects[index];
-        let exposures = exposures(plan, &subject.lent, plan.expose())
-            .map_err(|source| RunError::Target { model: subject.model_name.clone(), source })?;
-        let done: BTreeSet<u64> = done.into_iter().collect();
-        let chips: Vec<u64> = (0..plan.plan().chips).filter(|chip| !done.contains(chip)).collect();
-        if chips.is_empty() {
-            continue;
-        }
-        watch.cell(&cell.key);
-        let mut of_cell = CellRun {
-            plan,
-            golden: &goldens[index],
-            evaluation,
-            watch,
-            cell,
-            id,
-            exposure: &exposures[cell.exposure],
-            report: &mut report,
-            outputs: Vec::new(),
-        };
-        of_cell.run(subject, &mut store, &chips)?;
         if report.interrupted {
             break;
         }
@@ -215,21 +229,24 @@ fn refuse_what_cannot_be_drawn(plan: &CheckedPlan, subject: &Subject) -> Result<
 /// The chips of one cell.
 struct CellRun<'a, 'p> {
     plan: &'a CheckedPlan,
-    golden: &'a GoldenRun,
     evaluation: Evaluation,
     watch: &'a dyn Watch,
     cell: &'a PlannedCell<'p>,
     id: CellId,
     exposure: &'a radhard_fault::Exposure,
     report: &'a mut RunReport,
-    /// Used again from group to group.
-    outputs: Vec<Outputs>,
 }
 
 impl CellRun<'_, '_> {
-    fn run(&mut self, subject: &mut Subject, store: &mut Store, chips: &[u64]) -> Result<(), RunError> {
+    fn run(
+        &mut self,
+        evaluator: &mut Evaluator<'_>,
+        store: &mut Store,
+        chips: &[u64],
+    ) -> Result<(), RunError> {
         let expected = self.cell.rate.map_or(1.0, |rate| rate.get() * self.exposure.bits() as f64);
-        let batch = ((DRAWN_AHEAD / expected.max(1.0)) as usize).clamp(1, BATCH);
+        let most = if expected < RARE { BATCH_OF_RARE } else { BATCH };
+        let batch = ((DRAWN_AHEAD / expected.max(1.0)) as usize).clamp(1, most);
         for chips in chips.chunks(batch) {
             if self.watch.stop() {
                 self.report.interrupted = true;
@@ -238,11 +255,12 @@ impl CellRun<'_, '_> {
             let seed = self.plan.plan().seed;
             let drawn: Vec<DrawnChip> = chips
                 .par_iter()
+                .with_min_len(DRAWN_BY_ONE.min(chips.len()))
                 .map_init(DrawnMap::new, |buffer, &chip| {
-                    DrawnChip::draw(seed, chip, self.cell, self.exposure, &subject.lent, buffer)
+                    DrawnChip::draw(seed, chip, self.cell, self.exposure, evaluator.lent, buffer)
                 })
                 .collect::<Result<_, _>>()?;
-            self.evaluate(subject, store, &drawn)?;
+            self.evaluate(evaluator, store, &drawn)?;
             if self.report.interrupted {
                 return Ok(());
             }
@@ -250,47 +268,92 @@ impl CellRun<'_, '_> {
         Ok(())
     }
 
-    /// Evaluates drawn chips in groups: passes one after another, each on all cores, then their scores side by side.
+    /// Evaluates drawn chips: the cheap ones side by side, the dear ones by full passes on all cores.
     fn evaluate(
         &mut self,
-        subject: &mut Subject,
+        evaluator: &mut Evaluator<'_>,
         store: &mut Store,
         drawn: &[DrawnChip],
     ) -> Result<(), RunError> {
         let full = self.evaluation == Evaluation::Full;
-        let (changed, unchanged): (Vec<_>, Vec<_>) = drawn.iter().partition(|chip| full || chip.flips > 0);
-        let mut trials: Vec<Trial> = unchanged.iter().map(|chip| known(chip, &self.golden.metrics)).collect();
+        let (mut left, known): (Vec<_>, Vec<_>) = drawn.iter().partition(|chip| full || !chip.is_known());
+        let golden = evaluator.reference().metrics();
+        let mut trials: Vec<Trial> = known.iter().map(|chip| chip.known(golden)).collect();
         let mut since = Instant::now();
-        let (lent, scoring) = subject.split_mut();
-        self.outputs.resize_with(rayon::current_num_threads(), Outputs::default);
-        for group in changed.chunks(self.outputs.len()) {
-            for (outputs, chip) in self.outputs.iter_mut().zip(group) {
-                outputs.run(lent, scoring, chip)?;
+        let mut dear: Vec<(&DrawnChip, Exposed)> = Vec::new();
+        let mut piece = rayon::current_num_threads();
+        if full {
+            dear = left.drain(..).map(|chip| (chip, evaluator.exposed(&chip.changes))).collect();
+        }
+        let mut left = left.as_slice();
+        while !left.is_empty() {
+            let (now, later) = left.split_at(piece.min(left.len()));
+            let start = Instant::now();
+            let changes: Vec<&Changes> = now.iter().map(|chip| &chip.changes).collect();
+            let outcomes = evaluator.beside(&changes);
+            let seconds = start.elapsed().as_secs_f64();
+            for (chip, (exposed, outcome)) in now.iter().zip(outcomes) {
+                match outcome {
+                    Some(outcome) => {
+                        trials.push(chip.record(outcome, exposed, seconds / now.len() as f64));
+                    }
+                    None => dear.push((chip, exposed)),
+                }
             }
-            let golden = self.golden;
-            let passes = self.outputs[..group.len()].par_iter_mut();
-            trials.par_extend(passes.map(|outputs| outputs.record(golden, scoring)));
-            if self.watch.stop() {
-                self.report.interrupted = true;
-                break;
+            if seconds < 0.1 * RECORD_EVERY_S {
+                piece *= 2;
             }
-            if since.elapsed().as_secs_f64() > RECORD_EVERY_S {
-                self.record(store, &mut trials)?;
-                since = Instant::now();
+            left = later;
+            if self.pause(store, &mut trials, &mut since)? {
+                return Ok(());
+            }
+        }
+        for group in dear.chunks(evaluator.passes()) {
+            let start = Instant::now();
+            let changes: Vec<&Changes> = group.iter().map(|(chip, _)| &chip.changes).collect();
+            let outcomes = evaluator.full(&changes).map_err(TrialError::from)?;
+            let seconds = start.elapsed().as_secs_f64() / group.len() as f64;
+            let records =
+                group.iter().zip(outcomes).map(|((chip, exposed), out)| chip.record(out, *exposed, seconds));
+            trials.extend(records);
+            if self.pause(store, &mut trials, &mut since)? {
+                return Ok(());
             }
         }
         self.record(store, &mut trials)
     }
 
+    /// Records what is done from time to time; whether to end.
+    fn pause(
+        &mut self,
+        store: &mut Store,
+        trials: &mut Vec<Trial>,
+        since: &mut Instant,
+    ) -> Result<bool, RunError> {
+        self.report.interrupted = self.watch.stop();
+        if self.report.interrupted || since.elapsed().as_secs_f64() > RECORD_EVERY_S {
+            self.record(store, trials)?;
+            *since = Instant::now();
+        }
+        Ok(self.report.interrupted)
+    }
+
     fn record(&mut self, store: &mut Store, trials: &mut Vec<Trial>) -> Result<(), RunError> {
-        let known = trials.iter().filter(|t| t.path == radhard_records::Path::Known).count() as u64;
-        let evaluated = trials.len() as u64 - known;
+        let mut paths = [0; 4];
+        for trial in &*trials {
+            paths[trial.path as usize] += 1;
+        }
         let rows: Vec<(CellId, Trial)> = trials.drain(..).map(|trial| (self.id, trial)).collect();
         store.append(&rows)?;
+        let [known, ..] = paths;
+        let evaluated = rows.len() as u64 - known;
+        for (total, count) in self.report.paths.iter_mut().zip(paths) {
+            *total += count;
+        }
         self.report.known += known;
         self.report.evaluated += evaluated;
         self.report.trials += known + evaluated;
-        self.watch.recorded(evaluated, known);
+        self.watch.recorded(&paths);
         Ok(())
     }
 }

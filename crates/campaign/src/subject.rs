@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use radhard_data::{DataSet, Meta, Part, Rows};
-use radhard_metrics::{Golden, NonFinite, Observed, ScoreOptions, TrialScores, UserRows};
+use radhard_engine::Engine;
+use radhard_metrics::{Golden, NonFinite, Observed, Reference, ScoreOptions, TrialScores, UserRows};
 use radhard_models::{Model, Scores};
 
 use crate::lend::LentModel;
@@ -66,6 +67,19 @@ pub struct GoldenRun {
     pub auc: Option<f64>,
     /// Time it took.
     pub seconds: f64,
+}
+
+impl GoldenRun {
+    /// What trials are scored beside.
+    pub fn reference<'a>(&'a self, scoring: Scoring<'a>) -> Reference<'a> {
+        let observed = Observed {
+            probabilities: &self.scores.probabilities,
+            logits: Some(&self.scores.logits),
+            labels: scoring.rows.labels(),
+        };
+        let golden = Golden { probabilities: &self.scores.probabilities, auc: self.auc };
+        Reference::new(observed, golden, scoring.options)
+    }
 }
 
 /// Why the fault-free run can't serve as a golden run.
@@ -213,6 +227,14 @@ impl Subject {
         let scoring =
             Scoring::new(&self.rows, &self.data, probabilities, self.non_finite, self.users.as_ref());
         (&mut self.lent, scoring)
+    }
+
+    /// What evaluates chips quickly, with so many bytes of golden values at most.
+    pub fn engine(&self, kept_bytes: u64) -> Result<Engine, GoldenError> {
+        let mut scores = Scores::default();
+        let engine = Engine::new(&self.lent, &self.rows.view(), kept_bytes, &mut scores);
+        let (model, data) = (self.model_name.clone(), self.data_name.clone());
+        engine.map_err(|source| GoldenError::Pass { model, data, source })
     }
 
     /// The fault-free run.

@@ -1,15 +1,14 @@
-//! One trial: the chip is drawn, injected, evaluated, scored, and undone.
+//! One trial: the chip is drawn, what it changes is evaluated, and a record made of it.
 
 use std::time::Instant;
 
-use radhard_fault::{Chip, DrawError, DrawnMap, Exposure, InjectError, Injected, TargetError};
-use radhard_metrics::{Golden, Observed, Ranking, TrialScores};
-use radhard_models::{Scores, ScoresError};
+use radhard_engine::{Changes, Exposed, LentModel, Outcome, Way};
+use radhard_fault::{Chip, DrawError, DrawnMap, Exposure, InjectError, TargetError};
+use radhard_metrics::TrialScores;
+use radhard_models::ScoresError;
 use radhard_records::{Noticed, Path as TrialPath, Trial};
 
 use crate::cells::PlannedCell;
-use crate::lend::LentModel;
-use crate::subject::{GoldenRun, Scoring};
 
 /// Why a trial could not do its work; scores that are not finite are results, not errors.
 #[derive(Debug, thiserror::Error)]
@@ -28,21 +27,23 @@ pub enum TrialError {
     Scores(#[from] ScoresError),
 }
 
-/// A chip whose faults are drawn but not yet injected.
+/// A chip whose faults are drawn but not yet evaluated.
 #[derive(Debug)]
 pub struct DrawnChip {
     /// Which chip of the seed.
     pub chip: u64,
-    /// Bits that read otherwise than stored.
+    /// Bits that read otherwise than stored, before any protection reads them.
     pub flips: u64,
-    /// The faults; none where no word is touched.
-    pub map: Option<DrawnMap>,
+    /// The words that are read otherwise than stored.
+    pub changes: Changes,
+    /// What protections noticed.
+    pub noticed: Noticed,
     /// What drawing cost.
     pub seconds: f64,
 }
 
 impl DrawnChip {
-    /// Draws a chip, with a workspace that is used again, and counts what it changes in the model as it is now.
+    /// Draws a chip, with a workspace that is used again, and lists what it changes in the model as it is now.
     pub fn draw(
         seed: u64,
         chip: u64,
@@ -53,78 +54,43 @@ impl DrawnChip {
     ) -> Result<Self, TrialError> {
         let start = Instant::now();
         cell.error_model.draw(Chip::new(seed, chip), exposure, cell.rate, buffer)?;
-        let flips = buffer.effective_flips(lent)?;
-        let map = (!buffer.is_empty()).then(|| buffer.detach());
-        Ok(Self { chip, flips, map, seconds: start.elapsed().as_secs_f64() })
-    }
-}
-
-/// Scores of a faulty pass, waiting to become a record.
-#[derive(Debug, Default)]
-pub struct Outputs {
-    scores: Scores,
-    ranking: Ranking,
-    chip: u64,
-    flips: u64,
-    seconds: f64,
-}
-
-impl Outputs {
-    /// Injects a drawn chip, runs the full pass, and takes the faults out again.
-    pub fn run(
-        &mut self,
-        lent: &mut LentModel,
-        scoring: Scoring<'_>,
-        drawn: &DrawnChip,
-    ) -> Result<(), TrialError> {
-        let start = Instant::now();
-        let rows = scoring.rows.view();
-        match &drawn.map {
-            None => lent.model().scores(&rows, &mut self.scores)?,
-            Some(map) => {
-                Injected::new(lent, map)?.model().scores(&rows, &mut self.scores)?;
-            }
-        }
-        self.chip = drawn.chip;
-        self.flips = drawn.flips;
-        self.seconds = drawn.seconds + start.elapsed().as_secs_f64();
-        Ok(())
+        let changes = Changes::of(buffer, lent);
+        Ok(Self {
+            chip,
+            flips: changes.flips(),
+            changes,
+            noticed: Noticed::default(),
+            seconds: start.elapsed().as_secs_f64(),
+        })
     }
 
-    /// The record of this pass.
-    pub fn record(&mut self, golden: &GoldenRun, scoring: Scoring<'_>) -> Trial {
-        let start = Instant::now();
-        let observed = Observed {
-            probabilities: &self.scores.probabilities,
-            logits: Some(&self.scores.logits),
-            labels: scoring.rows.labels(),
-        };
-        let reference = Golden { probabilities: &golden.scores.probabilities, auc: golden.auc };
-        let scores = TrialScores::with(&mut self.ranking, &observed, Some(&reference), &scoring.options);
-        let seconds = self.seconds + start.elapsed().as_secs_f64();
+    /// Whether nothing changed and nothing was noticed: the trial *is* the golden run.
+    pub fn is_known(&self) -> bool {
+        self.changes.is_empty() && self.noticed.is_empty()
+    }
+
+    /// The record of this chip.
+    pub fn record(&self, outcome: Outcome, exposed: Exposed, seconds: f64) -> Trial {
         Trial {
             chip: self.chip,
             flips: self.flips,
-            flips_read: None,
-            reads: None,
-            noticed: Noticed::default(),
-            scores,
-            path: TrialPath::Full,
-            seconds,
+            flips_read: Some(exposed.flips_read),
+            reads: Some(exposed.reads),
+            noticed: self.noticed,
+            scores: outcome.scores,
+            path: match outcome.way {
+                Way::Known => TrialPath::Known,
+                Way::Rows => TrialPath::Rows,
+                Way::Layers => TrialPath::Layers,
+                Way::Full => TrialPath::Full,
+            },
+            seconds: self.seconds + seconds,
         }
     }
-}
 
-/// The record of a chip on which no word changes: it *is* the golden run.
-pub fn known(drawn: &DrawnChip, golden: &TrialScores) -> Trial {
-    Trial {
-        chip: drawn.chip,
-        flips: 0,
-        flips_read: Some(0),
-        reads: Some(0),
-        noticed: Noticed::default(),
-        scores: golden.clone(),
-        path: TrialPath::Known,
-        seconds: drawn.seconds,
+    /// The record of a chip that is known.
+    pub fn known(&self, golden: &TrialScores) -> Trial {
+        let outcome = Outcome { scores: golden.clone(), way: Way::Known };
+        self.record(outcome, Exposed::default(), 0.0)
     }
 }

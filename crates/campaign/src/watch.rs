@@ -10,8 +10,8 @@ pub trait Watch: Sync {
     fn stage(&self, _what: &str) {}
     /// A cell begins.
     fn cell(&self, _key: &CellKey) {}
-    /// Trials were recorded: run ones, and known ones that needed no run.
-    fn recorded(&self, _evaluated: u64, _known: u64) {}
+    /// Trials were recorded, so many on each path, in the order of [`Path::ALL`](radhard_records::Path::ALL).
+    fn recorded(&self, _paths: &[u64; 4]) {}
     /// Asked between trials: true ends the campaign with everything so far recorded.
     fn stop(&self) -> bool {
         false

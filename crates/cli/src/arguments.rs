@@ -426,6 +426,9 @@ pub(crate) struct Run {
     /// Override the plan's evaluation: auto or full (same records, other cost)
     #[arg(long, value_name = "HOW")]
     pub(crate) evaluation: Option<String>,
+    /// Bytes of golden values kept for quick evaluation, at most: 512MiB, 2GiB … (same records, other cost)
+    #[arg(long, default_value = "2GiB", value_name = "BYTES", value_parser = bytes)]
+    pub(crate) memory: u64,
 }
 
 /// `radhard report`.
@@ -459,4 +462,37 @@ pub(crate) struct Export {
 pub(crate) enum ExportFormat {
     /// cells.csv and trials.csv
     Csv,
+}
+
+/// A number of bytes: whole, with B, KiB, MiB, GiB or TiB behind it, or none of these.
+fn bytes(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match &text[digits.len()..] {
+        "" | "B" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        "TiB" => 40,
+        unit => return Err(format!("unit {unit:?} is none of B, KiB, MiB, GiB, TiB")),
+    };
+    let number: u64 = digits.parse().map_err(|_| format!("{digits:?} is no whole number of bytes"))?;
+    number.checked_mul(1 << shift).ok_or_else(|| format!("{text} is more than 2^64 bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn bytes_take_binary_units() {
+        assert_eq!(
+            (bytes("0"), bytes("7B"), bytes("512MiB"), bytes("2GiB")),
+            (Ok(0), Ok(7), Ok(512 << 20), Ok(2 << 30))
+        );
+        for (text, part) in
+            [("2GB", "GB"), ("-1", "-1"), ("1.5GiB", "1.5"), ("99999999TiB", "2^64"), ("", "\"\"")]
+        {
+            assert!(bytes(text).unwrap_err().contains(part), "{text}");
+        }
+    }
 }

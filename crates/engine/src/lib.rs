@@ -1,2 +1,21 @@
 //! Exact evaluation of a faulty model at the cost of its faults.
+//!
+//! A golden pass over all rows is made once, with what is worth keeping of it. What a chip then changes is evaluated in the
+//! cheapest of these ways, and all give the same bits (docs/exactness.md):
+//!
+//! - nothing changed that a row reads: the golden scores;
+//! - *rows*: words of tables changed, so the rows that read them are evaluated again ([`Readers`] knows them);
+//! - *layers*: words outside the tables changed, so all rows are evaluated from the first changed layer on, from kept values;
+//!   then the rows that read changed tables;
+//! - *full*: all rows from their inputs, with the words written into the model under a guard.
 #![forbid(unsafe_code)]
+
+mod changes;
+mod engine;
+pub mod lend;
+mod readers;
+
+pub use changes::{Changes, Written};
+pub use engine::{Engine, Exposed, Outcome, Way, Work};
+pub use lend::LentModel;
+pub use readers::Readers;

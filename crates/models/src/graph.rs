@@ -272,7 +272,7 @@ impl Builder {
         let fields = self.graph.config.fields();
         let (gathered, total, output) = (self.slot(fields), self.slot(1), self.slot(1));
         self.layer(FirstOrder { table, fields, gathered, output: total });
-        self.layer(Bias { bias, input: total, output });
+        self.layer(Bias { parameter: bias, input: total, output });
         output
     }
 

@@ -28,7 +28,7 @@ pub use config::{Config, ConfigError};
 pub use file::{DataMeta, FORMAT_VERSION, NamedTensor, OpenError, StateDictError, TrainingMeta};
 pub use graph::Graph;
 pub use kept::Kept;
-pub use model::{Init, Model};
+pub use model::{Init, Model, TableRows};
 pub use overlay::Overlay;
 pub use parameter::{Component, NumberFormat, Parameters, Start, Tensor, TensorSpec};
 pub use scores::{BLOCK, Scores, ScoresError};

@@ -66,6 +66,15 @@ pub struct Model {
     pub data: Option<DataMeta>,
 }
 
+/// The words of a parameter as rows of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TableRows {
+    /// Words of one row.
+    pub words: usize,
+    /// The id of its first row, offsets of fields included.
+    pub first: u32,
+}
+
 impl Model {
     /// An untrained model.
     ///
@@ -120,6 +129,19 @@ impl Model {
     /// The tensors, to be changed in place.
     pub fn parameters_mut(&mut self) -> &mut Parameters {
         &mut self.parameters
+    }
+
+    /// Where the words of a parameter are rows of a table: its words per row, and the id of its first row among all
+    /// fields'.
+    pub fn table_of(&self, parameter: usize) -> Option<TableRows> {
+        self.graph.tables().iter().find_map(|table| {
+            let parts = if table.id.format == TableFormat::Int8Rowwise { 3 } else { 1 };
+            let part = parameter.checked_sub(table.id.first).filter(|part| *part < parts)?;
+            Some(TableRows {
+                words: if part == 0 { table.width } else { 1 },
+                first: table.field.map_or(0, |field| self.graph.offsets()[field]),
+            })
+        })
     }
 
     /// The graph beside the tensors, to be changed in place.

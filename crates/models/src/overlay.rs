@@ -17,7 +17,7 @@ use crate::table::{TableFormat, TableId};
 pub struct Overlay {
     dense: Vec<Dense>,
     /// By the first parameter of the table.
-    tables: Vec<Option<Rows>>,
+    tables: Vec<Option<TableRows>>,
     roles: Vec<Role>,
     changed: Vec<(ParameterId, u64)>,
 }
@@ -41,7 +41,7 @@ struct Dense {
 
 /// Rows of one table.
 #[derive(Debug)]
-struct Rows {
+struct TableRows {
     id: TableId,
     width: usize,
     /// The id of the table's first row.
@@ -75,13 +75,13 @@ impl Overlay {
                 _ => Role::Unread,
             })
             .collect();
-        let mut tables: Vec<Option<Rows>> = parameters.iter().map(|_| None).collect();
+        let mut tables: Vec<Option<TableRows>> = parameters.iter().map(|_| None).collect();
         for table in model.graph().tables() {
             let first = table.id.first;
             let parts = if table.id.format == TableFormat::Int8Rowwise { 3 } else { 1 };
             roles[first..first + parts].fill(Role::Table { first });
             let rows = parameters[first].shape()[0];
-            tables[first] = Some(Rows {
+            tables[first] = Some(TableRows {
                 id: table.id,
                 width: table.width,
                 first: table.field.map_or(0, |field| model.graph().offsets()[field]),
@@ -194,7 +194,7 @@ impl Overlay {
     }
 }
 
-impl Rows {
+impl TableRows {
     fn row(&self, id: u32) -> Option<&[f32]> {
         let row = id - self.first;
         if self.seen[row as usize / 64] >> (row % 64) & 1 == 0 {

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use radhard_campaign::{CheckedPlan, PlanError, RunError, RunReport};
+use radhard_campaign::{CheckedPlan, How, PlanError, RunError, RunReport};
 use radhard_data::synth::{DummyOptions, dummy};
 use radhard_data::{Meta, Progress, Split};
 use radhard_memory::write_atomically;
@@ -185,8 +185,9 @@ impl Study<'_> {
         let path = self.out.join(format!("{}.toml", campaign.name()));
         let text = campaign.plan(&self.scale, SEED);
         let plan = CheckedPlan::parse(&text, &path)?;
-        let report = radhard_campaign::run(&plan, &self.records(campaign), plan.plan().evaluation, audience)
-            .map_err(|source| StudyError::Run { campaign: campaign.name(), source: Box::new(source) })?;
+        let report =
+            radhard_campaign::run(&plan, &self.records(campaign), How::new(plan.plan().evaluation), audience)
+                .map_err(|source| StudyError::Run { campaign: campaign.name(), source: Box::new(source) })?;
         write_atomically(&path, |out| out.write_all(text.as_bytes()))
             .map_err(|source| StudyError::File { path, source })?;
         if report.interrupted {

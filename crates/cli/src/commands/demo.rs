@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use radhard_campaign::CheckedPlan;
+use radhard_campaign::{CheckedPlan, How};
 use radhard_data::prepare::{self, PrepareOptions};
 use radhard_data::{DataSet, Part, Split};
 use radhard_models::training::bias_baseline;
@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &Demo, console: &Console) -> Result<Exit, Failure> 
     let path = out.join("plan.toml");
     let text = plan_text(arguments.chips);
     let plan = CheckedPlan::parse(&text, &path).or_exit(Exit::Usage)?;
-    let report = campaign(&plan, out, plan.plan().evaluation, console, &stop)?;
+    let report = campaign(&plan, out, How::new(plan.plan().evaluation), console, &stop)?;
     write(&path, &text)?;
     if report.interrupted {
         console.say("interrupted; the same command continues");

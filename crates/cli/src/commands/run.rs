@@ -1,9 +1,10 @@
 //! `radhard run`: a campaign from a plan.
 
 use std::path::Path;
+use std::sync::Mutex;
 
 use indicatif::ProgressBar;
-use radhard_campaign::{CheckedPlan, Evaluation, PlanError, RunError, RunReport, Watch};
+use radhard_campaign::{CheckedPlan, How, PlanError, RunError, RunReport, Watch};
 use radhard_records::{CellKey, RecordsError};
 use serde_json::json;
 
@@ -20,13 +21,21 @@ pub(crate) fn run(arguments: &Run, console: &Console) -> Result<Exit, Failure> {
         None => plan.plan().evaluation,
     };
     let stop = StopFlag::listen()?;
-    let report = campaign(&plan, &arguments.out, evaluation, console, &stop)?;
+    let how = How { memory_bytes: arguments.memory, ..How::new(evaluation) };
+    let report = campaign(&plan, &arguments.out, how, console, &stop)?;
     console.result(
         &json!({
             "cells": report.cells,
             "trials": report.trials,
             "evaluated": report.evaluated,
             "known": report.known,
+            "paths": {
+                "known": report.paths[0],
+                "rows": report.paths[1],
+                "layers": report.paths[2],
+                "full": report.paths[3],
+            },
+            "kept_bytes": report.kept_bytes,
             "seconds": report.seconds,
         }),
         || text(&report, &arguments.out),
@@ -42,12 +51,17 @@ pub(crate) fn run(arguments: &Run, console: &Console) -> Result<Exit, Failure> {
 pub(crate) fn campaign(
     plan: &CheckedPlan,
     dir: &Path,
-    evaluation: Evaluation,
+    how: How,
     console: &Console,
     stop: &StopFlag,
 ) -> Result<RunReport, Failure> {
-    let watch = Bar { bar: console.bar(0, BAR), stop: stop.clone() };
-    let report = radhard_campaign::run(plan, dir, evaluation, &watch);
+    let watch = Bar {
+        bar: console.bar(0, BAR),
+        stop: stop.clone(),
+        paths: Mutex::default(),
+        stage: Mutex::default(),
+    };
+    let report = radhard_campaign::run(plan, dir, how, &watch);
     watch.bar.finish_and_clear();
     report.map_err(run_failure)
 }
@@ -55,9 +69,10 @@ pub(crate) fn campaign(
 fn text(report: &RunReport, dir: &Path) -> String {
     let RunReport { cells, trials, evaluated, known, seconds, .. } = report;
     format!(
-        "{cells} cells, {trials} trials on record in {}; this run evaluated {evaluated} and knew {known} without a run, in \
+        "{cells} cells, {trials} trials on record in {}; this run evaluated {evaluated} ({}) and knew {known} without a run, in \
          {seconds:.1} s",
-        dir.display()
+        dir.display(),
+        ways(&report.paths)
     )
 }
 
@@ -80,9 +95,25 @@ fn run_failure(error: RunError) -> Failure {
     Failure { exit, error: error.into() }
 }
 
+/// How evaluated trials were evaluated, in words.
+fn ways(paths: &[u64; 4]) -> String {
+    let [_, rows, layers, full] = paths;
+    format!("rows {rows} · layers {layers} · full {full}")
+}
+
 struct Bar {
     bar: ProgressBar,
     stop: StopFlag,
+    paths: Mutex<[u64; 4]>,
+    stage: Mutex<String>,
+}
+
+impl Bar {
+    fn show(&self) {
+        if let (Ok(paths), Ok(stage)) = (self.paths.lock(), self.stage.lock()) {
+            self.bar.set_message(format!("{stage} · known {} · {}", paths[0], ways(&paths)));
+        }
+    }
 }
 
 impl Watch for Bar {
@@ -98,11 +129,20 @@ impl Watch for Bar {
 
     fn cell(&self, key: &CellKey) {
         let rate = key.ber.map_or_else(String::new, |ber| format!(" at {ber:e}"));
-        self.bar.set_message(format!("{} {}{rate}", key.model, key.target));
+        if let Ok(mut stage) = self.stage.lock() {
+            *stage = format!("{} {}{rate}", key.model, key.target);
+        }
+        self.show();
     }
 
-    fn recorded(&self, evaluated: u64, known: u64) {
-        self.bar.inc(evaluated + known);
+    fn recorded(&self, paths: &[u64; 4]) {
+        self.bar.inc(paths.iter().sum());
+        if let Ok(mut totals) = self.paths.lock() {
+            for (total, count) in totals.iter_mut().zip(paths) {
+                *total += count;
+            }
+        }
+        self.show();
     }
 
     fn stop(&self) -> bool {

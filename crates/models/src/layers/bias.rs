@@ -5,7 +5,7 @@ use crate::layers::{ELEMENT_NS, Gradients, Layer, Scope, Ties, Values};
 
 /// `[1, R]`: x + b.
 pub(crate) struct Bias {
-    pub(crate) bias: ParameterId,
+    pub(crate) parameter: ParameterId,
     pub(crate) input: Slot,
     pub(crate) output: Slot,
 }
@@ -15,14 +15,14 @@ impl Layer for Bias {
         Ties {
             reads: vec![self.input],
             writes: vec![self.output],
-            parameters: vec![(self.bias, 0..1)],
+            parameters: vec![(self.parameter, 0..1)],
             cost: ELEMENT_NS,
             ..Ties::default()
         }
     }
 
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {
-        let bias = scope.weights.f32s(self.bias)[0];
+        let bias = scope.weights.f32s(self.parameter)[0];
         values.write(self.output, |values, out| {
             scope.kernels.add_number(values.get(self.input), bias, out);
         });
@@ -30,7 +30,7 @@ impl Layer for Bias {
 
     fn backward(&self, scope: &Scope<'_>, _values: &Values, gradients: &mut Gradients) {
         let dy = gradients.values.get(self.output);
-        scope.kernels.feature_sums(dy, &mut gradients.dense[self.bias]);
+        scope.kernels.feature_sums(dy, &mut gradients.dense[self.parameter]);
         gradients.values.write(self.input, |gradients, dx| scope.kernels.add(gradients.get(self.output), dx));
     }
 }

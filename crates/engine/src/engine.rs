@@ -1,0 +1,213 @@
+//! The choice of the cheapest way, and the evaluation on it.
+
+use radhard_data::RowsView;
+use radhard_kernels::Kernels;
+use radhard_metrics::{MetricsWork, Reference, TrialScores};
+use radhard_models::{Evaluation, Kept, Model, Overlay, Scores, ScoresError, Worker};
+
+use crate::changes::{Changes, Written};
+use crate::lend::LentModel;
+use crate::readers::{Found, Marks, Readers};
+
+/// What a row costs that is evaluated among others that lie apart, in parts of a row of a full pass.
+const ROW_APART: f64 = 1.25;
+/// A way that costs more than this share of a full pass is left for it.
+const WORTH: f64 = 0.9;
+
+/// How a model's changes were evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Nothing changed.
+    Known,
+    /// The rows that read changed table rows; none, where no row reads them.
+    Rows,
+    /// All rows from the first changed layer on, then the rows that read changed table rows.
+    Layers,
+    /// All rows from their inputs.
+    Full,
+}
+
+/// How far changes are exposed to the rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Exposed {
+    /// Changed bits in words that some row reads; words outside the tables are read by all.
+    pub flips_read: u64,
+    /// Sum over changed table words of the data rows that read them.
+    pub reads: u64,
+}
+
+/// What a chip came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Its scores.
+    pub scores: TrialScores,
+    /// How they were found.
+    pub way: Way,
+}
+
+/// One model with its rows, prepared.
+#[derive(Debug)]
+pub struct Engine {
+    readers: Readers,
+    kept: Kept,
+}
+
+/// Buffers of one thread.
+#[derive(Debug)]
+pub struct Work {
+    overlay: Overlay,
+    worker: Worker,
+    marks: Marks,
+    listed: Vec<u32>,
+    ids: Vec<u32>,
+    all: Scores,
+    some: Scores,
+    metrics: MetricsWork,
+}
+
+impl Work {
+    /// Buffers for one model; those that hold a value per row grow with the first evaluation that needs them.
+    pub fn new(model: &Model) -> Self {
+        Self {
+            overlay: Overlay::new(model),
+            worker: Worker::new(model),
+            marks: Marks::default(),
+            listed: Vec::new(),
+            ids: Vec::new(),
+            all: Scores::default(),
+            some: Scores::default(),
+            metrics: MetricsWork::default(),
+        }
+    }
+
+    /// The buffers of metrics alone.
+    pub fn metrics(&mut self) -> &mut MetricsWork {
+        &mut self.metrics
+    }
+}
+
+impl Engine {
+    /// The golden pass, whose scores go to `golden`, with what is kept of it in so many bytes at most.
+    ///
+    /// # Errors
+    /// If the rows do not fit the model.
+    pub fn new(
+        lent: &LentModel,
+        rows: &RowsView<'_>,
+        budget_bytes: u64,
+        golden: &mut Scores,
+    ) -> Result<Self, ScoresError> {
+        let kept = lent.model().keep(rows, budget_bytes, golden)?;
+        Ok(Self { readers: Readers::of(lent.model().config(), rows), kept })
+    }
+
+    /// Bytes of kept values, and of the index of readers.
+    pub fn bytes(&self) -> (u64, u64) {
+        (self.kept.bytes(), self.readers.bytes())
+    }
+
+    /// How far changes are exposed to the rows; collects the ids of changed table rows that are read.
+    fn expose(&self, lent: &LentModel, changes: &Changes, ids: &mut Vec<u32>) -> Exposed {
+        use radhard_fault::Parameters;
+        let mut exposed = Exposed::default();
+        ids.clear();
+        for (index, words) in changes.iter() {
+            let stored = lent.words(index);
+            let flips = |&(element, word): &(u64, u64)| u64::from((stored.get(element) ^ word).count_ones());
+            let Some(table) = lent.model().table_of(index) else {
+                exposed.flips_read += words.iter().map(flips).sum::<u64>();
+                continue;
+            };
+            for change in words {
+                let id = table.first + (change.0 / table.words as u64) as u32;
+                let reads = self.readers.count(id);
+                exposed.reads += u64::from(reads);
+                if reads > 0 {
+                    exposed.flips_read += flips(change);
+                    if ids.last() != Some(&id) {
+                        ids.push(id);
+                    }
+                }
+            }
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        exposed
+    }
+
+    /// How far changes are exposed to the rows.
+    pub fn exposed(&self, lent: &LentModel, changes: &Changes, work: &mut Work) -> Exposed {
+        self.expose(lent, changes, &mut work.ids)
+    }
+
+    /// Evaluates changes on the calling thread, beside others; `None` where a full pass is cheaper.
+    ///
+    /// `reference` is the golden run of [`new`](Self::new).
+    pub fn evaluate(
+        &self,
+        lent: &LentModel,
+        rows: &RowsView<'_>,
+        reference: &Reference<'_>,
+        changes: &Changes,
+        work: &mut Work,
+    ) -> (Exposed, Option<Outcome>) {
+        let exposed = self.expose(lent, changes, &mut work.ids);
+        if changes.is_empty() {
+            let scores = reference.metrics().clone();
+            return (exposed, Some(Outcome { scores, way: Way::Known }));
+        }
+        let most = (rows.len() as f64 * WORTH / ROW_APART) as usize;
+        let ids = work.ids.iter().copied();
+        // An index row may be read by one row at least: more words than rows can't be worth it.
+        if work.ids.len() > 4 * most.max(16)
+            || self.readers.list(ids, most, &mut work.marks, &mut work.listed) == Found::TooMany
+        {
+            return (exposed, None);
+        }
+        let model = lent.model();
+        work.overlay.clear();
+        for (index, words) in changes.iter() {
+            for &(element, word) in words {
+                work.overlay.write(model, index, element, word);
+            }
+        }
+        work.overlay.finish(model);
+        let mut cost = work.listed.len() as f64 * ROW_APART / rows.len() as f64;
+        if work.overlay.dense_changed() {
+            cost += model.suffix_cost(&self.kept, &work.overlay);
+            if cost > WORTH {
+                return (exposed, None);
+            }
+        }
+        let evaluation = Evaluation { kernels: Kernels::detected(), rows: *rows, overlay: &work.overlay };
+        model.scores_of(&evaluation, &work.listed, &mut work.worker, &mut work.some);
+        let Scores { logits, probabilities } = &work.some;
+        if !work.overlay.dense_changed() {
+            let scores = reference.changed(&mut work.metrics, &work.listed, probabilities, logits);
+            return (exposed, Some(Outcome { scores, way: Way::Rows }));
+        }
+        model.scores_from(&self.kept, &evaluation, &mut work.worker, &mut work.all);
+        for ((&row, &logit), &probability) in work.listed.iter().zip(logits).zip(probabilities) {
+            work.all.logits[row as usize] = logit;
+            work.all.probabilities[row as usize] = probability;
+        }
+        let scores = reference.all(&mut work.metrics, &work.all.probabilities, &work.all.logits);
+        (exposed, Some(Outcome { scores, way: Way::Layers }))
+    }
+
+    /// Evaluates changes by a full pass on all cores, with the words in the model's own memory.
+    ///
+    /// # Errors
+    /// If the rows do not fit the model.
+    pub fn full(
+        lent: &mut LentModel,
+        rows: &RowsView<'_>,
+        changes: &Changes,
+        out: &mut Scores,
+    ) -> Result<(), ScoresError> {
+        if changes.is_empty() {
+            return lent.model().scores(rows, out);
+        }
+        Written::new(lent, changes).model().scores(rows, out)
+    }
+}
