@@ -9,6 +9,8 @@ use crate::plan::CheckedPlan;
 pub struct PlannedCell<'p> {
     /// What records call it.
     pub key: CellKey,
+    /// Which of the plan's protections it is under.
+    pub protection: usize,
     /// Which of the subject's exposures it hits.
     pub exposure: usize,
     /// How bits go wrong.
@@ -29,7 +31,8 @@ pub fn exposures(
 /// The cells of one subject, in the plan's order.
 pub fn cells<'p>(plan: &'p CheckedPlan, model: &str, data: &str) -> Vec<PlannedCell<'p>> {
     let mut cells = Vec::new();
-    for protection in &plan.plan().protections {
+    for (protection, combination) in plan.protections().iter().enumerate() {
+        let name = combination.name();
         for (exposure, target) in plan.targets().iter().enumerate() {
             for error_model in plan.error_models() {
                 let error_model = error_model.as_ref();
@@ -45,8 +48,9 @@ pub fn cells<'p>(plan: &'p CheckedPlan, model: &str, data: &str) -> Vec<PlannedC
                         target: target.to_string(),
                         error_model: error_model.name(),
                         ber: rate.map(BitErrorRate::get),
-                        protection: protection.clone(),
+                        protection: name.clone(),
                     },
+                    protection,
                     exposure,
                     error_model,
                     rate,

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use radhard_fault::{Exposure, StoredBits};
-use radhard_records::{Cell, CellKey, Difference, Golden, Header, RecordsError, Store, SubjectKey};
+use radhard_fault::StoredBits;
+use radhard_records::{Cell, CellKey, Difference, Golden, Header, RecordsError, Store};
 
 use crate::cells::PlannedCell;
+use crate::guard::Guard;
 use crate::lend::LentModel;
 use crate::plan::CheckedPlan;
 use crate::prediction::Predictor;
@@ -39,11 +40,7 @@ pub(crate) fn header(plan: &CheckedPlan, subjects: &[Subject]) -> Header {
 pub(crate) fn golden(plan: &CheckedPlan, subject: &Subject, run: &GoldenRun, protection: &str) -> Golden {
     let labels = subject.rows.labels();
     Golden {
-        subject: SubjectKey {
-            model: subject.model_name.clone(),
-            data: subject.data_name.clone(),
-            protection: protection.to_owned(),
-        },
+        subject: subject.key(protection),
         scores: run.metrics.clone(),
         positives: labels.iter().filter(|&&label| label != 0).count() as u64,
         split: plan.split().to_string(),
@@ -60,22 +57,26 @@ pub(crate) fn cell(
     plan: &CheckedPlan,
     lent: &LentModel,
     cell: &PlannedCell<'_>,
-    exposure: &Exposure,
+    guard: &Guard,
     predictor: Option<&Predictor>,
 ) -> Cell {
+    let exposure = guard.exposures[cell.exposure].memory();
+    // Theory knows what flips in the model's words do, not what a protection makes of them.
+    let predictor = predictor.filter(|_| !guard.protected.reads() && guard.own.is_none());
     Cell {
         key: cell.key.clone(),
         seed: plan.plan().seed,
         exposed_bits: exposure.bits(),
-        p_no_flip: p_no_flip(cell, exposure, lent),
+        p_no_flip: p_no_flip(cell, guard, lent),
         predicted: predictor.and_then(|predictor| predictor.predict(cell, exposure, lent)),
     }
 }
 
 /// The exact probability that a chip of this cell changes nothing; bits are counted only where the law asks for it.
-fn p_no_flip(cell: &PlannedCell<'_>, exposure: &Exposure, lent: &LentModel) -> Option<f64> {
-    let of = |stored: Option<&StoredBits>| cell.error_model.p_no_flip(exposure, cell.rate, stored);
-    of(None).or_else(|| of(Some(&exposure.stored_bits(lent))))
+fn p_no_flip(cell: &PlannedCell<'_>, guard: &Guard, lent: &LentModel) -> Option<f64> {
+    let exposure = &guard.exposures[cell.exposure];
+    let of = |stored: Option<&StoredBits>| cell.error_model.p_no_flip(exposure.memory(), cell.rate, stored);
+    of(None).or_else(|| of(guard.protected.stored_bits(exposure, lent).ok().as_ref()))
 }
 
 /// A plan may grow but not shrink: every cell and chip on record has to be one of the plan's.

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use radhard_data::Part;
 use radhard_fault::{BitErrorRate, ErrorModel, Expose, Target, parse_error_model};
 use radhard_metrics::NonFinite;
+use radhard_protect::{Combination, parse_protection};
 use serde::{Deserialize, Serialize};
 
 /// A plan as it is written: every key of docs/formats/plan.md, nothing checked but its types.
@@ -163,6 +164,7 @@ pub struct CheckedPlan {
     targets: Vec<Target>,
     error_models: Vec<Box<dyn ErrorModel>>,
     rates: Vec<BitErrorRate>,
+    protections: Vec<Combination>,
 }
 
 impl CheckedPlan {
@@ -230,13 +232,12 @@ impl CheckedPlan {
                 "the list is empty; \"none\" is the unprotected model".into(),
             ));
         }
-        for (i, name) in plan.protections.iter().enumerate() {
-            if name != "none" {
-                let rule = format!("unknown protection \"{name}\"; known: none");
-                return Err(wrong(format!("protections[{i}]"), rule));
-            }
+        let mut protections = Vec::new();
+        for (i, text) in plan.protections.iter().enumerate() {
+            protections
+                .push(parse_protection(text).map_err(|e| wrong(format!("protections[{i}]"), e.to_string()))?);
         }
-        unique("protections", plan.protections.iter().cloned(), &wrong)?;
+        unique("protections", protections.iter().map(Combination::name), &wrong)?;
         let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
         Ok(Self {
             plan,
@@ -248,6 +249,7 @@ impl CheckedPlan {
             targets,
             error_models,
             rates,
+            protections,
         })
     }
 
@@ -289,6 +291,11 @@ impl CheckedPlan {
     /// The error models, in the plan's order.
     pub fn error_models(&self) -> &[Box<dyn ErrorModel>] {
         &self.error_models
+    }
+
+    /// The protections, in the plan's order; `none` has no stage.
+    pub fn protections(&self) -> &[Combination] {
+        &self.protections
     }
 
     /// The bit error rates, in the plan's order.
@@ -363,7 +370,15 @@ mod tests {
             ("rates = [1e-3, 0.001]", &["rates[1]", "twice"]),
             ("rates = []", &["rates", "empty", "flips"]),
             ("rates = [1e-3]\nchips = 0", &["chips", "least is 1"]),
-            ("rates = [1e-3]\nprotections = [\"sbp\"]", &["protections[0]", "sbp", "known: none"]),
+            (
+                "rates = [1e-3]\nprotections = [\"shield\"]",
+                &["protections[0]", "shield", "there are: none, sbp"],
+            ),
+            ("rates = [1e-3]\nprotections = [\"none\", \"tmr+tmr\"]", &["protections[1]", "tmr and tmr"]),
+            (
+                "rates = [1e-3]\nprotections = [\"sbp\", \"sbp:sign,exponent\"]",
+                &["protections[1]", "sbp is listed twice"],
+            ),
             ("rates = [1e-3]\nerror_models = [\"flop\"]", &["error_models[0]", "flop", "flips"]),
             ("rates = [1e-3]\nsplit = \"tests\"", &["split", "tests"]),
             ("rates = [1e-3]\nrate = [1e-3]", &["rate", "unknown field"]),

@@ -149,7 +149,7 @@ impl Predictor {
 }
 
 /// Words of a table that one data row reads: a table of all fields is read once per field.
-fn words_per_row(model: &radhard_models::Model, shape: &[usize]) -> u64 {
+pub(crate) fn words_per_row(model: &radhard_models::Model, shape: &[usize]) -> u64 {
     let width: usize = shape.iter().skip(1).product();
     let config = model.config();
     let reads = if shape.first() == Some(&config.table_rows()) { config.fields() } else { 1 };

@@ -12,10 +12,11 @@ use rayon::prelude::*;
 use crate::cells::{PlannedCell, cells, exposures};
 use crate::entry;
 use crate::evaluator::Evaluator;
+use crate::guard::{Guard, GuardError};
 use crate::plan::{CheckedPlan, Evaluation};
 use crate::prediction::Predictor;
-use crate::subject::{GoldenError, Subject, SubjectError};
-use crate::trial::{DrawnChip, TrialError};
+use crate::subject::{GoldenError, GoldenRun, Subject, SubjectError};
+use crate::trial::{Buffers, DrawnChip, TrialError};
 use crate::watch::Watch;
 
 /// Faults drawn ahead of their evaluation, at most; bounds the memory of a batch of dense maps.
@@ -40,6 +41,9 @@ pub enum RunError {
     /// A golden run failed.
     #[error(transparent)]
     Golden(#[from] GoldenError),
+    /// A protection can't protect a model.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
     /// A target exposes nothing.
     #[error("{model}: {source}")]
     Target {
@@ -136,14 +140,14 @@ pub fn run(plan: &CheckedPlan, dir: &Path, how: How, watch: &dyn Watch) -> Resul
             return Err(RunError::SameName { model, data });
         }
     }
-    for subject in &subjects {
-        refuse_what_cannot_be_drawn(plan, subject)?;
-    }
-    let kept_bytes = if how.evaluation == Evaluation::Full { 0 } else { how.memory_bytes };
     let mut goldens = Vec::new();
     for subject in &subjects {
         watch.stage(&format!("golden run of {} on {}", subject.model_name, subject.data_name));
         goldens.push(subject.golden()?);
+    }
+    let mut guards = Vec::new();
+    for (subject, golden) in subjects.iter().zip(&goldens) {
+        guards.push(prepare_guards(plan, subject, golden, watch)?);
     }
     let planned: Vec<Vec<PlannedCell<'_>>> =
         subjects.iter().map(|s| cells(plan, &s.model_name, &s.data_name)).collect();
@@ -158,46 +162,27 @@ pub fn run(plan: &CheckedPlan, dir: &Path, how: How, watch: &dyn Watch) -> Resul
     let recorded = store.trial_count()?;
     watch.size(total, recorded);
     report.trials = recorded;
-    for (index, subject) in subjects.iter_mut().enumerate() {
-        let golden = &goldens[index];
-        let exposures = exposures(plan, &subject.lent, plan.expose())
-            .map_err(|source| RunError::Target { model: subject.model_name.clone(), source })?;
-        for protection in &plan.plan().protections {
-            store.put_golden(&entry::golden(plan, subject, golden, protection))?;
+    for (index, subject) in subjects.iter().enumerate() {
+        let (golden, guards) = (&goldens[index], &guards[index]);
+        for (guard, combination) in guards.iter().zip(plan.protections()) {
+            store.put_golden(&entry::golden(plan, subject, guard.golden(golden), guard.protected.name()))?;
+            let key = subject.key(guard.protected.name());
+            if !combination.is_none() && store.protection(&key).is_none() {
+                watch.stage(&format!("what {} costs on {}", key.protection, key.model));
+                store.put_protection(&guard.cost(subject))?;
+            }
         }
-        watch.stage(&format!("preparing {} on {}", subject.model_name, subject.data_name));
-        let engine = subject.engine(kept_bytes)?;
-        let (kept, readers) = engine.bytes();
-        report.kept_bytes = report.kept_bytes.max(kept + readers);
-        let names = (subject.model_name.clone(), subject.data_name.clone());
-        let (lent, scoring) = subject.split_mut();
-        let reference = golden.reference(scoring);
-        let mut evaluator = Evaluator::new(lent, scoring.rows.view(), &engine, &reference);
-        let mut predictor = None;
-        for cell in &planned[index] {
-            let id = if let Some(id) = store.cell_id(&cell.key) {
-                id
-            } else {
-                if let (None, Some(auc)) = (&predictor, golden.auc) {
-                    watch.stage(&format!("probing {} on {} for the predicted curve", names.0, names.1));
-                    predictor = Some(Predictor::measure(&mut evaluator, scoring, golden, auc)?);
-                }
-                let exposure = &exposures[cell.exposure];
-                store.put_cell(&entry::cell(plan, evaluator.lent, cell, exposure, predictor.as_ref()))?
-            };
-            let done: BTreeSet<u64> = store.chips_done(id)?.into_iter().collect();
-            let chips: Vec<u64> = (0..plan.plan().chips).filter(|chip| !done.contains(chip)).collect();
-            if chips.is_empty() {
-                continue;
-            }
-            watch.cell(&cell.key);
-            let exposure = &exposures[cell.exposure];
-            let evaluation = how.evaluation;
-            let mut of_cell = CellRun { plan, evaluation, watch, cell, id, exposure, report: &mut report };
-            of_cell.run(&mut evaluator, &mut store, &chips)?;
-            if report.interrupted {
-                break;
-            }
+    }
+    for (index, subject) in subjects.iter_mut().enumerate() {
+        let (golden, guards) = (&goldens[index], &mut guards[index]);
+        let mut of_subject =
+            SubjectRun { plan, how, watch, golden, planned: &planned[index], report: &mut report };
+        let shared = |guard: &Guard| guard.own.is_none();
+        if guards.iter().any(shared) {
+            of_subject.run(subject, guards, None, &mut store)?;
+        }
+        for place in (0..guards.len()).filter(|&place| guards[place].own.is_some()).collect::<Vec<_>>() {
+            of_subject.run(subject, guards, Some(place), &mut store)?;
         }
         if report.interrupted {
             break;
@@ -208,22 +193,113 @@ pub fn run(plan: &CheckedPlan, dir: &Path, how: How, watch: &dyn Watch) -> Resul
     Ok(report)
 }
 
+/// Prepares every protection of a subject, and refuses what can't be drawn under it.
+fn prepare_guards(
+    plan: &CheckedPlan,
+    subject: &Subject,
+    golden: &GoldenRun,
+    watch: &dyn Watch,
+) -> Result<Vec<Guard>, RunError> {
+    let targets = exposures(plan, &subject.lent, plan.expose())
+        .map_err(|source| RunError::Target { model: subject.model_name.clone(), source })?;
+    let mut guards = Vec::new();
+    for combination in plan.protections() {
+        if !combination.is_none() {
+            watch.stage(&format!("preparing {} for {}", combination.name(), subject.model_name));
+        }
+        let guard = Guard::prepare(subject, combination, &targets, golden)?;
+        refuse_what_cannot_be_drawn(plan, subject, &guard)?;
+        guards.push(guard);
+    }
+    Ok(guards)
+}
+
 /// Draws one chip of every error model on every target, at rate 0 where it takes one: what fails there fails on all chips.
-fn refuse_what_cannot_be_drawn(plan: &CheckedPlan, subject: &Subject) -> Result<(), RunError> {
-    let targets = |source| RunError::Target { model: subject.model_name.clone(), source };
+fn refuse_what_cannot_be_drawn(plan: &CheckedPlan, subject: &Subject, guard: &Guard) -> Result<(), RunError> {
     let mut map = DrawnMap::new();
-    for exposure in exposures(plan, &subject.lent, plan.expose()).map_err(targets)? {
+    for exposure in &guard.exposures {
         for error_model in plan.error_models() {
             let rate = error_model.takes_rate().then_some(BitErrorRate::ZERO);
             let chip = Chip::new(plan.plan().seed, 0);
-            error_model.draw(chip, &exposure, rate, &mut map).map_err(|source| RunError::Draw {
+            error_model.draw(chip, exposure.memory(), rate, &mut map).map_err(|source| RunError::Draw {
                 model: subject.model_name.clone(),
-                target: exposure.identity().target.clone(),
+                target: exposure.target().identity().target.clone(),
                 source,
             })?;
         }
     }
     Ok(())
+}
+
+/// The cells of one subject.
+struct SubjectRun<'a, 'p> {
+    plan: &'a CheckedPlan,
+    how: How,
+    watch: &'a dyn Watch,
+    /// The unprotected golden run.
+    golden: &'a GoldenRun,
+    planned: &'a [PlannedCell<'p>],
+    report: &'a mut RunReport,
+}
+
+impl SubjectRun<'_, '_> {
+    /// Runs the cells under the protection at `own`, whose words are stored otherwise; without one, all cells under protections
+    /// that store words as the subject does.
+    fn run(
+        &mut self,
+        subject: &mut Subject,
+        guards: &mut [Guard],
+        own: Option<usize>,
+        store: &mut Store,
+    ) -> Result<(), RunError> {
+        if self.report.interrupted {
+            return Ok(());
+        }
+        let Self { plan, how, watch, golden, .. } = *self;
+        let names = (subject.model_name.clone(), subject.data_name.clone());
+        watch.stage(&format!("preparing {} on {}", names.0, names.1));
+        let kept_bytes = if how.evaluation == Evaluation::Full { 0 } else { how.memory_bytes };
+        let mut own_model = own.and_then(|place| guards[place].own.take());
+        let engine = subject.engine(own_model.as_ref().map_or(&subject.lent, |own| &own.lent), kept_bytes)?;
+        let (kept, readers) = engine.bytes();
+        self.report.kept_bytes = self.report.kept_bytes.max(kept + readers);
+        let (subject_lent, scoring) = subject.split_mut();
+        let (lent, start) = match &mut own_model {
+            Some(own) => (&mut own.lent, &own.golden),
+            None => (subject_lent, golden),
+        };
+        let reference = start.reference(golden, scoring);
+        let mut evaluator = Evaluator::new(lent, scoring.rows.view(), &engine, &reference);
+        let mut predictor = None;
+        for cell in self.planned {
+            let guard = &guards[cell.protection];
+            if own.map_or(guard.own.is_some(), |place| place != cell.protection) {
+                continue;
+            }
+            let id = if let Some(id) = store.cell_id(&cell.key) {
+                id
+            } else {
+                if let (None, Some(auc), None) = (&predictor, golden.auc, own) {
+                    watch.stage(&format!("probing {} on {} for the predicted curve", names.0, names.1));
+                    predictor = Some(Predictor::measure(&mut evaluator, scoring, golden, auc)?);
+                }
+                store.put_cell(&entry::cell(plan, evaluator.lent, cell, guard, predictor.as_ref()))?
+            };
+            let done: BTreeSet<u64> = store.chips_done(id)?.into_iter().collect();
+            let chips: Vec<u64> = (0..plan.plan().chips).filter(|chip| !done.contains(chip)).collect();
+            if chips.is_empty() {
+                continue;
+            }
+            watch.cell(&cell.key);
+            let evaluation = how.evaluation;
+            let mut of_cell = CellRun { plan, evaluation, watch, cell, id, guard, report: &mut *self.report };
+            of_cell.run(&mut evaluator, store, &chips)?;
+            if self.report.interrupted {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The chips of one cell.
@@ -233,7 +309,7 @@ struct CellRun<'a, 'p> {
     watch: &'a dyn Watch,
     cell: &'a PlannedCell<'p>,
     id: CellId,
-    exposure: &'a radhard_fault::Exposure,
+    guard: &'a Guard,
     report: &'a mut RunReport,
 }
 
@@ -244,7 +320,8 @@ impl CellRun<'_, '_> {
         store: &mut Store,
         chips: &[u64],
     ) -> Result<(), RunError> {
-        let expected = self.cell.rate.map_or(1.0, |rate| rate.get() * self.exposure.bits() as f64);
+        let exposure = &self.guard.exposures[self.cell.exposure];
+        let expected = self.cell.rate.map_or(1.0, |rate| rate.get() * exposure.memory().bits() as f64);
         let most = if expected < RARE { BATCH_OF_RARE } else { BATCH };
         let batch = ((DRAWN_AHEAD / expected.max(1.0)) as usize).clamp(1, most);
         for chips in chips.chunks(batch) {
@@ -256,8 +333,9 @@ impl CellRun<'_, '_> {
             let drawn: Vec<DrawnChip> = chips
                 .par_iter()
                 .with_min_len(DRAWN_BY_ONE.min(chips.len()))
-                .map_init(DrawnMap::new, |buffer, &chip| {
-                    DrawnChip::draw(seed, chip, self.cell, self.exposure, evaluator.lent, buffer)
+                .map_init(Buffers::default, |buffers, &chip| {
+                    let memory = (&self.guard.protected, exposure);
+                    DrawnChip::draw(seed, chip, self.cell, memory, evaluator.lent, buffers)
                 })
                 .collect::<Result<_, _>>()?;
             self.evaluate(evaluator, store, &drawn)?;
@@ -295,7 +373,7 @@ impl CellRun<'_, '_> {
             for (chip, (exposed, outcome)) in now.iter().zip(outcomes) {
                 match outcome {
                     Some(outcome) => {
-                        trials.push(chip.record(outcome, exposed, seconds / now.len() as f64));
+                        trials.push(chip.record(golden, outcome, exposed, seconds / now.len() as f64));
                     }
                     None => dear.push((chip, exposed)),
                 }
@@ -313,8 +391,10 @@ impl CellRun<'_, '_> {
             let changes: Vec<&Changes> = group.iter().map(|(chip, _)| &chip.changes).collect();
             let outcomes = evaluator.full(&changes).map_err(TrialError::from)?;
             let seconds = start.elapsed().as_secs_f64() / group.len() as f64;
-            let records =
-                group.iter().zip(outcomes).map(|((chip, exposed), out)| chip.record(out, *exposed, seconds));
+            let records = group
+                .iter()
+                .zip(outcomes)
+                .map(|((chip, exposed), out)| chip.record(golden, out, *exposed, seconds));
             trials.extend(records);
             if self.pause(store, &mut trials, &mut since)? {
                 return Ok(());

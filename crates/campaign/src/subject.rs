@@ -7,6 +7,7 @@ use radhard_data::{DataSet, Meta, Part, Rows};
 use radhard_engine::Engine;
 use radhard_metrics::{Golden, NonFinite, Observed, Reference, ScoreOptions, TrialScores, UserRows};
 use radhard_models::{Model, Scores};
+use radhard_records::SubjectKey;
 
 use crate::lend::LentModel;
 
@@ -70,15 +71,19 @@ pub struct GoldenRun {
 }
 
 impl GoldenRun {
-    /// What trials are scored beside.
-    pub fn reference<'a>(&'a self, scoring: Scoring<'a>) -> Reference<'a> {
+    /// What other runs are held against.
+    pub fn against(&self) -> Golden<'_> {
+        Golden { probabilities: &self.scores.probabilities, auc: self.auc }
+    }
+
+    /// What trials start from, held against the unprotected golden run.
+    pub fn reference<'a>(&'a self, unprotected: &'a Self, scoring: Scoring<'a>) -> Reference<'a> {
         let observed = Observed {
             probabilities: &self.scores.probabilities,
             logits: Some(&self.scores.logits),
             labels: scoring.rows.labels(),
         };
-        let golden = Golden { probabilities: &self.scores.probabilities, auc: self.auc };
-        Reference::new(observed, golden, scoring.options)
+        Reference::new(observed, unprotected.against(), scoring.options)
     }
 }
 
@@ -157,6 +162,8 @@ pub struct Subject {
     pub lent: LentModel,
     /// The model's fingerprint, over names, shapes, formats and bytes.
     pub model_fingerprint: String,
+    /// The prepared data file.
+    pub data_path: PathBuf,
     /// What the data file says of itself.
     pub data: Meta,
     /// The rows that are scored.
@@ -203,11 +210,21 @@ impl Subject {
             data_name: meta.name.clone(),
             model_fingerprint: model.fingerprint(),
             lent: LentModel::new(model),
+            data_path: data_path.to_path_buf(),
             data: meta,
             rows,
             non_finite,
             users,
         })
+    }
+
+    /// What records call its golden run under a protection.
+    pub fn key(&self, protection: &str) -> SubjectKey {
+        SubjectKey {
+            model: self.model_name.clone(),
+            data: self.data_name.clone(),
+            protection: protection.to_owned(),
+        }
     }
 
     /// How scores become metrics.
@@ -229,20 +246,32 @@ impl Subject {
         (&mut self.lent, scoring)
     }
 
-    /// What evaluates chips quickly, with so many bytes of golden values at most.
-    pub fn engine(&self, kept_bytes: u64) -> Result<Engine, GoldenError> {
+    /// Clean rows that no test is made on: those of the train part.
+    pub fn calibration(&self) -> Result<Rows<'static>, SubjectError> {
+        let data = DataSet::open(&self.data_path)
+            .map_err(|source| SubjectError::Data { path: self.data_path.clone(), source })?;
+        Ok(data.select(Part::Train).into_owned())
+    }
+
+    /// What evaluates chips of a model on these rows quickly, with so many bytes of golden values at most.
+    pub fn engine(&self, lent: &LentModel, kept_bytes: u64) -> Result<Engine, GoldenError> {
         let mut scores = Scores::default();
-        let engine = Engine::new(&self.lent, &self.rows.view(), kept_bytes, &mut scores);
+        let engine = Engine::new(lent, &self.rows.view(), kept_bytes, &mut scores);
         let (model, data) = (self.model_name.clone(), self.data_name.clone());
         engine.map_err(|source| GoldenError::Pass { model, data, source })
     }
 
-    /// The fault-free run.
+    /// The fault-free run of the unprotected model.
     pub fn golden(&self) -> Result<GoldenRun, GoldenError> {
+        self.golden_of(self.lent.model(), None)
+    }
+
+    /// The fault-free run of a model on these rows, held against another one or itself.
+    pub fn golden_of(&self, of: &Model, beside: Option<&GoldenRun>) -> Result<GoldenRun, GoldenError> {
         let mut scores = Scores::default();
         let (model, data) = (self.model_name.clone(), self.data_name.clone());
         let start = Instant::now();
-        if let Err(source) = self.lent.model().scores(&self.rows.view(), &mut scores) {
+        if let Err(source) = of.scores(&self.rows.view(), &mut scores) {
             return Err(GoldenError::Pass { model, data, source });
         }
         let observed = Observed {
@@ -253,7 +282,10 @@ impl Subject {
         let options = self.options();
         let auc = TrialScores::of(&observed, None, &options).auc;
         let itself = Golden { probabilities: &scores.probabilities, auc };
-        let metrics = TrialScores::of(&observed, Some(&itself), &options);
+        let metrics = match beside {
+            Some(run) => TrialScores::of(&observed, Some(&run.against()), &options),
+            None => TrialScores::of(&observed, Some(&itself), &options),
+        };
         let rows = self.rows.len();
         if metrics.non_finite > 0 {
             return Err(GoldenError::NonFinite { model, data, count: metrics.non_finite, rows });

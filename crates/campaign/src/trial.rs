@@ -3,12 +3,14 @@
 use std::time::Instant;
 
 use radhard_engine::{Changes, Exposed, LentModel, Outcome, Way};
-use radhard_fault::{Chip, DrawError, DrawnMap, Exposure, InjectError, TargetError};
+use radhard_fault::{Chip, DrawError, DrawnMap, InjectError, TargetError};
 use radhard_metrics::TrialScores;
 use radhard_models::ScoresError;
+use radhard_protect::{Events, Protected, ProtectedExposure, ReadWork};
 use radhard_records::{Noticed, Path as TrialPath, Trial};
 
 use crate::cells::PlannedCell;
+use crate::guard;
 
 /// Why a trial could not do its work; scores that are not finite are results, not errors.
 #[derive(Debug, thiserror::Error)]
@@ -42,26 +44,38 @@ pub struct DrawnChip {
     pub seconds: f64,
 }
 
+/// Buffers of [`DrawnChip::draw`].
+#[derive(Default)]
+pub struct Buffers {
+    drawn: DrawnMap,
+    read: DrawnMap,
+    work: ReadWork,
+}
+
 impl DrawnChip {
-    /// Draws a chip, with a workspace that is used again, and lists what it changes in the model as it is now.
+    /// Draws a chip on protected memory, with buffers that are used again, and lists what readers get otherwise than stored.
     pub fn draw(
         seed: u64,
         chip: u64,
         cell: &PlannedCell<'_>,
-        exposure: &Exposure,
+        (protected, exposure): (&Protected, &ProtectedExposure),
         lent: &LentModel,
-        buffer: &mut DrawnMap,
+        buffers: &mut Buffers,
     ) -> Result<Self, TrialError> {
         let start = Instant::now();
-        cell.error_model.draw(Chip::new(seed, chip), exposure, cell.rate, buffer)?;
-        let changes = Changes::of(buffer, lent);
-        Ok(Self {
-            chip,
-            flips: changes.flips(),
-            changes,
-            noticed: Noticed::default(),
-            seconds: start.elapsed().as_secs_f64(),
-        })
+        let Buffers { drawn, read, work } = buffers;
+        cell.error_model.draw(Chip::new(seed, chip), exposure.memory(), cell.rate, drawn)?;
+        let (flips, changes, events);
+        if protected.reads() {
+            flips = protected.flips(exposure, lent, drawn);
+            events = protected.read(exposure, lent, drawn, work, read)?;
+            changes = Changes::of(read, lent);
+        } else {
+            changes = Changes::of(drawn, lent);
+            (flips, events) = (changes.flips(), Events::default());
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        Ok(Self { chip, flips, changes, noticed: guard::noticed(events), seconds })
     }
 
     /// Whether nothing changed and nothing was noticed: the trial *is* the golden run.
@@ -70,17 +84,22 @@ impl DrawnChip {
     }
 
     /// The record of this chip.
-    pub fn record(&self, outcome: Outcome, exposed: Exposed, seconds: f64) -> Trial {
+    pub fn record(&self, golden: &TrialScores, outcome: Outcome, exposed: Exposed, seconds: f64) -> Trial {
+        let mut scores = outcome.scores;
+        if !self.noticed.is_empty() {
+            let as_golden = self.changes.is_empty() || scores == *golden;
+            scores = scores.with_detection(guard::detection(self.noticed, as_golden));
+        }
         Trial {
             chip: self.chip,
             flips: self.flips,
             flips_read: Some(exposed.flips_read),
             reads: Some(exposed.reads),
             noticed: self.noticed,
-            scores: outcome.scores,
+            scores,
             path: match outcome.way {
-                Way::Known => TrialPath::Known,
-                Way::Rows => TrialPath::Rows,
+                Way::Known if self.is_known() => TrialPath::Known,
+                Way::Known | Way::Rows => TrialPath::Rows,
                 Way::Layers => TrialPath::Layers,
                 Way::Full => TrialPath::Full,
             },
@@ -91,6 +110,6 @@ impl DrawnChip {
     /// The record of a chip that is known.
     pub fn known(&self, golden: &TrialScores) -> Trial {
         let outcome = Outcome { scores: golden.clone(), way: Way::Known };
-        self.record(outcome, Exposed::default(), 0.0)
+        self.record(golden, outcome, Exposed::default(), 0.0)
     }
 }

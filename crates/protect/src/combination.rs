@@ -41,6 +41,11 @@ impl Combination {
         self.stages.iter().any(|stage| stage.rewrites())
     }
 
+    /// Whether bounds are taken from clean rows.
+    pub fn calibrates(&self) -> bool {
+        self.stages.iter().any(|stage| stage.calibrates())
+    }
+
     /// Brings words into the form in which they are stored.
     pub fn rewrite(&self, parameters: &mut dyn Parameters) {
         self.stages.iter().for_each(|stage| stage.rewrite(parameters));

@@ -21,6 +21,11 @@ pub trait Protection: Send + Sync {
         false
     }
 
+    /// Whether bounds are taken from clean rows.
+    fn calibrates(&self) -> bool {
+        false
+    }
+
     /// Brings the words into the form in which they are stored.
     fn rewrite(&self, _parameters: &mut dyn Parameters) {}
 

@@ -1,0 +1,154 @@
+//! A subject under one protection of the plan: prepared, with a golden run of its own where it acts on clean data.
+
+use radhard_engine::LentModel;
+use radhard_fault::{Exposure, Parameters, TargetError};
+use radhard_metrics::Detection;
+use radhard_models::{Component, Model};
+use radhard_protect::{Combination, Events, ProtectError, Protected, ProtectedExposure};
+use radhard_records::{Noticed, ProtectionCost};
+
+use crate::subject::{GoldenError, GoldenRun, Subject, SubjectError};
+
+/// A protection of one subject.
+pub struct Guard {
+    /// What it makes of a chip.
+    pub protected: Protected,
+    /// The model as it is stored under this protection, with its golden run; none where both are the subject's.
+    pub own: Option<Own>,
+    /// What each target exposes in protected memory.
+    pub exposures: Vec<ProtectedExposure>,
+}
+
+/// A model whose words are stored otherwise than in the unprotected one.
+pub struct Own {
+    /// The model.
+    pub lent: LentModel,
+    /// Its golden run, held against the unprotected one.
+    pub golden: GoldenRun,
+}
+
+/// Why a subject can't be protected.
+#[derive(Debug, thiserror::Error)]
+pub enum GuardError {
+    /// The protection finds no place to act, or refuses a setting.
+    #[error("{model}: {source}")]
+    Protect {
+        /// The model's name.
+        model: String,
+        /// What is wrong.
+        source: ProtectError,
+    },
+    /// Its golden run failed.
+    #[error("protection {protection}: {source}")]
+    Golden {
+        /// The protection.
+        protection: String,
+        /// What is wrong.
+        source: GoldenError,
+    },
+    /// Clean rows could not be read.
+    #[error(transparent)]
+    Subject(#[from] SubjectError),
+}
+
+impl Guard {
+    /// Prepares a protection; scores under it are held against `unprotected`.
+    pub fn prepare(
+        subject: &Subject,
+        combination: &Combination,
+        targets: &[Exposure],
+        unprotected: &GoldenRun,
+    ) -> Result<Self, GuardError> {
+        let refused = |source| GuardError::Protect { model: subject.model_name.clone(), source };
+        let own = if combination.rewrites() {
+            let mut lent = LentModel::new(subject.lent.model().clone());
+            combination.rewrite(&mut lent);
+            let golden = subject
+                .golden_of(lent.model(), Some(unprotected))
+                .map_err(|source| GuardError::Golden { protection: combination.name(), source })?;
+            Some(Own { lent, golden })
+        } else {
+            None
+        };
+        let lent = own.as_ref().map_or(&subject.lent, |own| &own.lent);
+        let rows = if combination.calibrates() { Some(subject.calibration()?) } else { None };
+        let looked_up = looked_up(lent.model());
+        let prepared = combination.prepare(&radhard_protect::Subject {
+            model: lent.model(),
+            parameters: lent,
+            calibration: rows.as_ref().filter(|rows| !rows.is_empty()).map(|rows| rows.view()),
+            looked_up: &looked_up,
+        });
+        let protected = prepared.map_err(refused)?;
+        let exposures =
+            targets.iter().map(|target| protected.exposure(target)).collect::<Result<_, TargetError>>();
+        let exposures = exposures.map_err(|source| refused(source.into()))?;
+        Ok(Self { protected, own, exposures })
+    }
+
+    /// The golden run of cells under this protection.
+    pub fn golden<'a>(&'a self, unprotected: &'a GoldenRun) -> &'a GoldenRun {
+        self.own.as_ref().map_or(unprotected, |own| &own.golden)
+    }
+
+    /// What it costs, measured beside unprotected passes where its readers have kernels.
+    pub fn cost(&self, subject: &Subject) -> ProtectionCost {
+        let lent = self.own.as_ref().map_or(&subject.lent, |own| &own.lent);
+        let cost = self.protected.cost();
+        let specs =
+            lent.specs().iter().filter(|spec| spec.name.rsplit('.').next() != Some("num_batches_tracked"));
+        let bits: u64 = specs.map(radhard_fault::ParameterSpec::bits).sum();
+        let checked = crate::reading::check_clean(lent, &self.protected);
+        ProtectionCost {
+            subject: subject.key(self.protected.name()),
+            memory_bits: cost.memory_bits,
+            memory_share: cost.memory_bits as f64 / bits as f64,
+            operations_per_sample: cost.operations_per_sample,
+            calibration_rows: cost.calibration_rows,
+            checks: checked.checks,
+            false_alarms_per_million: (checked.checks > 0)
+                .then(|| checked.fired as f64 * 1e6 / checked.checks as f64),
+            acts_on_clean: self.own.is_some(),
+            time: crate::reading::time(lent, &subject.rows, &self.protected),
+            assumptions: cost.assumptions.join("; "),
+        }
+    }
+}
+
+/// Words of each parameter that one scored row looks up.
+pub(crate) fn looked_up(model: &Model) -> Vec<f64> {
+    let per_row = |tensor: &radhard_models::Tensor| {
+        if tensor.component() == Component::Embedding {
+            crate::prediction::words_per_row(model, tensor.shape()) as f64
+        } else {
+            0.0
+        }
+    };
+    model.parameters().iter().map(per_row).collect()
+}
+
+/// What records say of what protections noticed.
+pub(crate) fn noticed(events: Events) -> Noticed {
+    Noticed {
+        detected: events.detected,
+        corrected: events.corrected,
+        reloads: events.reloads,
+        reload_bytes: events.reload_bytes,
+        retries: events.retries,
+        fallbacks: events.fallbacks,
+    }
+}
+
+/// What detectors did in a trial: recovered where all is as in the golden run, unrecovered where something found bad was not
+/// restored. Where all that was found was restored and scores differ nevertheless, the rest was silent.
+pub(crate) fn detection(noticed: Noticed, as_golden: bool) -> Detection {
+    if noticed.detected == 0 {
+        Detection::Silent
+    } else if as_golden {
+        Detection::Recovered
+    } else if noticed.detected > noticed.corrected + noticed.reloads {
+        Detection::Unrecovered
+    } else {
+        Detection::Silent
+    }
+}
