@@ -6,7 +6,7 @@ use crate::sum::tree_sum;
 pub const CLAMP: f64 = 1e-12;
 
 /// Logarithms are taken of products of this many probabilities; 1e-12^16 is far from underflow.
-const GROUP: usize = 16;
+pub(crate) const GROUP: usize = 16;
 
 /// The probability given to what happened, clamped.
 fn likelihood(probability: f32, label: u8, substitute: f32) -> f64 {
@@ -21,17 +21,19 @@ fn likelihood(probability: f32, label: u8, substitute: f32) -> f64 {
 /// within 1e-13 relative of the sum of single logarithms.
 pub fn log_loss(probabilities: &[f32], labels: &[u8], substitute: f32) -> Option<f64> {
     let n = probabilities.len();
-    let groups = n.div_ceil(GROUP);
-    let sum = tree_sum(groups, |group| {
-        let rows = group * GROUP..n.min((group + 1) * GROUP);
-        let product: f64 = probabilities[rows.clone()]
-            .iter()
-            .zip(&labels[rows])
-            .map(|(&p, &label)| likelihood(p, label, substitute))
-            .product();
-        -libm::log(product)
-    });
+    let sum = tree_sum(n.div_ceil(GROUP), |group| group_log_loss(group, probabilities, labels, substitute));
     (n > 0).then(|| sum / n as f64)
+}
+
+/// The negative logarithm of the product of one group's likelihoods.
+pub(crate) fn group_log_loss(group: usize, probabilities: &[f32], labels: &[u8], substitute: f32) -> f64 {
+    let rows = group * GROUP..probabilities.len().min((group + 1) * GROUP);
+    let product: f64 = probabilities[rows.clone()]
+        .iter()
+        .zip(&labels[rows])
+        .map(|(&p, &label)| likelihood(p, label, substitute))
+        .product();
+    -libm::log(product)
 }
 
 /// The plain version of [`log_loss`]: one logarithm a row.

@@ -115,12 +115,24 @@ pub struct SampleOutcomes {
 impl SampleOutcomes {
     /// Counts one more row.
     pub fn add(&mut self, outcome: Outcome) {
-        *match outcome {
+        *self.count(outcome) += 1;
+    }
+
+    /// Counts one row less.
+    ///
+    /// # Panics
+    /// If there was none.
+    pub fn remove(&mut self, outcome: Outcome) {
+        *self.count(outcome) -= 1;
+    }
+
+    fn count(&mut self, outcome: Outcome) -> &mut u64 {
+        match outcome {
             Outcome::Recovered => &mut self.recovered,
             Outcome::Due => &mut self.due,
             Outcome::Masked => &mut self.masked,
             Outcome::Tolerable => &mut self.tolerable,
             Outcome::Sdc => &mut self.sdc,
-        } += 1;
+        }
     }
 }

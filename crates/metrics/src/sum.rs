@@ -1,7 +1,7 @@
 //! Sums whose value depends on the terms and their places alone.
 
 /// Terms in one leaf of the tree.
-const LEAF: usize = 512;
+pub(crate) const LEAF: usize = 512;
 const LANES: usize = 8;
 
 /// The sum of `term(0) … term(n - 1)` by a fixed tree.
@@ -9,14 +9,33 @@ const LANES: usize = 8;
 /// Numerics: leaves of 512 terms in 8 lanes, lanes added in pairs, leaves joined like the carries of a binary
 /// counter; the rounding error grows with log n, and the bits are the same on every run.
 pub fn tree_sum(n: usize, term: impl Fn(usize) -> f64) -> f64 {
-    let mut levels: Vec<f64> = Vec::with_capacity(32);
-    for (leaf, start) in (0..n).step_by(LEAF).enumerate() {
-        let mut lanes = [0.0; LANES];
-        for i in start..n.min(start + LEAF) {
-            lanes[i % LANES] += term(i);
+    join((0..n.div_ceil(LEAF)).map(|leaf| leaf_sum(leaf, n, &term)))
+}
+
+/// The sum of one leaf of the tree over n terms.
+pub(crate) fn leaf_sum(leaf: usize, n: usize, term: impl Fn(usize) -> f64) -> f64 {
+    let start = leaf * LEAF;
+    let mut lanes = [0.0; LANES];
+    let mut i = start;
+    let end = n.min(start + LEAF);
+    // A leaf begins at lane 0.
+    while i + LANES <= end {
+        for (lane, sum) in lanes.iter_mut().enumerate() {
+            *sum += term(i + lane);
         }
-        let [a, b, c, d, e, f, g, h] = lanes;
-        let mut sum = ((a + b) + (c + d)) + ((e + f) + (g + h));
+        i += LANES;
+    }
+    for (lane, sum) in lanes[..end - i].iter_mut().enumerate() {
+        *sum += term(i + lane);
+    }
+    let [a, b, c, d, e, f, g, h] = lanes;
+    ((a + b) + (c + d)) + ((e + f) + (g + h))
+}
+
+/// The root over the sums of leaves.
+pub(crate) fn join(leaves: impl Iterator<Item = f64>) -> f64 {
+    let mut levels: Vec<f64> = Vec::with_capacity(32);
+    for (leaf, mut sum) in leaves.enumerate() {
         for _ in 0..leaf.trailing_ones() {
             sum += levels.pop().unwrap_or(0.0);
         }

@@ -84,27 +84,61 @@ impl TopK {
         assert_eq!(users.len(), scores.len(), "users and scores differ in length");
         assert_eq!(labels.len(), scores.len(), "labels and scores differ in length");
         let (mut ndcg, mut hits, mut overlaps) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut ranked, mut golden_ranked) = (Vec::new(), Vec::new());
+        let mut work = UserWork::default();
         for rows in users.groups() {
-            rank(&mut ranked, rows, scores, substitute);
-            let positives = rows.iter().filter(|&&row| labels[row as usize] != 0).count();
-            if positives > 0 && k > 0 {
-                let (gain, hit) = gain_and_hit(&ranked, labels, k);
-                let ideal: f64 = (0..positives.min(k)).map(discount).sum();
-                ndcg.push(gain / ideal);
-                hits.push(hit);
-            }
-            if let Some(golden) = golden.filter(|_| k > 0) {
-                rank(&mut golden_ranked, rows, golden, substitute);
-                let first = k.min(rows.len());
-                let kept = golden_ranked[..first]
-                    .iter()
-                    .filter(|(_, row)| ranked[..first].iter().any(|(_, other)| other == row))
-                    .count();
-                overlaps.push(kept as f64 / first as f64);
-            }
+            let OfUser { gain_and_hit, overlap } = work.rank(rows, k, scores, labels, golden, substitute);
+            ndcg.extend(gain_and_hit.map(|(gain, _)| gain));
+            hits.extend(gain_and_hit.map(|(_, hit)| hit));
+            overlaps.extend(overlap);
         }
         Self { ndcg: mean(&ndcg), hit_rate: mean(&hits), overlap: mean(&overlaps) }
+    }
+}
+
+/// What one user sees.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct OfUser {
+    /// NDCG and hit rate; none where no row is positive.
+    pub(crate) gain_and_hit: Option<(f64, f64)>,
+    /// Share of the golden first k that is still there; none without golden.
+    pub(crate) overlap: Option<f64>,
+}
+
+/// Memory for the rankings of one user.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UserWork {
+    ranked: Vec<(f32, u32)>,
+    golden: Vec<(f32, u32)>,
+}
+
+impl UserWork {
+    /// Ranks the rows of one user.
+    pub(crate) fn rank(
+        &mut self,
+        rows: &[u32],
+        k: usize,
+        scores: &[f32],
+        labels: &[u8],
+        golden: Option<&[f32]>,
+        substitute: f32,
+    ) -> OfUser {
+        rank(&mut self.ranked, rows, scores, substitute);
+        let positives = rows.iter().filter(|&&row| labels[row as usize] != 0).count();
+        let gain_and_hit = (positives > 0 && k > 0).then(|| {
+            let (gain, hit) = gain_and_hit(&self.ranked, labels, k);
+            let ideal: f64 = (0..positives.min(k)).map(discount).sum();
+            (gain / ideal, hit)
+        });
+        let overlap = golden.filter(|_| k > 0).map(|golden| {
+            rank(&mut self.golden, rows, golden, substitute);
+            let first = k.min(rows.len());
+            let kept = self.golden[..first]
+                .iter()
+                .filter(|(_, row)| self.ranked[..first].iter().any(|(_, other)| other == row))
+                .count();
+            kept as f64 / first as f64
+        });
+        OfUser { gain_and_hit, overlap }
     }
 }
 
