@@ -9,6 +9,7 @@ use radhard_fault::{
 };
 use radhard_memory::{MapError, Mapped, MappedMut, edit_copy, write_atomically};
 use radhard_models::{Config, components};
+use radhard_protect::{Combination, Events, ProtectError, ReadWork, Subject};
 use serde::Serialize;
 
 use crate::lend;
@@ -23,6 +24,8 @@ pub struct Request<'a> {
     pub error_model: &'a dyn ErrorModel,
     /// At which rate, for error models that take one.
     pub rate: Option<BitErrorRate>,
+    /// What protects the stored words.
+    pub protection: &'a Combination,
     /// Seed of the campaign.
     pub seed: u64,
     /// Chip of that seed.
@@ -42,6 +45,22 @@ pub struct Injection {
     pub target: String,
     /// The bit error rate; none where the error model has none.
     pub ber: Option<f64>,
+    /// What a protection did; none without one.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub protected: Option<Protected>,
+}
+
+/// What a protection did to an injection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Protected {
+    /// Its canonical name.
+    pub protection: String,
+    /// Bits that changed in memory, check bits and copies included, before it read them.
+    pub memory_flips: u64,
+    /// Words, codewords or rows that it found bad.
+    pub detected: u64,
+    /// Of these, restored.
+    pub restored: u64,
 }
 
 /// Why a file could not be injected into; nothing is changed or written then.
@@ -78,6 +97,17 @@ pub enum FileCause {
     /// It is no error map.
     #[error(transparent)]
     Map(#[from] MapFileError),
+    /// It can't be protected so.
+    #[error(transparent)]
+    Protect(#[from] ProtectError),
+    /// An error map is asked for, and words are stored otherwise than in the file.
+    #[error(
+        "protection {protection} stores other words than the file has, so no error map fits it; write the copy alone"
+    )]
+    MapOfRewritten {
+        /// The protection.
+        protection: String,
+    },
     /// The map does not fit the file as it is.
     #[error(transparent)]
     Apply(#[from] ApplyError),
@@ -110,6 +140,8 @@ pub fn component_of(bytes: &[u8]) -> impl Fn(&str) -> Component + use<> {
 }
 
 /// Draws a chip on a model file; writes the faulty copy to `out` and the error map to `map`, where they are asked for.
+///
+/// Under a protection they hold what readers get of what the chip did to the protected memory.
 pub fn inject(
     model: &Path,
     out: Option<&Path>,
@@ -118,22 +150,52 @@ pub fn inject(
 ) -> Result<Injection, FileError> {
     let file = MappedMut::open_private(model).at(model)?;
     let component = component_of(&file);
-    let lent = SafetensorsBytes::new(file, component).at(model)?;
-    let exposure = request.target.resolve(lent.specs(), request.expose).at(model)?;
-    let mut drawn = DrawnMap::new();
+    let mut lent = SafetensorsBytes::new(file, component).at(model)?;
+    let target = request.target.resolve(lent.specs(), request.expose).at(model)?;
+    let combination = request.protection;
+    if map.is_some() && combination.rewrites() {
+        return Err(FileCause::MapOfRewritten { protection: combination.name() }.at(model));
+    }
+    // The mapping is private: the file keeps its words.
+    combination.rewrite(&mut lent);
+    let looked_up = vec![0.0; lent.specs().len()];
+    let subject = Subject { model: None, parameters: &lent, calibration: None, looked_up: &looked_up };
+    let protected = combination.prepare(&subject).at(model)?;
+    let exposure = protected.exposure(&target).at(model)?;
+    let (mut drawn, mut read) = (DrawnMap::new(), DrawnMap::new());
     request
         .error_model
-        .draw(Chip::new(request.seed, request.chip), &exposure, request.rate, &mut drawn)
+        .draw(Chip::new(request.seed, request.chip), exposure.memory(), request.rate, &mut drawn)
         .at(model)?;
-    let errors = drawn.resolve(&lent).at(model)?;
+    let memory_flips = protected.flips(&exposure, &lent, &drawn);
+    let mut events = Events::default();
+    if protected.reads() {
+        events = protected.read(&exposure, &lent, &drawn, &mut ReadWork::default(), &mut read).at(model)?;
+    } else {
+        read = drawn;
+    }
+    let errors = read.resolve(&lent).at(model)?;
     if let Some(out) = out {
-        copy_with(model, out, |lent| Ok(errors.apply(lent)?))?;
+        copy_with(model, out, |lent| {
+            combination.rewrite(lent);
+            Ok(errors.apply(lent)?)
+        })?;
     }
     if let Some(map) = map {
         let bytes = errors.to_bytes().at(map)?;
         write_atomically(map, |writer| io::Write::write_all(writer, &bytes)).at(map)?;
     }
-    Ok(injection(&errors))
+    let of_protection = Protected {
+        protection: combination.name(),
+        memory_flips,
+        detected: events.detected,
+        restored: events.corrected + events.reloads,
+    };
+    Ok(Injection {
+        exposed_bits: exposure.memory().bits(),
+        protected: (!combination.is_none()).then_some(of_protection),
+        ..injection(&errors)
+    })
 }
 
 /// Applies an error map to a model file: in place, or to a copy.
@@ -206,5 +268,6 @@ fn injection(errors: &ErrorMap) -> Injection {
         exposed_bits: errors.origin.exposed_bits,
         target: errors.origin.target.clone(),
         ber: errors.origin.rate.map(BitErrorRate::get),
+        protected: None,
     }
 }

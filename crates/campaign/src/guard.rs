@@ -74,7 +74,7 @@ impl Guard {
         let rows = if combination.calibrates() { Some(subject.calibration()?) } else { None };
         let looked_up = looked_up(lent.model());
         let prepared = combination.prepare(&radhard_protect::Subject {
-            model: lent.model(),
+            model: Some(lent.model()),
             parameters: lent,
             calibration: rows.as_ref().filter(|rows| !rows.is_empty()).map(|rows| rows.view()),
             looked_up: &looked_up,

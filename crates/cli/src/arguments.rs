@@ -385,6 +385,9 @@ pub(crate) struct Inject {
     /// parameters, or state to expose BatchNorm statistics as well
     #[arg(long, default_value = "parameters", value_name = "WHAT")]
     pub(crate) expose: String,
+    /// What protects the stored words, such as sbp, secded:reload or tmr: the file then holds what readers get
+    #[arg(long, default_value = "none", value_name = "P")]
+    pub(crate) protection: String,
     /// Seed of the campaign
     #[arg(long, default_value_t = 1, value_name = "S")]
     pub(crate) seed: u64,

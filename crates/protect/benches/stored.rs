@@ -109,8 +109,12 @@ fn main() {
     println!("| protection | reader, ms | pass, ms | reader / pass |\n|---|---:|---:|---:|");
     for name in PROTECTIONS {
         let looked_up = [2.0 * width as f64];
-        let subject =
-            Subject { model: &model, parameters: &parameters, calibration: None, looked_up: &looked_up };
+        let subject = Subject {
+            model: Some(&model),
+            parameters: &parameters,
+            calibration: None,
+            looked_up: &looked_up,
+        };
         let protected = parse_protection(name).expect("a name").prepare(&subject).expect("a place to act");
         let mut pieces: Vec<(Vec<u32>, SliceReader)> = gathered
             .chunks(PIECE * width)

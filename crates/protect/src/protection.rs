@@ -38,8 +38,8 @@ pub trait Protection: Send + Sync {
 /// What a protection is prepared for.
 #[derive(Clone, Copy)]
 pub struct Subject<'a> {
-    /// The clean model.
-    pub model: &'a Model,
+    /// The clean model; none for a file whose architecture is not known, or where stored words alone are protected.
+    pub model: Option<&'a Model>,
     /// Its words.
     pub parameters: &'a dyn Parameters,
     /// Clean rows to take bounds from; none where the data have no such part.

@@ -1,7 +1,8 @@
 //! `radhard inject`, `apply` and `undo`: faults in files.
 
-use radhard_campaign::files::{self, FileCause, FileError, Injection, Request};
+use radhard_campaign::files::{self, FileCause, FileError, Injection, Protected, Request};
 use radhard_fault::{BitErrorRate, Expose, Target, parse_error_model};
+use radhard_protect::parse_protection;
 
 use crate::arguments::{Inject, Replay};
 use crate::console::Console;
@@ -29,8 +30,11 @@ pub(crate) fn inject(arguments: &Inject, console: &Console) -> Result<Exit, Fail
         }
         (false, None) => None,
     };
+    let protection =
+        parse_protection(&arguments.protection).map_err(|error| usage("--protection", &error))?;
     let request = Request {
         target: &target,
+        protection: &protection,
         expose,
         error_model: error_model.as_ref(),
         rate,
@@ -63,15 +67,24 @@ pub(crate) fn undo(arguments: &Replay, console: &Console) -> Result<Exit, Failur
 
 fn show(injection: &Injection, what: &str, console: &Console) -> Result<Exit, Failure> {
     console.result(injection, || {
-        let Injection { flips, words, exposed_bits, target, ber } = injection;
+        let Injection { flips, words, exposed_bits, target, ber, .. } = injection;
         let rate = ber.map_or_else(String::new, |ber| format!(" at {ber:e}"));
-        format!("{what}: {flips} flips in {words} words; target {target}, {exposed_bits} exposed bits{rate}")
+        let memory = injection.protected.as_ref().map_or_else(String::new, |of| {
+            let Protected { protection, memory_flips, detected, restored } = of;
+            format!("\n{protection}: {memory_flips} flips in memory, {detected} found bad, {restored} restored")
+        });
+        format!(
+            "{what}: {flips} flips in {words} words; target {target}, {exposed_bits} exposed bits{rate}{memory}"
+        )
     })?;
     Ok(Exit::Done)
 }
 
 fn file_failure(error: FileError) -> Failure {
-    let exit = if matches!(error.cause, FileCause::Target(_) | FileCause::Draw(_)) {
+    let exit = if matches!(
+        error.cause,
+        FileCause::Target(_) | FileCause::Draw(_) | FileCause::Protect(_) | FileCause::MapOfRewritten { .. }
+    ) {
         Exit::Usage
     } else {
         Exit::Input

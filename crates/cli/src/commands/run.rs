@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use indicatif::ProgressBar;
+use radhard_campaign::guard::GuardError;
 use radhard_campaign::{CheckedPlan, How, PlanError, RunError, RunReport, Watch};
 use radhard_records::{CellKey, RecordsError};
 use serde_json::json;
@@ -87,9 +88,10 @@ fn plan_failure(error: PlanError) -> Failure {
 fn run_failure(error: RunError) -> Failure {
     let exit = match &error {
         RunError::Target { .. } | RunError::Draw { .. } | RunError::SameName { .. } => Exit::Usage,
-        RunError::Golden(_) => Exit::Golden,
+        RunError::Guard(GuardError::Protect { .. }) => Exit::Usage,
+        RunError::Golden(_) | RunError::Guard(GuardError::Golden { .. }) => Exit::Golden,
         RunError::Records(RecordsError::OtherPlan { .. }) => Exit::Mismatch,
-        RunError::Subject(_) | RunError::Records(_) => Exit::Input,
+        RunError::Subject(_) | RunError::Records(_) | RunError::Guard(GuardError::Subject(_)) => Exit::Input,
         RunError::Trial(_) => Exit::Bug,
     };
     Failure { exit, error: error.into() }

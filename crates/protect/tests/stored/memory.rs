@@ -1,7 +1,6 @@
 //! Words to protect, and protections prepared for them.
 
 use radhard_fault::*;
-use radhard_models::{Config, Init, Model};
 use radhard_protect::{Events, Protected, ProtectedExposure, ReadWork, Subject, parse_protection};
 
 /// A table, first-order weights, a dense layer and a bias in f32, and tables in narrower formats; sizes that fill no codeword.
@@ -52,9 +51,8 @@ pub(crate) fn try_prepare(
     name: &str,
     parameters: &OwnedParameters,
 ) -> Result<Protected, radhard_protect::ProtectError> {
-    let model = Model::new(&Config::new("fm", vec![3, 4]), Init::TorchFm, 1).unwrap();
     let looked_up = vec![1.0; parameters.specs().len()];
-    let subject = Subject { model: &model, parameters, calibration: None, looked_up: &looked_up };
+    let subject = Subject { model: None, parameters, calibration: None, looked_up: &looked_up };
     parse_protection(name).unwrap().prepare(&subject)
 }
 
