@@ -121,14 +121,12 @@ impl<'a> Reference<'a> {
             work.probabilities[row as usize] = probability;
             work.logits[row as usize] = logit;
         }
-        let scores = match quick {
-            Some(quick) => self.scored(quick, work, rows, logits),
-            None => {
-                let MetricsWork { ranking, probabilities, logits, .. } = work;
-                let labels = self.start.labels;
-                let observed = Observed { probabilities, logits: Some(logits), labels };
-                TrialScores::with(ranking, &observed, Some(&self.golden), &self.options)
-            }
+        let scores = if let Some(quick) = quick {
+            self.scored(quick, work, rows, logits)
+        } else {
+            let MetricsWork { ranking, probabilities, logits, .. } = work;
+            let observed = Observed { probabilities, logits: Some(logits), labels: self.start.labels };
+            TrialScores::with(ranking, &observed, Some(&self.golden), &self.options)
         };
         for &row in rows {
             let row = row as usize;
@@ -172,32 +170,7 @@ impl<'a> Reference<'a> {
         let n = start.len();
         let substitute = options.non_finite.probability(options.fallback);
 
-        // AUC: the pairs of the rows that changed, before and after.
-        work.old.clear();
-        work.new.clear();
-        let mut counts = AucCounts::default();
-        for &row in rows {
-            let (now, label) = (work.probabilities[row as usize], labels[row as usize]);
-            work.old.push((start[row as usize], label));
-            match (now.is_nan(), label != 0) {
-                (true, true) => counts.nan_positives += 1,
-                (true, false) => counts.nan_negatives += 1,
-                (false, _) => work.new.push((now + 0.0, label)),
-            }
-        }
-        counts.finite = MannWhitney {
-            doubled: quick.order.replaced(quick.counts.doubled, &mut work.old, &mut work.new, &mut work.both),
-            positives: quick.counts.positives - counts.nan_positives,
-            negatives: quick.counts.negatives - counts.nan_negatives,
-        };
-        if counts.nan_positives + counts.nan_negatives > 0 {
-            let rank = options.non_finite.rank_score(options.fallback);
-            assert!(!rank.is_nan(), "the substitute for scores that are not numbers is not a number");
-            counts.substitute = quick.substitute;
-            moved(&mut counts.substitute, rank, &work.old, false);
-            moved(&mut counts.substitute, rank, &work.new, true);
-        }
-        let aucs = counts.aucs();
+        let aucs = self.counts(quick, work, rows).aucs();
 
         // Sums over rows.
         let groups = || {
@@ -248,16 +221,14 @@ impl<'a> Reference<'a> {
         let finite = n as u64 - nan;
         let rmse_finite = (finite > 0).then(|| (squares / finite as f64).sqrt());
 
-        let infinite =
-            |of: &[f32], infinity: f32| of.iter().filter(|logit| **logit == infinity).count() as u64;
-        let golden_logits = self.start.logits.unwrap_or_default();
-        let before = |infinity: f32| {
-            rows.iter().filter(|row| golden_logits[**row as usize] == infinity).count() as u64
+        let saturated = |before: u64, infinity: f32| {
+            let golden = self.start.logits.unwrap_or_default();
+            let of = |logit: f32| u64::from(logit == infinity);
+            let old: u64 = rows.iter().map(|row| of(golden[*row as usize])).sum();
+            before + logits.iter().map(|logit| of(*logit)).sum::<u64>() - old
         };
-        let saturated_high =
-            self.metrics.saturated_high + infinite(logits, f32::INFINITY) - before(f32::INFINITY);
-        let saturated_low =
-            self.metrics.saturated_low + infinite(logits, f32::NEG_INFINITY) - before(f32::NEG_INFINITY);
+        let saturated_high = saturated(self.metrics.saturated_high, f32::INFINITY);
+        let saturated_low = saturated(self.metrics.saturated_low, f32::NEG_INFINITY);
 
         let [ndcg, hit_rate, top_k_overlap] = self.of_users(quick, work, rows);
         let auc_loss = self.golden.auc.zip(aucs.auc).map(|(golden, auc)| golden - auc);
@@ -289,6 +260,37 @@ impl<'a> Reference<'a> {
             hit_rate,
             top_k_overlap,
         }
+    }
+
+    /// The pairs won once these rows changed.
+    fn counts(&self, quick: &Quick, work: &mut MetricsWork, rows: &[u32]) -> AucCounts {
+        let Observed { probabilities: start, labels, .. } = self.start;
+        let options = &self.options;
+        work.old.clear();
+        work.new.clear();
+        let mut counts = AucCounts::default();
+        for &row in rows {
+            let (now, label) = (work.probabilities[row as usize], labels[row as usize]);
+            work.old.push((start[row as usize], label));
+            match (now.is_nan(), label != 0) {
+                (true, true) => counts.nan_positives += 1,
+                (true, false) => counts.nan_negatives += 1,
+                (false, _) => work.new.push((now + 0.0, label)),
+            }
+        }
+        counts.finite = MannWhitney {
+            doubled: quick.order.replaced(quick.counts.doubled, &mut work.old, &mut work.new, &mut work.both),
+            positives: quick.counts.positives - counts.nan_positives,
+            negatives: quick.counts.negatives - counts.nan_negatives,
+        };
+        if counts.nan_positives + counts.nan_negatives > 0 {
+            let rank = options.non_finite.rank_score(options.fallback);
+            assert!(!rank.is_nan(), "the substitute for scores that are not numbers is not a number");
+            counts.substitute = quick.substitute;
+            moved(&mut counts.substitute, rank, &work.old, false);
+            moved(&mut counts.substitute, rank, &work.new, true);
+        }
+        counts
     }
 
     fn of_users(&self, quick: &Quick, work: &mut MetricsWork, rows: &[u32]) -> [Option<f64>; 3] {
