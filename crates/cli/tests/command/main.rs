@@ -4,4 +4,5 @@ mod bad_input;
 mod imported;
 mod law_same_records;
 mod main_job;
+mod protections;
 mod workbench;

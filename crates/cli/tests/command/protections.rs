@@ -1,0 +1,136 @@
+//! Protections as an axis of the plan, and what stands behind their records.
+
+use std::collections::BTreeMap;
+
+use crate::workbench::{Workbench, csv};
+
+const PROTECTIONS: &str = "[\"none\", \"sbp\", \"sbp=tmr:30\", \"sbp=sec\", \"sbp=parity\", \"secded\", \"secded:zero\", \
+    \"secded:reload\", \"tmr\", \"mset\", \"constant-bits\", \"range-guard\", \"range-guard:row\", \
+    \"row-checksum\", \"row-checksum:zero\", \"secded+range-guard\", \"mset+constant-bits\"]";
+
+fn plan(keys: &str) -> String {
+    format!("seed = 3\n{keys}protections = {PROTECTIONS}\n")
+}
+
+#[test]
+fn full_and_auto_evaluation_give_the_same_digest_under_every_protection() {
+    let bench = Workbench::new();
+    bench.models();
+    bench.plan(&plan(
+        "chips = 6\ntargets = [\"embedding\", \"dense\"]\nerror_models = [\"flips\", \"stuck-at:random\", \"count:3\"]\nrates = [1e-5, 1e-3]\n",
+    ));
+    let auto = bench.run("run plan.toml --out auto --threads 1 --json").json();
+    let full = bench.run("run plan.toml --out full --evaluation full --threads 2 --json").json();
+    assert_eq!(auto["cells"], 2 * 2 * 5 * 17);
+    assert!(auto["known"].as_u64().unwrap() > 0);
+    assert_eq!(full["known"], 0);
+    assert_eq!(bench.digest("auto"), bench.digest("full"));
+}
+
+#[test]
+fn injecting_under_a_protection_and_evaluating_gives_the_recorded_scores() {
+    let bench = Workbench::new();
+    bench.models();
+    bench.plan(&plan("chips = 3\ntargets = [\"all\"]\nrates = [3e-4]\n"));
+    bench.run("run plan.toml --out run --json").json();
+    bench.run("export run --json").json();
+    let trials = csv(&bench.path("run/trials.csv"));
+    let mut evaluated = 0;
+    for trial in trials.iter().filter(|trial| trial["model"] == "wide-deep" && trial["chip"] != "1") {
+        let (protection, chip) = (&trial["protection"], &trial["chip"]);
+        let words = format!(
+            "inject wide-deep.model --ber 3e-4 --seed 3 --chip {chip} --protection {protection} --out faulty.model --json"
+        );
+        let injected = bench.run(&words).json();
+        let memory_flips = if protection == "none" { &injected["flips"] } else { &injected["memory_flips"] };
+        assert_eq!(memory_flips.to_string(), trial["flips"], "{protection}");
+        let scores = bench.run("evaluate faulty.model --data small.data --json").json();
+        for key in ["auc", "auc_finite", "auc_worst", "log_loss"] {
+            let recorded: Option<f64> = trial[key].parse().ok();
+            assert_eq!(scores[key].as_f64(), recorded, "{protection} chip {chip} {key}");
+        }
+        assert_eq!(scores["non_finite"].to_string(), trial["non_finite"]);
+        evaluated += 1;
+    }
+    assert_eq!(evaluated, 2 * 17);
+}
+
+#[test]
+fn codes_and_copies_help_and_their_events_and_costs_are_on_record() {
+    let bench = Workbench::new();
+    bench.models();
+    bench.plan(&plan("chips = 8\ntargets = [\"all\"]\nrates = [1e-3]\n"));
+    bench.run("run plan.toml --out run --json").json();
+    let connection = rusqlite::Connection::open(bench.path("run/records.sqlite")).unwrap();
+    let mut lost = BTreeMap::new();
+    let mut statement = connection
+        .prepare("SELECT protection, sum(auc_loss), sum(detected), sum(corrected), sum(reloads) FROM trial_scores WHERE model = 'wide-deep' GROUP BY protection")
+        .unwrap();
+    let read = |row: &rusqlite::Row<'_>| {
+        let counts: [i64; 3] = [row.get(2)?, row.get(3)?, row.get(4)?];
+        Ok((row.get::<_, String>(0)?, (row.get::<_, f64>(1)?, counts)))
+    };
+    for row in statement.query_map([], read).unwrap() {
+        let (protection, values) = row.unwrap();
+        lost.insert(protection, values);
+    }
+    let loss = |name: &str| lost[name].0;
+    assert!(loss("none") > 1.0, "{lost:?}");
+    for name in ["sbp", "tmr", "secded:reload", "range-guard"] {
+        assert!(loss(name).abs() < 0.2 * loss("none"), "{name}: {lost:?}");
+    }
+    assert_eq!(lost["none"].1, [0; 3]);
+    assert_eq!(lost["sbp"].1, [0; 3]);
+    let [detected, corrected, reloads] = lost["secded:reload"].1;
+    assert!(corrected > 0 && detected == corrected + reloads);
+    let cost = |name: &str, column: &str| -> f64 {
+        let sql = format!("SELECT {column} FROM protections WHERE model = 'wide-deep' AND protection = ?1");
+        connection.query_row(&sql, [name], |row| row.get::<_, f64>(0)).unwrap()
+    };
+    assert!((cost("secded", "memory_share") - 0.125).abs() < 1e-3);
+    assert!((cost("tmr", "memory_share") - 2.0).abs() < 1e-9);
+    for name in ["secded", "tmr", "constant-bits", "range-guard", "row-checksum", "sbp=parity", "mset"] {
+        assert!(cost(name, "time_ratio") > 1.0, "{name}");
+        assert!(cost(name, "CAST(checks AS REAL)") > 100.0, "{name}");
+        assert_eq!(cost(name, "false_alarms_per_million"), 0.0, "{name}");
+    }
+    let outcomes: Vec<String> = connection
+        .prepare("SELECT DISTINCT outcome FROM trial_scores WHERE protection = 'tmr'")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert!(outcomes.contains(&"recovered".to_owned()), "{outcomes:?}");
+}
+
+#[test]
+fn protections_that_make_no_sense_are_refused_before_anything_is_written() {
+    let bench = Workbench::new();
+    bench.models();
+    bench.plan("rates = [1e-3]\nprotections = [\"shield\"]\n");
+    bench.run("run plan.toml --out run").fails(1, &["protections[0]", "shield", "secded[:pass|zero|reload]"]);
+    bench.plan("rates = [1e-3]\nprotections = [\"range-guard:margin=0.5\"]\n");
+    bench.run("run plan.toml --out run").fails(1, &["margin 0.5", "from 1 up"]);
+    bench.plan("rates = [1e-3]\nprotections = [\"sbp:40\"]\n");
+    bench.run("run plan.toml --out run").fails(1, &["sbp:40", "f32", "lacks"]);
+    assert!(!bench.path("run").exists());
+    bench
+        .run("inject fm.model --ber 1e-3 --protection mset --out faulty.model --map m.map")
+        .fails(1, &["mset stores other words"]);
+    bench
+        .run("inject fm.model --ber 1e-3 --protection shield --out faulty.model")
+        .fails(1, &["--protection"]);
+}
+
+#[test]
+fn the_error_map_of_a_protected_injection_is_what_readers_get() {
+    let bench = Workbench::new();
+    bench.models();
+    let words = "inject fm.model --ber 1e-3 --protection secded:zero --out faulty.model --map m.map --json";
+    let injected = bench.run(words).json();
+    assert!(injected["detected"].as_u64().unwrap() > injected["restored"].as_u64().unwrap());
+    bench.run("apply fm.model --map m.map --out applied.model --json").json();
+    let [one, two] = ["faulty.model", "applied.model"].map(|file| std::fs::read(bench.path(file)).unwrap());
+    assert_eq!(one, two);
+}
