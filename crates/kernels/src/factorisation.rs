@@ -20,6 +20,28 @@ fn field_sum<L: Lanes>(x: &[Lane], out: &mut [Lane]) {
     }
 }
 
+#[inline(always)]
+fn looked_up_sums<L: Lanes>(table: &[f32], offsets: &[u32], indices: &[u32], out: &mut [Lane]) {
+    let fields = offsets.len();
+    let rows = indices.len() / fields;
+    let mut stack = [[L::splat(0.0)]; DEPTH];
+    let mut lane = [0.0; LANES];
+    for (g, out) in out.iter_mut().enumerate() {
+        let own: [&[u32]; LANES] = std::array::from_fn(|i| {
+            let row = (g * LANES + i).min(rows - 1);
+            &indices[row * fields..(row + 1) * fields]
+        });
+        for (f, &offset) in offsets.iter().enumerate() {
+            for (x, row) in lane.iter_mut().zip(&own) {
+                *x = table[(offset + row[f]) as usize];
+            }
+            push(&mut stack, f, [L::load(&lane)]);
+        }
+        let [sum] = root(&stack, fields);
+        sum.store(out);
+    }
+}
+
 /// The trees of v and of v · v over the fields of one dimension, in one lane group.
 #[inline(always)]
 fn sums<L: Lanes>(
@@ -80,6 +102,16 @@ kernels! {
     /// # Shapes
     /// `x` [F, R], `out` [1, R].
     pub fn field_sum(x: &[Lane], out: &mut [Lane]) = field_sum;
+
+    /// The sum over fields of one value per field, looked up in a table `[V]` of all fields by index and the field's
+    /// offset; rows of the block without indices repeat the last one.
+    ///
+    /// # Shapes
+    /// `offsets` `[F]`, `indices` `[B, F]` row-major with 1 ≤ B ≤ R, `out` [1, R].
+    ///
+    /// # Numerics
+    /// As [`Kernels::field_sum`](crate::Kernels::field_sum) of the gathered values.
+    pub fn looked_up_sums(table: &[f32], offsets: &[u32], indices: &[u32], out: &mut [Lane]) = looked_up_sums;
 
     /// ½ Σ_d[(Σ_f v)² − Σ_f v²].
     ///

@@ -4,7 +4,6 @@
 
 use crate::architecture::Architecture;
 use crate::config::{Config, ConfigError};
-use crate::layers::Layer;
 use crate::layers::batch_norm::BatchNorm;
 use crate::layers::bias::Bias;
 use crate::layers::concatenation::Concatenation;
@@ -20,6 +19,7 @@ use crate::layers::pair_attention::PairAttention;
 use crate::layers::rectifier::Rectifier;
 use crate::layers::split_linear::{LinearHead, LinearTail};
 use crate::layers::sum::Sum;
+use crate::layers::{Layer, Ties};
 use crate::parameter::{Component, NumberFormat, Start, TensorSpec};
 use crate::table::{TableFormat, TableId};
 
@@ -48,6 +48,7 @@ pub struct Graph {
     specs: Vec<TensorSpec>,
     widths: Vec<usize>,
     layers: Vec<Box<dyn Layer>>,
+    ties: Vec<Ties>,
     tables: Vec<Table>,
     numeric: Option<Slot>,
     logit: Slot,
@@ -97,6 +98,11 @@ impl Graph {
         &self.layers
     }
 
+    /// What each layer is connected to.
+    pub(crate) fn ties(&self) -> &[Ties] {
+        &self.ties
+    }
+
     pub(crate) fn tables(&self) -> &[Table] {
         &self.tables
     }
@@ -131,6 +137,7 @@ impl Builder {
                 specs: Vec::new(),
                 widths: Vec::new(),
                 layers: Vec::new(),
+                ties: Vec::new(),
                 tables: Vec::new(),
                 numeric: None,
                 logit: 0,
@@ -465,6 +472,7 @@ impl Builder {
             output
         };
         self.graph.logit = output;
+        self.graph.ties = self.graph.layers.iter().map(|layer| layer.ties()).collect();
         self.graph
     }
 }

@@ -7,6 +7,7 @@
 
 mod architecture;
 mod architectures;
+mod columns;
 mod config;
 mod file;
 mod graph;
@@ -18,6 +19,7 @@ mod overlay;
 mod parameter;
 mod pass;
 mod random;
+mod route;
 mod scores;
 mod table;
 pub mod training;

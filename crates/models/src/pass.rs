@@ -20,20 +20,12 @@ pub(crate) struct Pass<'a> {
 pub(crate) struct Workspace {
     pub(crate) ids: Vec<u32>,
     pub(crate) values: Values,
-    /// One value per row and field, and their sum.
-    pub(crate) looked_up: Vec<Lane>,
-    pub(crate) column: Vec<Lane>,
 }
 
 impl Workspace {
     /// Room for blocks of `rows` rows.
     pub(crate) fn new(graph: &Graph, rows: usize) -> Self {
-        Self {
-            ids: vec![0; graph.offsets().len() * rows],
-            values: Values::new(graph.widths(), rows / LANES),
-            looked_up: Vec::new(),
-            column: Vec::new(),
-        }
+        Self { ids: vec![0; graph.offsets().len() * rows], values: Values::new(graph.widths(), rows / LANES) }
     }
 }
 
@@ -81,9 +73,19 @@ impl<'a> Pass<'a> {
 
     /// Brings the inputs of a block into the workspace.
     pub(crate) fn begin(&self, rows: &RowsView<'_>, workspace: &mut Workspace) {
+        self.ids(rows, workspace);
+        self.numeric(rows, workspace);
+    }
+
+    /// Brings the ids of a block's table rows into the workspace.
+    pub(crate) fn ids(&self, rows: &RowsView<'_>, workspace: &mut Workspace) {
         if rows.bags.is_none() {
             table_rows(rows.indices, self.graph.offsets(), &mut workspace.ids);
         }
+    }
+
+    /// Brings the numeric inputs of a block into the workspace.
+    pub(crate) fn numeric(&self, rows: &RowsView<'_>, workspace: &mut Workspace) {
         if let Some(slot) = self.graph.numeric() {
             numeric_values(rows.numeric, self.graph.config().numeric, workspace.values.get_mut(slot));
         }

@@ -24,6 +24,8 @@ pub struct Worker {
     /// A whole block, and one lane group for few rows.
     pub(crate) workspaces: [Workspace; 2],
     staged: Staged,
+    /// Of each output that is redone, its products by table row.
+    pub(crate) products: Vec<Vec<f32>>,
 }
 
 impl std::fmt::Debug for Worker {
@@ -48,6 +50,7 @@ impl Worker {
         Self {
             workspaces: [BLOCK, LANES].map(|rows| Workspace::new(model.graph(), rows)),
             staged: Staged::default(),
+            products: Vec::new(),
         }
     }
 }

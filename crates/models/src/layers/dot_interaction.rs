@@ -21,7 +21,6 @@ impl Layer for DotInteraction {
         Ties {
             reads: self.parts.clone(),
             writes: vec![self.output],
-            dear: true,
             cost: ELEMENT_NS * (self.parts.len() * self.parts.len() * 4) as f64,
             ..Ties::default()
         }

@@ -13,7 +13,7 @@ pub(crate) struct EmbeddingBag {
 
 impl Layer for EmbeddingBag {
     fn ties(&self) -> Ties {
-        Ties { writes: vec![self.output], dear: true, cost: GATHER_NS * 8.0, ..Ties::default() }
+        Ties { writes: vec![self.output], cost: GATHER_NS * 8.0, ..Ties::default() }
     }
 
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {

@@ -15,7 +15,6 @@ impl Layer for Factorisation {
         Ties {
             reads: vec![self.input],
             writes: vec![self.output],
-            dear: true,
             cost: ELEMENT_NS * (self.fields * 16) as f64,
             ..Ties::default()
         }

@@ -16,7 +16,6 @@ impl Layer for FirstOrder {
     fn ties(&self) -> Ties {
         Ties {
             writes: vec![self.gathered, self.output],
-            dear: true,
             cost: 2.0 * LOOKUP_NS * self.fields as f64,
             ..Ties::default()
         }

@@ -23,8 +23,8 @@ impl Layer for Linear {
             parameters: std::iter::once((self.weight, 0..self.inputs * self.outputs))
                 .chain(self.bias.map(|bias| (bias, 0..self.outputs)))
                 .collect(),
-            dear: true,
             cost: FMA_NS * (self.inputs * self.outputs) as f64,
+            ..Ties::default()
         }
     }
 

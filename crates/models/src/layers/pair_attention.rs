@@ -4,7 +4,7 @@ use radhard_kernels::{LANES, Lane};
 
 use crate::graph::{ParameterId, Slot};
 use crate::layers::dropout::Masking;
-use crate::layers::{FMA_NS, Gradients, Layer, Scope, Ties, Values};
+use crate::layers::{FMA_NS, Gradients, Layer, Scope, Ties, Values, Weights};
 
 /// `[D, R]`: Σ over pairs of a · (v_i ⊙ v_j), a the softmax over pairs of projection(relu(attention(v_i ⊙ v_j))).
 ///
@@ -58,9 +58,27 @@ impl Layer for PairAttention {
                 (self.projection.0, 0..self.width),
                 (self.projection.1, 0..1),
             ],
-            dear: true,
+            settles: self.fields == 2,
             cost: FMA_NS * (self.fields * (self.fields - 1) / 2 * self.width * (self.dim + 4)) as f64,
         }
+    }
+
+    /// The softmax of one pair is 1, as long as its score is finite. A score is no larger than what the magnitudes of its
+    /// terms add up to; half the largest f32 leaves room for the rounding of each step.
+    fn settled(&self, weights: Weights<'_>, largest: f32) -> bool {
+        let most = f64::from(f32::MAX) / 2.0;
+        let magnitude = |x: &f32| f64::from(x.abs());
+        let product = f64::from(largest) * f64::from(largest);
+        let (attention, bias) = (weights.f32s(self.attention.0), weights.f32s(self.attention.1));
+        let (projection, last) = (weights.f32s(self.projection.0), weights.f32s(self.projection.1));
+        let mut score = magnitude(&last[0]);
+        let mut finite = product < most;
+        for ((weights, bias), projection) in attention.chunks_exact(self.dim).zip(bias).zip(projection) {
+            let hidden = weights.iter().map(magnitude).sum::<f64>() * product + magnitude(bias);
+            finite &= hidden < most;
+            score += magnitude(projection) * hidden;
+        }
+        self.fields == 2 && finite && score < most
     }
 
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {

@@ -17,8 +17,8 @@ impl Layer for LinearHead {
             reads: vec![self.input],
             writes: vec![self.output],
             parameters: vec![(self.weight, 0..self.inputs)],
-            dear: true,
             cost: FMA_NS * self.inputs as f64,
+            ..Ties::default()
         }
     }
 
