@@ -9,7 +9,8 @@ use crate::loss;
 use crate::order::{Order, key};
 use crate::outcome::{Detection, Outcome, SampleOutcomes};
 use crate::ranking::Ranking;
-use crate::top_k::{OfUser, UserWork};
+use crate::sum::mean;
+use crate::top_k::{OfUser, TopK, UserWork};
 use crate::trial::{Golden, Observed, ScoreOptions, TrialScores};
 
 /// More than one changed row in so many costs as much as all of them.
@@ -53,13 +54,19 @@ struct Quick {
 struct Users {
     /// The user of each row, by place among the groups.
     of_row: Vec<u32>,
-    /// Where the rows of each user begin and end.
-    groups: Vec<Vec<u32>>,
+    groups: Vec<OfGroup>,
     /// Place of each user among those with a positive row.
     with_positive: Vec<Option<u32>>,
     gains: KeptMean,
     hits: KeptMean,
     overlaps: KeptMean,
+}
+
+/// The rows of one user, and the first of them.
+#[derive(Debug)]
+struct OfGroup {
+    rows: Vec<u32>,
+    first: Vec<u32>,
 }
 
 /// Memory for scoring, used again from run to run.
@@ -138,8 +145,23 @@ impl<'a> Reference<'a> {
 
     /// Scores of a run that may differ in every row.
     pub fn all(&self, work: &mut MetricsWork, probabilities: &[f32], logits: &[f32]) -> TrialScores {
-        let observed = Observed { probabilities, logits: Some(logits), labels: self.start.labels };
-        TrialScores::with(&mut work.ranking, &observed, Some(&self.golden), &self.options)
+        let labels = self.start.labels;
+        let observed = Observed { probabilities, logits: Some(logits), labels };
+        let Some(users) = self.quick.as_ref().and_then(|quick| quick.users.as_ref()) else {
+            return TrialScores::with(&mut work.ranking, &observed, Some(&self.golden), &self.options);
+        };
+        let substitute = self.options.non_finite.rank_score(self.options.fallback);
+        let (mut gains, mut hits) = (Vec::with_capacity(users.groups.len()), Vec::new());
+        let mut overlaps = Vec::with_capacity(users.groups.len());
+        for OfGroup { rows, first } in &users.groups {
+            let k = self.options.top_k;
+            let of = work.user.of(rows, k, probabilities, labels, Some(first), substitute);
+            gains.extend(of.gain_and_hit.map(|(gain, _)| gain));
+            hits.extend(of.gain_and_hit.map(|(_, hit)| hit));
+            overlaps.extend(of.overlap);
+        }
+        let top_k = TopK { ndcg: mean(&gains), hit_rate: mean(&hits), overlap: mean(&overlaps) };
+        TrialScores::with_top_k(&mut work.ranking, &observed, Some(&self.golden), &self.options, top_k)
     }
 
     /// Brings this run's scores into the work, where another's are.
@@ -304,12 +326,13 @@ impl<'a> Reference<'a> {
         let substitute = self.options.non_finite.rank_score(self.options.fallback);
         let (mut new_gains, mut new_hits, mut new_overlaps) = (Vec::new(), Vec::new(), Vec::new());
         for &user in &work.users {
-            let OfUser { gain_and_hit, overlap } = work.user.rank(
-                &users.groups[user as usize],
+            let group = &users.groups[user as usize];
+            let OfUser { gain_and_hit, overlap } = work.user.of(
+                &group.rows,
                 self.options.top_k,
                 &work.probabilities,
                 self.start.labels,
-                Some(self.golden.probabilities),
+                Some(&group.first),
                 substitute,
             );
             if let (Some((gain, hit)), Some(place)) = (gain_and_hit, users.with_positive[user as usize]) {
@@ -344,19 +367,22 @@ impl Quick {
         let rank = options.non_finite.rank_score(options.fallback);
         let counts = Ranking::default().count(probabilities, labels, rank).finite;
         let users = options.users.map(|rows| {
-            let groups: Vec<Vec<u32>> = rows.groups().map(<[u32]>::to_vec).collect();
+            let mut work = UserWork::default();
+            let groups: Vec<OfGroup> = rows
+                .groups()
+                .map(|rows| OfGroup {
+                    rows: rows.to_vec(),
+                    first: work.first(rows, options.top_k, golden.probabilities, rank).to_vec(),
+                })
+                .collect();
             let mut of_row = vec![0; n];
-            for (user, rows) in (0..).zip(&groups) {
+            let (mut gains, mut hits, mut overlaps) = (Vec::new(), Vec::new(), Vec::new());
+            let mut with_positive = Vec::with_capacity(groups.len());
+            for (user, OfGroup { rows, first }) in (0..).zip(&groups) {
                 for row in rows {
                     of_row[*row as usize] = user;
                 }
-            }
-            let mut work = UserWork::default();
-            let (mut gains, mut hits, mut overlaps) = (Vec::new(), Vec::new(), Vec::new());
-            let mut with_positive = Vec::with_capacity(groups.len());
-            for rows in &groups {
-                let of =
-                    work.rank(rows, options.top_k, probabilities, labels, Some(golden.probabilities), rank);
+                let of = work.of(rows, options.top_k, probabilities, labels, Some(first), rank);
                 with_positive.push(of.gain_and_hit.map(|_| gains.len() as u32));
                 gains.extend(of.gain_and_hit.map(|(gain, _)| gain));
                 hits.extend(of.gain_and_hit.map(|(_, hit)| hit));

@@ -1,6 +1,6 @@
 //! What a user sees of a ranking: NDCG@k, hit rate@k, overlap of the top k with golden.
 
-use std::cmp::Ordering;
+use std::ops::Range;
 
 use crate::sum::mean;
 
@@ -84,9 +84,10 @@ impl TopK {
         assert_eq!(users.len(), scores.len(), "users and scores differ in length");
         assert_eq!(labels.len(), scores.len(), "labels and scores differ in length");
         let (mut ndcg, mut hits, mut overlaps) = (Vec::new(), Vec::new(), Vec::new());
-        let mut work = UserWork::default();
+        let (mut work, mut golden_work) = (UserWork::default(), UserWork::default());
         for rows in users.groups() {
-            let OfUser { gain_and_hit, overlap } = work.rank(rows, k, scores, labels, golden, substitute);
+            let golden = golden.map(|golden| golden_work.first(rows, k, golden, substitute));
+            let OfUser { gain_and_hit, overlap } = work.of(rows, k, scores, labels, golden, substitute);
             ndcg.extend(gain_and_hit.map(|(gain, _)| gain));
             hits.extend(gain_and_hit.map(|(_, hit)| hit));
             overlaps.extend(overlap);
@@ -107,76 +108,107 @@ pub(crate) struct OfUser {
 /// Memory for the rankings of one user.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct UserWork {
-    ranked: Vec<(f32, u32)>,
-    golden: Vec<(f32, u32)>,
+    /// Score, falling, above the row: their order is the ranking's.
+    ranked: Vec<u64>,
+    first: Vec<u32>,
+    discounts: Discounts,
+}
+
+/// The weights of the first places, and their sums from the first on.
+#[derive(Clone, Debug, Default)]
+struct Discounts {
+    weights: Vec<f64>,
+    sums: Vec<f64>,
+}
+
+impl Discounts {
+    fn grow(&mut self, places: usize) {
+        while self.weights.len() < places {
+            let weight = 1.0 / libm::log2(self.weights.len() as f64 + 2.0);
+            let sum = self.sums.last().map_or(weight, |sum| sum + weight);
+            self.weights.push(weight);
+            self.sums.push(sum);
+        }
+    }
+
+    /// The sum over some places.
+    fn over(&self, places: Range<usize>) -> f64 {
+        match &self.weights[places] {
+            [one] => *one,
+            several => several.iter().sum(),
+        }
+    }
 }
 
 impl UserWork {
-    /// Ranks the rows of one user.
-    pub(crate) fn rank(
+    /// Ranks the rows of one user; `golden` are the first k rows of the golden ranking.
+    pub(crate) fn of(
         &mut self,
         rows: &[u32],
         k: usize,
         scores: &[f32],
         labels: &[u8],
-        golden: Option<&[f32]>,
+        golden: Option<&[u32]>,
         substitute: f32,
     ) -> OfUser {
-        rank(&mut self.ranked, rows, scores, substitute);
+        self.rank(rows, scores, substitute);
+        self.discounts.grow(k.min(rows.len()));
         let positives = rows.iter().filter(|&&row| labels[row as usize] != 0).count();
         let gain_and_hit = (positives > 0 && k > 0).then(|| {
-            let (gain, hit) = gain_and_hit(&self.ranked, labels, k);
-            let ideal: f64 = (0..positives.min(k)).map(discount).sum();
-            (gain / ideal, hit)
+            let (gain, hit) = self.gain_and_hit(labels, k);
+            (gain / self.discounts.sums[positives.min(k) - 1], hit)
         });
         let overlap = golden.filter(|_| k > 0).map(|golden| {
-            rank(&mut self.golden, rows, golden, substitute);
-            let first = k.min(rows.len());
-            let kept = self.golden[..first]
-                .iter()
-                .filter(|(_, row)| self.ranked[..first].iter().any(|(_, other)| other == row))
-                .count();
-            kept as f64 / first as f64
+            let first = &self.ranked[..k.min(rows.len())];
+            let kept = golden.iter().filter(|row| first.iter().any(|key| *key as u32 == **row)).count();
+            kept as f64 / golden.len() as f64
         });
         OfUser { gain_and_hit, overlap }
     }
-}
 
-/// The weight of a place, counted from 0.
-fn discount(place: usize) -> f64 {
-    1.0 / libm::log2(place as f64 + 2.0)
-}
-
-/// Orders `rows` by falling score, then by row.
-fn rank(ranked: &mut Vec<(f32, u32)>, rows: &[u32], scores: &[f32], substitute: f32) {
-    ranked.clear();
-    ranked.extend(rows.iter().map(|&row| {
-        let score = scores[row as usize];
-        (if score.is_nan() { substitute } else { score + 0.0 }, row)
-    }));
-    ranked.sort_unstable_by(|a, b| match b.0.total_cmp(&a.0) {
-        Ordering::Equal => a.1.cmp(&b.1),
-        order => order,
-    });
-}
-
-/// Expected discounted gain and chance of a hit in the first k places.
-fn gain_and_hit(ranked: &[(f32, u32)], labels: &[u8], k: usize) -> (f64, f64) {
-    let (mut gain, mut miss, mut place) = (0.0, 1.0, 0);
-    for group in ranked.chunk_by(|a, b| a.0 == b.0) {
-        if place >= k {
-            break;
-        }
-        let size = group.len();
-        let positives = group.iter().filter(|(_, row)| labels[*row as usize] != 0).count();
-        let taken = size.min(k - place);
-        let weights: f64 = (place..place + taken).map(discount).sum();
-        gain += positives as f64 / size as f64 * weights;
-        // Drawing `taken` of `size` rows without a positive: hypergeometric.
-        for drawn in 0..taken {
-            miss *= (size - positives).saturating_sub(drawn) as f64 / (size - drawn) as f64;
-        }
-        place += size;
+    /// The first k rows of one user.
+    pub(crate) fn first(&mut self, rows: &[u32], k: usize, scores: &[f32], substitute: f32) -> &[u32] {
+        self.rank(rows, scores, substitute);
+        self.first.clear();
+        self.first.extend(self.ranked[..k.min(rows.len())].iter().map(|key| *key as u32));
+        &self.first
     }
-    (gain, 1.0 - miss)
+
+    /// Orders rows by falling score, then by row.
+    fn rank(&mut self, rows: &[u32], scores: &[f32], substitute: f32) {
+        self.ranked.clear();
+        self.ranked.extend(rows.iter().map(|&row| {
+            let score = scores[row as usize];
+            let score = if score.is_nan() { substitute } else { score + 0.0 };
+            u64::from(falling(score)) << 32 | u64::from(row)
+        }));
+        self.ranked.sort_unstable();
+    }
+
+    /// Expected discounted gain and chance of a hit in the first k places.
+    fn gain_and_hit(&self, labels: &[u8], k: usize) -> (f64, f64) {
+        let (mut gain, mut miss, mut place) = (0.0, 1.0, 0);
+        for group in self.ranked.chunk_by(|a, b| a >> 32 == b >> 32) {
+            if place >= k {
+                break;
+            }
+            let size = group.len();
+            let positives = group.iter().filter(|key| labels[**key as u32 as usize] != 0).count();
+            let taken = size.min(k - place);
+            gain += positives as f64 / size as f64 * self.discounts.over(place..place + taken);
+            // Drawing `taken` of `size` rows without a positive: hypergeometric.
+            for drawn in 0..taken {
+                miss *= (size - positives).saturating_sub(drawn) as f64 / (size - drawn) as f64;
+            }
+            place += size;
+        }
+        (gain, 1.0 - miss)
+    }
+}
+
+/// Bits that order as scores fall.
+fn falling(score: f32) -> u32 {
+    let bits = score.to_bits();
+    // Of a negative number the bits fall already, once the sign is set aside.
+    if bits >> 31 == 0 { !(bits | 1 << 31) } else { bits }
 }

@@ -144,6 +144,23 @@ impl TrialScores {
         golden: Option<&Golden<'_>>,
         options: &ScoreOptions<'_>,
     ) -> Self {
+        let Observed { probabilities, labels, .. } = *observed;
+        let top_k = options.users.map_or_else(TopK::default, |users| {
+            let golden = golden.map(|golden| golden.probabilities);
+            let substitute = options.non_finite.rank_score(options.fallback);
+            TopK::of(users, options.top_k, probabilities, labels, golden, substitute)
+        });
+        Self::with_top_k(ranking, observed, golden, options, top_k)
+    }
+
+    /// The same, where what users see is known.
+    pub(crate) fn with_top_k(
+        ranking: &mut Ranking,
+        observed: &Observed<'_>,
+        golden: Option<&Golden<'_>>,
+        options: &ScoreOptions<'_>,
+        top_k: TopK,
+    ) -> Self {
         let Observed { probabilities, logits, labels } = *observed;
         let counts = ranking.count(probabilities, labels, options.non_finite.rank_score(options.fallback));
         let (aucs, all) = (counts.aucs(), counts.worst());
@@ -168,11 +185,6 @@ impl TrialScores {
         );
         let auc_loss = golden.and_then(|golden| Some(golden.auc? - aucs.auc?));
         let labelled = options.probabilities;
-        let top_k = options.users.map_or_else(TopK::default, |users| {
-            let golden = golden.map(|golden| golden.probabilities);
-            let substitute = options.non_finite.rank_score(options.fallback);
-            TopK::of(users, options.top_k, probabilities, labels, golden, substitute)
-        });
         Self {
             rows: probabilities.len() as u64,
             auc: aucs.auc.filter(|_| labelled),
