@@ -54,7 +54,7 @@ impl<'g> Columns<'g> {
     /// Nanoseconds per data row.
     pub(crate) fn cost(&self, start: Start<'_>) -> f64 {
         // A table row is gathered and multiplied in blocks of neighbours.
-        let product = LOOKUP_NS + self.width as f64 * 4.0 * FMA_NS;
+        let product = 2.0 * LOOKUP_NS + self.width as f64 * 8.0 * FMA_NS;
         let products = start.read as f64 * product / start.rows.max(1) as f64;
         self.outputs.len() as f64 * (self.fields as f64 * LOOKUP_NS + products)
     }

@@ -2,6 +2,7 @@
 
 use radhard_data::RowsView;
 use radhard_kernels::{Kernels, LANES, Lane};
+use radhard_memory::Buffer;
 use rayon::prelude::*;
 
 use crate::graph::{Graph, ParameterId, Slot};
@@ -26,7 +27,7 @@ pub struct Kept {
     /// By slot.
     slots: Vec<bool>,
     /// Block after block, within it slot after slot, `[width, R]` each.
-    lanes: Vec<Lane>,
+    lanes: Buffer<Lane>,
     /// Lanes of a block.
     stride: usize,
     rows: usize,
@@ -41,13 +42,13 @@ pub struct Kept {
 impl Kept {
     /// Nothing kept: every evaluation from dense parameters is a full pass.
     pub fn nothing(rows: usize) -> Self {
-        let (lanes, read) = (Vec::new(), Vec::new());
+        let (lanes, read) = (Buffer::default(), Vec::new());
         Self { slots: Vec::new(), lanes, stride: 0, rows, read, settled: Vec::new(), largest: f32::NAN }
     }
 
     /// Bytes that are held for rows.
     pub fn bytes(&self) -> u64 {
-        size_of_val(self.lanes.as_slice()) as u64
+        size_of_val(&self.lanes[..]) as u64
     }
 
     /// The route under an overlay.
@@ -174,7 +175,7 @@ impl Model {
         if kept.stride == 0 {
             return Ok(kept);
         }
-        kept.lanes = vec![[0.0; LANES]; rows.len().div_ceil(BLOCK) * kept.stride];
+        kept.lanes = Buffer::zeroed(rows.len().div_ceil(BLOCK) * kept.stride);
         let pass = Pass::new(graph, self.parameters(), Kernels::detected());
         let slots = &kept.slots;
         kept.lanes.par_chunks_mut(kept.stride).enumerate().for_each_init(

@@ -89,7 +89,7 @@ impl<'g> Route<'g> {
         }
         steps.reverse();
         if gathers {
-            cost += graph.offsets().len() as f64 * LOOKUP_NS / 2.0;
+            cost += graph.offsets().len() as f64 * LOOKUP_NS / 4.0;
         }
         Self { load: load.into_iter().collect(), steps, gathers, cost }
     }

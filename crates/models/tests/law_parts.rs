@@ -259,3 +259,29 @@ fn a_cleared_overlay_leaves_no_trace() {
         assert!(out.same_bits(&case.written(&[])), "{}", case.name);
     }
 }
+
+#[test]
+fn attention_on_two_fields_is_worked_out_again_once_a_score_may_overflow() {
+    let case = Case::new("afm", TableFormat::F32, &[60, 80], 4);
+    let mut golden = Scores::default();
+    let kept = case.model.keep(&case.rows(), u64::MAX, &mut golden).unwrap();
+    let mut under = Overlay::new(&case.model);
+    let mut worker = Worker::new(&case.model);
+    let mut out = Scores::default();
+    let (mut quick, mut other) = (0, 0);
+    for name in ["afm.attention.weight", "afm.attention.bias", "afm.projection.weight", "afm.projection.bias"]
+    {
+        let parameter = case.model.parameters().index_of(name).unwrap();
+        for value in [0.0, -3.0, 1e30, 3e38, f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+            let writes = [(parameter, 0, u64::from(value.to_bits()))];
+            overlay(&case.model, &writes, &mut under);
+            quick += usize::from(case.model.suffix_cost(&kept, &under) < 0.2);
+            let full = case.written(&writes);
+            other += usize::from(!full.same_bits(&golden));
+            let evaluation = Evaluation { kernels: Kernels::detected(), rows: case.rows(), overlay: &under };
+            case.model.scores_from(&kept, &evaluation, &mut worker, &mut out);
+            assert!(out.same_bits(&full), "{name} = {value}");
+        }
+    }
+    assert!(quick >= 10 && other >= 4, "{quick} quick, {other} not golden");
+}

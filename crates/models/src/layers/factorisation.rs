@@ -15,7 +15,7 @@ impl Layer for Factorisation {
         Ties {
             reads: vec![self.input],
             writes: vec![self.output],
-            cost: ELEMENT_NS * (self.fields * 16) as f64,
+            cost: ELEMENT_NS * (self.fields * 16 * 4) as f64,
             ..Ties::default()
         }
     }

@@ -16,7 +16,7 @@ impl Layer for FirstOrder {
     fn ties(&self) -> Ties {
         Ties {
             writes: vec![self.gathered, self.output],
-            cost: 2.0 * LOOKUP_NS * self.fields as f64,
+            cost: LOOKUP_NS / 2.0 * self.fields as f64,
             ..Ties::default()
         }
     }

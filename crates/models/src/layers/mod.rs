@@ -20,6 +20,7 @@ use std::ops::Range;
 
 use radhard_data::BagsView;
 use radhard_kernels::{Kernels, Lane, Table};
+use radhard_memory::Buffer;
 
 use crate::graph::{ParameterId, Slot};
 use crate::layers::embedding::Embedding;
@@ -103,20 +104,21 @@ pub(crate) struct TrainingScope {
     pub(crate) rows: usize,
 }
 
+/// A value of one block, on a cache line's boundary.
+pub(crate) type Block = Buffer<Lane>;
+
 /// The values of one block, feature-major `[width, R]` each.
 #[derive(Debug, Default)]
 pub(crate) struct Values {
-    slots: Vec<Vec<Lane>>,
+    /// `None` while a layer holds it.
+    slots: Vec<Option<Block>>,
     groups: usize,
 }
 
 impl Values {
     /// Room for blocks of `groups` lane groups.
     pub(crate) fn new(widths: &[usize], groups: usize) -> Self {
-        Self {
-            slots: widths.iter().map(|w| vec![[0.0; radhard_kernels::LANES]; w * groups]).collect(),
-            groups,
-        }
+        Self { slots: widths.iter().map(|width| Some(Block::zeroed(width * groups))).collect(), groups }
     }
 
     /// Lane groups of the block.
@@ -125,31 +127,31 @@ impl Values {
     }
 
     pub(crate) fn get(&self, slot: Slot) -> &[Lane] {
-        &self.slots[slot]
+        self.slots[slot].as_deref().unwrap_or_default()
     }
 
     pub(crate) fn get_mut(&mut self, slot: Slot) -> &mut [Lane] {
-        &mut self.slots[slot]
+        self.slots[slot].as_deref_mut().unwrap_or_default()
     }
 
     /// Runs `f` with one value to write and all others to read.
     pub(crate) fn write(&mut self, output: Slot, f: impl FnOnce(&Self, &mut [Lane])) {
-        let mut taken = self.take(output);
-        f(self, &mut taken);
-        self.put(output, taken);
+        let mut taken = self.slots[output].take();
+        f(self, taken.as_deref_mut().unwrap_or_default());
+        self.slots[output] = taken;
     }
 
     /// Takes a value out, to be [`put`](Self::put) back.
-    pub(crate) fn take(&mut self, slot: Slot) -> Vec<Lane> {
-        std::mem::take(&mut self.slots[slot])
+    pub(crate) fn take(&mut self, slot: Slot) -> Block {
+        self.slots[slot].take().unwrap_or_default()
     }
 
-    pub(crate) fn put(&mut self, slot: Slot, lanes: Vec<Lane>) {
-        self.slots[slot] = lanes;
+    pub(crate) fn put(&mut self, slot: Slot, lanes: Block) {
+        self.slots[slot] = Some(lanes);
     }
 
     pub(crate) fn clear(&mut self) {
-        for slot in &mut self.slots {
+        for slot in self.slots.iter_mut().flatten() {
             slot.fill([0.0; radhard_kernels::LANES]);
         }
     }
@@ -182,17 +184,17 @@ pub(crate) struct Ties {
 }
 
 /// Nanoseconds of a multiplication and addition in a full block.
-pub(crate) const FMA_NS: f64 = 0.015;
+pub(crate) const FMA_NS: f64 = 0.035;
 /// Nanoseconds of an element that is read, changed and written.
-pub(crate) const ELEMENT_NS: f64 = 0.06;
+pub(crate) const ELEMENT_NS: f64 = 0.1;
 /// Nanoseconds of a kept value that is loaded.
 pub(crate) const LOAD_NS: f64 = 0.25;
-/// Nanoseconds of a table row of the usual width, gathered from a table that no cache holds.
-pub(crate) const GATHER_NS: f64 = 8.0;
-/// Nanoseconds of a single value, gathered from a column that the outer cache holds.
-pub(crate) const LOOKUP_NS: f64 = 1.5;
+/// Nanoseconds of a table row of the usual width that is gathered.
+pub(crate) const GATHER_NS: f64 = 2.5;
+/// Nanoseconds of a single value that is looked up and added.
+pub(crate) const LOOKUP_NS: f64 = 2.0;
 /// Nanoseconds of a row beside its layers: from the logit to the answer.
-pub(crate) const ROW_NS: f64 = 2.0;
+pub(crate) const ROW_NS: f64 = 3.0;
 
 /// One layer of a graph.
 pub(crate) trait Layer: Send + Sync {

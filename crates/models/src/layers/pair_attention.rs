@@ -4,7 +4,7 @@ use radhard_kernels::{LANES, Lane};
 
 use crate::graph::{ParameterId, Slot};
 use crate::layers::dropout::Masking;
-use crate::layers::{FMA_NS, Gradients, Layer, Scope, Ties, Values, Weights};
+use crate::layers::{Block, FMA_NS, Gradients, Layer, Scope, Ties, Values, Weights};
 
 /// `[D, R]`: Σ over pairs of a · (v_i ⊙ v_j), a the softmax over pairs of projection(relu(attention(v_i ⊙ v_j))).
 ///
@@ -38,7 +38,7 @@ impl PairAttention {
     }
 
     /// The product of a pair and its hidden values before and after the rectifier.
-    fn hidden(&self, scope: &Scope<'_>, v: &[Lane], (i, j): (usize, usize), scratch: &mut [Vec<Lane>; 3]) {
+    fn hidden(&self, scope: &Scope<'_>, v: &[Lane], (i, j): (usize, usize), scratch: &mut [Block; 3]) {
         let [product, before, after] = scratch;
         let (weight, bias) = (scope.weights.f32s(self.attention.0), scope.weights.f32s(self.attention.1));
         scope.kernels.multiply(self.row(v, i), self.row(v, j), product);
@@ -116,7 +116,7 @@ impl Layer for PairAttention {
         let kernels = scope.kernels;
         let v = values.get(self.input);
         let (shares, kept) = (values.get(self.shares), values.get(self.kept));
-        let zeros = |width: usize| vec![[0.0; LANES]; width * groups];
+        let zeros = |width: usize| Block::zeroed(width * groups);
         let mut scratch = [zeros(self.dim), zeros(self.width), zeros(self.width)];
 
         // By a: through the mask, then through the softmax, a · (da − Σ a · da).
