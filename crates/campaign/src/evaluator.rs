@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use radhard_data::RowsView;
 use radhard_engine::{Changes, Engine, Exposed, LentModel, Outcome, Way, Work};
 use radhard_metrics::Reference;
-use radhard_models::{Scores, ScoresError};
+use radhard_models::{Hooks, Scores, ScoresError};
 use rayon::prelude::*;
 
 /// Evaluates what chips change in one model.
@@ -15,6 +15,8 @@ pub struct Evaluator<'a> {
     rows: RowsView<'a>,
     engine: &'a Engine,
     reference: &'a Reference<'a>,
+    /// What acts between layers.
+    hooks: Option<&'a dyn Hooks>,
     works: Vec<Mutex<Work>>,
     passes: Vec<Scores>,
 }
@@ -26,10 +28,11 @@ impl<'a> Evaluator<'a> {
         rows: RowsView<'a>,
         engine: &'a Engine,
         reference: &'a Reference<'a>,
+        hooks: Option<&'a dyn Hooks>,
     ) -> Self {
         let threads = rayon::current_num_threads();
         let works = (0..threads).map(|_| Mutex::new(Work::new(lent.model()))).collect();
-        Self { lent, rows, engine, reference, works, passes: vec![Scores::default(); threads] }
+        Self { lent, rows, engine, reference, hooks, works, passes: vec![Scores::default(); threads] }
     }
 
     /// The golden run.
@@ -41,6 +44,10 @@ impl<'a> Evaluator<'a> {
     pub fn beside(&self, changes: &[&Changes]) -> Vec<(Exposed, Option<Outcome>)> {
         let one = |changes: &&Changes| {
             let mut work = self.work();
+            // Kept values know no hooks.
+            if self.hooks.is_some() && !changes.is_empty() {
+                return (self.engine.exposed(self.lent, changes, &mut work), None);
+            }
             self.engine.evaluate(self.lent, &self.rows, self.reference, changes, &mut work)
         };
         changes.par_iter().map(one).collect()
@@ -56,24 +63,29 @@ impl<'a> Evaluator<'a> {
         self.passes.len()
     }
 
-    /// Evaluates changes by full passes, one after another on all cores, and scores them side by side.
+    /// Evaluates changes by full passes, one after another on all cores, and scores them side by side; with how many values hooks
+    /// found bad.
     ///
     /// # Errors
     /// If the rows do not fit the model.
     ///
     /// # Panics
     /// If there are more changes than [`passes`](Self::passes).
-    pub fn full(&mut self, changes: &[&Changes]) -> Result<Vec<Outcome>, ScoresError> {
+    pub fn full(&mut self, changes: &[&Changes]) -> Result<Vec<(Outcome, u64)>, ScoresError> {
         assert!(changes.len() <= self.passes.len(), "{} passes at once", changes.len());
+        let mut bad = Vec::new();
         for (changes, scores) in changes.iter().zip(&mut self.passes) {
-            Engine::full(self.lent, &self.rows, changes, scores)?;
+            bad.push(match self.hooks {
+                Some(hooks) => Engine::full_hooked(self.lent, &self.rows, changes, hooks, scores)?,
+                None => Engine::full(self.lent, &self.rows, changes, scores).map(|()| 0)?,
+            });
         }
         let score = |scores: &Scores| {
             let mut work = self.work();
             let scores = self.reference.all(work.metrics(), &scores.probabilities, &scores.logits);
             Outcome { scores, way: Way::Full }
         };
-        Ok(self.passes[..changes.len()].par_iter().map(score).collect())
+        Ok(self.passes[..changes.len()].par_iter().map(score).zip(bad).collect())
     }
 
     /// The scores of a full pass under changes, row by row.

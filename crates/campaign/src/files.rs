@@ -160,6 +160,7 @@ pub fn inject(
     combination.rewrite(&mut lent);
     let looked_up = vec![0.0; lent.specs().len()];
     let subject = Subject { model: None, parameters: &lent, calibration: None, looked_up: &looked_up };
+    // Protections of activations have no words to show in a file, and say so for want of a model.
     let protected = combination.prepare(&subject).at(model)?;
     let exposure = protected.exposure(&target).at(model)?;
     let (mut drawn, mut read) = (DrawnMap::new(), DrawnMap::new());

@@ -13,16 +13,16 @@ use crate::subject::{GoldenError, GoldenRun, Subject, SubjectError};
 pub struct Guard {
     /// What it makes of a chip.
     pub protected: Protected,
-    /// The model as it is stored under this protection, with its golden run; none where both are the subject's.
+    /// The model as it is stored and scored under this protection; none where both are as in the unprotected one.
     pub own: Option<Own>,
     /// What each target exposes in protected memory.
     pub exposures: Vec<ProtectedExposure>,
 }
 
-/// A model whose words are stored otherwise than in the unprotected one.
+/// A golden run that differs from the unprotected one, or may.
 pub struct Own {
-    /// The model.
-    pub lent: LentModel,
+    /// The model, where its words are stored otherwise.
+    pub lent: Option<LentModel>,
     /// Its golden run, held against the unprotected one.
     pub golden: GoldenRun,
 }
@@ -60,17 +60,12 @@ impl Guard {
         unprotected: &GoldenRun,
     ) -> Result<Self, GuardError> {
         let refused = |source| GuardError::Protect { model: subject.model_name.clone(), source };
-        let own = if combination.rewrites() {
+        let own_model = combination.rewrites().then(|| {
             let mut lent = LentModel::new(subject.lent.model().clone());
             combination.rewrite(&mut lent);
-            let golden = subject
-                .golden_of(lent.model(), Some(unprotected))
-                .map_err(|source| GuardError::Golden { protection: combination.name(), source })?;
-            Some(Own { lent, golden })
-        } else {
-            None
-        };
-        let lent = own.as_ref().map_or(&subject.lent, |own| &own.lent);
+            lent
+        });
+        let lent = own_model.as_ref().unwrap_or(&subject.lent);
         let rows = if combination.calibrates() { Some(subject.calibration()?) } else { None };
         let looked_up = looked_up(lent.model());
         let prepared = combination.prepare(&radhard_protect::Subject {
@@ -83,6 +78,14 @@ impl Guard {
         let exposures =
             targets.iter().map(|target| protected.exposure(target)).collect::<Result<_, TargetError>>();
         let exposures = exposures.map_err(|source| refused(source.into()))?;
+        let own = if own_model.is_some() || protected.hooks().is_some() {
+            let golden = subject
+                .golden_of(lent.model(), protected.hooks(), Some(unprotected))
+                .map_err(|source| GuardError::Golden { protection: combination.name(), source })?;
+            Some(Own { lent: own_model, golden })
+        } else {
+            None
+        };
         Ok(Self { protected, own, exposures })
     }
 
@@ -93,7 +96,7 @@ impl Guard {
 
     /// What it costs, measured beside unprotected passes where its readers have kernels.
     pub fn cost(&self, subject: &Subject) -> ProtectionCost {
-        let lent = self.own.as_ref().map_or(&subject.lent, |own| &own.lent);
+        let lent = self.own.as_ref().and_then(|own| own.lent.as_ref()).unwrap_or(&subject.lent);
         let cost = self.protected.cost();
         let specs =
             lent.specs().iter().filter(|spec| spec.name.rsplit('.').next() != Some("num_batches_tracked"));

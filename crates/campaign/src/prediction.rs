@@ -77,7 +77,7 @@ impl Predictor {
         for (flip, (_, outcome)) in flips.iter().zip(quick) {
             let outcome = match outcome {
                 Some(outcome) => outcome,
-                None => evaluator.full(&[flip])?.remove(0),
+                None => evaluator.full(&[flip])?.remove(0).0,
             };
             lost += (golden_auc - outcome.scores.auc.unwrap_or(0.5)) / (golden_auc - 0.5);
         }

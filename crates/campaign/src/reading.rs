@@ -98,13 +98,19 @@ pub(crate) fn time(lent: &LentModel, rows: &Rows<'_>, protected: &Protected) -> 
             once.extend(pieces(protected, index, 2, &words));
         }
     }
-    if looked_up.is_empty() && once.is_empty() {
+    if looked_up.is_empty() && once.is_empty() && protected.hooks().is_none() {
         return None;
     }
     let mut scores = Scores::default();
     let mut ratios = Vec::new();
     for turn in 0..=TURNS {
         let pass = seconds(|| pass(lent.model(), &rows, &mut scores))?;
+        let hooked = match protected.hooks() {
+            Some(hooks) => {
+                seconds(|| lent.model().scores_hooked(&rows, hooks, &mut scores).ok().map(|_| ()))?
+            }
+            None => pass,
+        };
         let reads = seconds(|| {
             looked_up.par_iter_mut().for_each(|piece| {
                 std::hint::black_box(piece.read());
@@ -116,7 +122,7 @@ pub(crate) fn time(lent: &LentModel, rows: &Rows<'_>, protected: &Protected) -> 
         })?;
         // The first turn makes buffers.
         if turn > 0 {
-            ratios.push((pass + reads) / pass);
+            ratios.push((hooked + reads) / pass);
         }
     }
     ratios.sort_unstable_by(f64::total_cmp);

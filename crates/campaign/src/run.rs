@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use crate::cells::{PlannedCell, cells, exposures};
 use crate::entry;
 use crate::evaluator::Evaluator;
-use crate::guard::{Guard, GuardError};
+use crate::guard::{Guard, GuardError, Own};
 use crate::plan::{CheckedPlan, Evaluation};
 use crate::prediction::Predictor;
 use crate::subject::{GoldenError, GoldenRun, Subject, SubjectError};
@@ -243,8 +243,7 @@ struct SubjectRun<'a, 'p> {
 }
 
 impl SubjectRun<'_, '_> {
-    /// Runs the cells under the protection at `own`, whose words are stored otherwise; without one, all cells under protections
-    /// that store words as the subject does.
+    /// Runs the cells under the protection at `own`, which has a golden run of its own; without one, all cells under the others.
     fn run(
         &mut self,
         subject: &mut Subject,
@@ -260,16 +259,20 @@ impl SubjectRun<'_, '_> {
         watch.stage(&format!("preparing {} on {}", names.0, names.1));
         let kept_bytes = if how.evaluation == Evaluation::Full { 0 } else { how.memory_bytes };
         let mut own_model = own.and_then(|place| guards[place].own.take());
-        let engine = subject.engine(own_model.as_ref().map_or(&subject.lent, |own| &own.lent), kept_bytes)?;
+        let guards = &*guards;
+        let hooks = own.and_then(|place| guards[place].protected.hooks());
+        let kept_bytes = if hooks.is_some() { 0 } else { kept_bytes };
+        let stored = own_model.as_ref().and_then(|own| own.lent.as_ref()).unwrap_or(&subject.lent);
+        let engine = subject.engine(stored, kept_bytes)?;
         let (kept, readers) = engine.bytes();
         self.report.kept_bytes = self.report.kept_bytes.max(kept + readers);
         let (subject_lent, scoring) = subject.split_mut();
         let (lent, start) = match &mut own_model {
-            Some(own) => (&mut own.lent, &own.golden),
+            Some(Own { lent, golden }) => (lent.as_mut().unwrap_or(subject_lent), &*golden),
             None => (subject_lent, golden),
         };
         let reference = start.reference(golden, scoring);
-        let mut evaluator = Evaluator::new(lent, scoring.rows.view(), &engine, &reference);
+        let mut evaluator = Evaluator::new(lent, scoring.rows.view(), &engine, &reference, hooks);
         let mut predictor = None;
         for cell in self.planned {
             let guard = &guards[cell.protection];
@@ -373,7 +376,7 @@ impl CellRun<'_, '_> {
             for (chip, (exposed, outcome)) in now.iter().zip(outcomes) {
                 match outcome {
                     Some(outcome) => {
-                        trials.push(chip.record(golden, outcome, exposed, seconds / now.len() as f64));
+                        trials.push(chip.record(golden, (outcome, 0), exposed, seconds / now.len() as f64));
                     }
                     None => dear.push((chip, exposed)),
                 }

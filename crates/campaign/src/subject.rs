@@ -6,7 +6,7 @@ use std::time::Instant;
 use radhard_data::{DataSet, Meta, Part, Rows};
 use radhard_engine::Engine;
 use radhard_metrics::{Golden, NonFinite, Observed, Reference, ScoreOptions, TrialScores, UserRows};
-use radhard_models::{Model, Scores};
+use radhard_models::{Hooks, Model, Scores};
 use radhard_records::SubjectKey;
 
 use crate::lend::LentModel;
@@ -263,15 +263,24 @@ impl Subject {
 
     /// The fault-free run of the unprotected model.
     pub fn golden(&self) -> Result<GoldenRun, GoldenError> {
-        self.golden_of(self.lent.model(), None)
+        self.golden_of(self.lent.model(), None, None)
     }
 
-    /// The fault-free run of a model on these rows, held against another one or itself.
-    pub fn golden_of(&self, of: &Model, beside: Option<&GoldenRun>) -> Result<GoldenRun, GoldenError> {
+    /// The fault-free run of a model on these rows, with hooks between its layers, held against another one or itself.
+    pub fn golden_of(
+        &self,
+        of: &Model,
+        hooks: Option<&dyn Hooks>,
+        beside: Option<&GoldenRun>,
+    ) -> Result<GoldenRun, GoldenError> {
         let mut scores = Scores::default();
         let (model, data) = (self.model_name.clone(), self.data_name.clone());
         let start = Instant::now();
-        if let Err(source) = of.scores(&self.rows.view(), &mut scores) {
+        let passed = match hooks {
+            Some(hooks) => of.scores_hooked(&self.rows.view(), hooks, &mut scores).map(|_| ()),
+            None => of.scores(&self.rows.view(), &mut scores),
+        };
+        if let Err(source) = passed {
             return Err(GoldenError::Pass { model, data, source });
         }
         let observed = Observed {

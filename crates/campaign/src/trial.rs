@@ -83,19 +83,28 @@ impl DrawnChip {
         self.changes.is_empty() && self.noticed.is_empty()
     }
 
-    /// The record of this chip.
-    pub fn record(&self, golden: &TrialScores, outcome: Outcome, exposed: Exposed, seconds: f64) -> Trial {
+    /// The record of this chip, with how many values hooks found bad.
+    pub fn record(
+        &self,
+        golden: &TrialScores,
+        (outcome, bad_values): (Outcome, u64),
+        exposed: Exposed,
+        seconds: f64,
+    ) -> Trial {
         let mut scores = outcome.scores;
-        if !self.noticed.is_empty() {
+        let mut noticed = self.noticed;
+        noticed.detected += bad_values;
+        noticed.fallbacks += bad_values;
+        if !noticed.is_empty() {
             let as_golden = self.changes.is_empty() || scores == *golden;
-            scores = scores.with_detection(guard::detection(self.noticed, as_golden));
+            scores = scores.with_detection(guard::detection(noticed, as_golden));
         }
         Trial {
             chip: self.chip,
             flips: self.flips,
             flips_read: Some(exposed.flips_read),
             reads: Some(exposed.reads),
-            noticed: self.noticed,
+            noticed,
             scores,
             path: match outcome.way {
                 Way::Known if self.is_known() => TrialPath::Known,
@@ -110,6 +119,6 @@ impl DrawnChip {
     /// The record of a chip that is known.
     pub fn known(&self, golden: &TrialScores) -> Trial {
         let outcome = Outcome { scores: golden.clone(), way: Way::Known };
-        self.record(golden, outcome, Exposed::default(), 0.0)
+        self.record(golden, (outcome, 0), Exposed::default(), 0.0)
     }
 }

@@ -356,6 +356,9 @@ pub(crate) struct Evaluate {
     /// What a non-finite prediction counts as in auc: fallback, lowest or highest
     #[arg(long, default_value = "fallback", value_name = "POLICY")]
     pub(crate) non_finite: String,
+    /// What protects activations: clip:paper, clip:artefact, or clip and zero with fixed bounds
+    #[arg(long, default_value = "none", value_name = "P")]
+    pub(crate) protection: String,
     /// Write probabilities and labels to this safetensors file
     #[arg(long, value_name = "FILE")]
     pub(crate) scores: Option<PathBuf>,

@@ -3,7 +3,7 @@
 use radhard_data::RowsView;
 use radhard_kernels::Kernels;
 use radhard_metrics::{MetricsWork, Reference, TrialScores};
-use radhard_models::{Evaluation, Kept, Model, Overlay, Scores, ScoresError, Worker};
+use radhard_models::{Evaluation, Hooks, Kept, Model, Overlay, Scores, ScoresError, Worker};
 
 use crate::changes::{Changes, Written};
 use crate::lend::LentModel;
@@ -209,5 +209,22 @@ impl Engine {
             return lent.model().scores(rows, out);
         }
         Written::new(lent, changes).model().scores(rows, out)
+    }
+
+    /// As [`full`](Self::full), with hooks between layers; gives how many values they found bad.
+    ///
+    /// # Errors
+    /// If the rows do not fit the model.
+    pub fn full_hooked(
+        lent: &mut LentModel,
+        rows: &RowsView<'_>,
+        changes: &Changes,
+        hooks: &dyn Hooks,
+        out: &mut Scores,
+    ) -> Result<u64, ScoresError> {
+        if changes.is_empty() {
+            return lent.model().scores_hooked(rows, hooks, out);
+        }
+        Written::new(lent, changes).model().scores_hooked(rows, hooks, out)
     }
 }

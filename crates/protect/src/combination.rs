@@ -5,6 +5,8 @@ use radhard_fault::{
     TargetError,
 };
 
+use radhard_models::Hooks;
+
 use crate::protection::{
     Cost, Events, Kept, Prepared, ProtectError, Protection, SliceReader, Subject, Touched,
 };
@@ -69,6 +71,18 @@ pub struct Protected {
     shields: Vec<u64>,
 }
 
+/// The hooks of all stages, one after another.
+impl Hooks for Protected {
+    fn acts(&self, layer: usize) -> bool {
+        self.stages.iter().filter_map(|stage| stage.hooks()).any(|hooks| hooks.acts(layer))
+    }
+
+    fn after(&self, layer: usize, rows: usize, values: &mut [f32]) -> u64 {
+        let hooks = self.stages.iter().filter_map(|stage| stage.hooks());
+        hooks.filter(|hooks| hooks.acts(layer)).map(|hooks| hooks.after(layer, rows, values)).sum()
+    }
+}
+
 /// What a target exposes in protected memory.
 pub struct ProtectedExposure {
     /// What the target exposes in the model itself.
@@ -128,6 +142,16 @@ impl Protected {
     /// Whether a draw is read otherwise than it was drawn.
     pub fn reads(&self) -> bool {
         self.stages.iter().any(|stage| stage.reads())
+    }
+
+    /// Whether stored words are shielded, or read otherwise than they were drawn.
+    pub fn guards_words(&self) -> bool {
+        self.reads() || self.shields.iter().any(|&shield| shield != 0)
+    }
+
+    /// What is done to values between layers, if anything.
+    pub fn hooks(&self) -> Option<&dyn Hooks> {
+        self.stages.iter().any(|stage| stage.hooks().is_some()).then_some(self)
     }
 
     /// What a target exposes under these protections: its bits but those shielded, and all that is kept for the parameters it

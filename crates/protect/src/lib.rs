@@ -5,6 +5,7 @@
 //! into what readers get, with the [`Events`] that it noticed.
 #![forbid(unsafe_code)]
 
+pub mod activations;
 mod combination;
 mod parse;
 mod protection;

@@ -2,6 +2,7 @@
 
 use radhard_fault::BitsError;
 
+use crate::activations::{Bounded, Rule};
 use crate::combination::{Combination, NONE};
 use crate::protection::Protection;
 use crate::stored::{BitChoice, ConstantBits, Mset, RangeGuard, Realisation, RowChecksum, Sbp, Secded, Tmr};
@@ -77,6 +78,13 @@ const KNOWN: &[(&str, &str, Parse)] = &[
             Err(rule) => Err(rule.map_or(Wrong::Form, Wrong::Rule)),
         }
     }),
+    ("clip", "clip:paper|artefact or clip:activation|linear,LOW..HIGH|profiled", |settings| {
+        bounded(Bounded::parse(Rule::Clip, settings))
+    }),
+    ("zero", "zero:activation|linear,LOW..HIGH|profiled", |settings| {
+        bounded(Bounded::parse(Rule::Zero, settings))
+    }),
+    ("ranger", "ranger", |settings| boxed(settings.is_empty().then(Bounded::ranger))),
     ("row-checksum", "row-checksum[:sum|crc32][,reload|zero]", |settings| {
         boxed(RowChecksum::parse(settings))
     }),
@@ -84,6 +92,13 @@ const KNOWN: &[(&str, &str, Parse)] = &[
 
 fn boxed(protection: Option<impl Protection + 'static>) -> Parsed {
     protection.map(|protection| Box::new(protection) as Box<dyn Protection>).ok_or(Wrong::Form)
+}
+
+fn bounded(parsed: Result<Bounded, Option<String>>) -> Parsed {
+    match parsed {
+        Ok(bounded) => Ok(Box::new(bounded)),
+        Err(rule) => Err(rule.map_or(Wrong::Form, Wrong::Rule)),
+    }
 }
 
 fn sbp(realisation: Realisation, settings: &[&str]) -> Parsed {
@@ -163,6 +178,13 @@ mod tests {
             "constant-bits",
             "range-guard",
             "range-guard:row,clamp,margin=1.5",
+            "clip:paper",
+            "clip:artefact",
+            "clip:activation,0..6",
+            "clip:linear,profiled",
+            "zero:activation,-1..2.5",
+            "ranger",
+            "range-guard+clip:paper",
             "row-checksum",
             "row-checksum:crc32,zero",
             "secded:reload+range-guard:row",
@@ -195,6 +217,13 @@ mod tests {
             assert!(error(&format!("range-guard:margin={margin}")).contains("is not a finite number"));
         }
         assert!(error("range-guard:row,tensor").contains("settles again"));
+        assert!(error("clip:linear,NaN..6").contains("numbers in order"));
+        assert!(error("clip:linear,6..-6").contains("numbers in order"));
+        assert!(error("zero:paper").contains("not of the form"));
+        assert_eq!(
+            error("clip:paper+zero:activation,0..3"),
+            "protection \"clip:paper+zero:activation,0..3\": clip:paper and zero:activation,0..3 act at one place"
+        );
         assert!(error("none+sbp").contains("not known"));
         assert_eq!(error("tmr+tmr"), "protection \"tmr+tmr\": tmr and tmr are the same");
         assert!(error("").contains("not known"));

@@ -2,7 +2,7 @@
 
 use radhard_data::RowsView;
 use radhard_fault::{Effect, ParameterSpec, Parameters, TargetError, Words};
-use radhard_models::Model;
+use radhard_models::{Hooks, Model};
 
 /// A protection before it has met a model.
 ///
@@ -99,6 +99,11 @@ pub trait Prepared: Send + Sync {
     /// Appends to `out`, in order, the elements of which something else is read than was stored, with what is read.
     fn read(&self, touched: &Touched<'_>, out: &mut Vec<(u64, u64)>, _events: &mut Events) {
         out.extend_from_slice(touched.words);
+    }
+
+    /// What it does to values between layers.
+    fn hooks(&self) -> Option<&dyn Hooks> {
+        None
     }
 
     /// Reads runs of f32 words as [`read`](Self::read) does, all of them, as a load or a gather would: to be timed, and to count

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 
 use radhard_campaign::subject::Subject;
+use radhard_fault::Parameters;
 use radhard_memory::write_atomically;
 use radhard_metrics::{NonFinite, Observed, TrialScores};
 use radhard_models::Scores;
+use radhard_protect::{Protected, parse_protection};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::json;
 use std::time::Instant;
@@ -22,9 +24,15 @@ pub(crate) fn run(arguments: &Evaluate, console: &Console) -> Result<Exit, Failu
         .map_err(|error| failure(Exit::Usage, format!("--non-finite: {error}")))?;
     let subject =
         Subject::open(&arguments.model, &arguments.data, None, part, non_finite).or_exit(Exit::Input)?;
+    let protected = protection(&arguments.protection, &subject)?;
     let start = Instant::now();
     let mut scores = Scores::default();
-    subject.lent.model().scores(&subject.rows.view(), &mut scores).or_exit(Exit::Input)?;
+    let (model, rows) = (subject.lent.model(), subject.rows.view());
+    match protected.as_ref().and_then(Protected::hooks) {
+        Some(hooks) => model.scores_hooked(&rows, hooks, &mut scores).map(|_| ()),
+        None => model.scores(&rows, &mut scores),
+    }
+    .or_exit(Exit::Input)?;
     let labels = subject.rows.labels();
     let observed = Observed { probabilities: &scores.probabilities, logits: Some(&scores.logits), labels };
     let metrics = TrialScores::of(&observed, None, &subject.options());
@@ -67,6 +75,32 @@ pub(crate) fn run(arguments: &Evaluate, console: &Console) -> Result<Exit, Failu
         )
     })?;
     Ok(Exit::Done)
+}
+
+/// The protection of activations that a text names; others are refused, since this command has one model and no chip.
+fn protection(text: &str, subject: &Subject) -> Result<Option<Protected>, Failure> {
+    let usage = |reason: &dyn std::fmt::Display| failure(Exit::Usage, format!("--protection: {reason}"));
+    let combination = parse_protection(text).map_err(|error| usage(&error))?;
+    if combination.is_none() {
+        return Ok(None);
+    }
+    if combination.calibrates() {
+        let rule = "takes bounds from the clean model, which a faulty file is not; give them as LOW..HIGH";
+        return Err(usage(&format!("{text} {rule}")));
+    }
+    let looked_up = vec![0.0; subject.lent.specs().len()];
+    let prepared = combination.prepare(&radhard_protect::Subject {
+        model: Some(subject.lent.model()),
+        parameters: &subject.lent,
+        calibration: None,
+        looked_up: &looked_up,
+    });
+    let protected = prepared.map_err(|error| usage(&error))?;
+    if protected.guards_words() || combination.rewrites() {
+        let rule = "protects stored words, which matters where faults are drawn: inject takes it";
+        return Err(usage(&format!("{text} {rule}")));
+    }
+    Ok(Some(protected))
 }
 
 fn write_scores(path: &std::path::Path, probabilities: &[f32], labels: &[u8]) -> Result<(), Failure> {

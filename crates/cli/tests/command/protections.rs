@@ -8,6 +8,9 @@ const PROTECTIONS: &str = "[\"none\", \"sbp\", \"sbp=tmr:30\", \"sbp=sec\", \"sb
     \"secded:reload\", \"tmr\", \"mset\", \"constant-bits\", \"range-guard\", \"range-guard:row\", \
     \"row-checksum\", \"row-checksum:zero\", \"secded+range-guard\", \"mset+constant-bits\"]";
 
+const ACTIVATIONS: &str = "[\"none\", \"clip:paper\", \"clip:artefact\", \"clip:activation,0..1\", \"zero:linear,-2..2\", \
+    \"clip:linear,profiled\", \"zero:activation,profiled\", \"ranger\", \"range-guard+clip:paper\", \"mset+ranger\"]";
+
 fn plan(keys: &str) -> String {
     format!("seed = 3\n{keys}protections = {PROTECTIONS}\n")
 }
@@ -133,4 +136,72 @@ fn the_error_map_of_a_protected_injection_is_what_readers_get() {
     bench.run("apply fm.model --map m.map --out applied.model --json").json();
     let [one, two] = ["faulty.model", "applied.model"].map(|file| std::fs::read(bench.path(file)).unwrap());
     assert_eq!(one, two);
+}
+
+#[test]
+fn full_and_auto_evaluation_give_the_same_digest_under_protections_of_activations() {
+    let bench = Workbench::new();
+    bench.models();
+    bench.plan(&format!(
+        "chips = 5\ntargets = [\"embedding\", \"dense\"]\nrates = [1e-5, 1e-3]\nprotections = {ACTIVATIONS}\n"
+    ));
+    let auto = bench.run("run plan.toml --out auto --threads 1 --json").json();
+    bench.run("run plan.toml --out full --evaluation full --threads 2 --json").json();
+    assert_eq!(auto["cells"], 2 * 2 * 2 * 10);
+    assert_eq!(bench.digest("auto"), bench.digest("full"));
+    // FM has no activation and no hidden linear layer: a clip can't change it, and the records say so.
+    let connection = rusqlite::Connection::open(bench.path("auto/records.sqlite")).unwrap();
+    let differ: i64 = connection
+        .query_row(
+            "SELECT count(*) FROM trial_scores a JOIN trial_scores b USING (model, target, ber, chip)
+             WHERE model = 'fm' AND a.protection = 'none' AND b.protection LIKE 'clip:%' AND a.auc IS NOT b.auc",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(differ, 0);
+    let said: String = connection
+        .query_row(
+            "SELECT assumptions FROM protections WHERE model = 'fm' AND protection = 'clip:paper'",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(said, "none: the model has no activation, so it changes nothing");
+    let slower: f64 = connection
+        .query_row(
+            "SELECT time_ratio FROM protections WHERE model = 'wide-deep' AND protection = 'ranger'",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert!(slower > 0.5, "{slower}");
+}
+
+#[test]
+fn injecting_and_evaluating_under_a_clip_gives_the_recorded_scores() {
+    let bench = Workbench::new();
+    bench.models();
+    bench.plan("seed = 3\nchips = 4\nrates = [1e-3]\nprotections = [\"clip:paper\", \"clip:artefact\"]\n");
+    bench.run("run plan.toml --out run --json").json();
+    bench.run("export run --json").json();
+    for trial in csv(&bench.path("run/trials.csv")).iter().filter(|trial| trial["model"] == "wide-deep") {
+        let inject = format!(
+            "inject wide-deep.model --ber 1e-3 --seed 3 --chip {} --out faulty.model --json",
+            trial["chip"]
+        );
+        bench.run(&inject).json();
+        let protection = &trial["protection"];
+        let words = format!("evaluate faulty.model --data small.data --protection {protection} --json");
+        let scores = bench.run(&words).json();
+        for key in ["auc", "auc_finite", "log_loss"] {
+            assert_eq!(scores[key].as_f64(), trial[key].parse().ok(), "{protection} {key}");
+        }
+    }
+    let evaluate = "evaluate wide-deep.model --data small.data --protection";
+    bench.run(&format!("{evaluate} ranger")).fails(1, &["ranger", "clean model"]);
+    bench.run(&format!("{evaluate} secded")).fails(1, &["secded", "inject"]);
+    bench
+        .run("inject wide-deep.model --ber 1e-3 --protection clip:paper --out x")
+        .fails(1, &["clip:paper", "stored words alone"]);
 }

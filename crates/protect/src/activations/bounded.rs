@@ -1,0 +1,238 @@
+use radhard_models::{BLOCK, HookSite, Hooks, SiteKind};
+
+use super::profile::Profile;
+use crate::protection::{Cost, Prepared, ProtectError, Protection, Subject};
+
+/// Values behind layers kept within bounds.
+///
+/// Source: Eq. 1 (`zero`) and Eq. 2 (`clip`) of Ma et al. 2023; Chen et al. 2021 for `ranger`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bounded {
+    rule: Rule,
+    place: Place,
+    bounds: Bounds,
+}
+
+/// What a value beyond a bound becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// The bound.
+    Clip,
+    /// Zero.
+    Zero,
+}
+
+/// Behind which layers values are kept within bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Behind every activation.
+    Activation,
+    /// Behind every linear layer but the last, before its batch norm.
+    Linear,
+    /// Behind every layer, tables included.
+    Everywhere,
+}
+
+/// How bounds are found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bounds {
+    /// The same for all layers.
+    Fixed(f32, f32),
+    /// The smallest and largest value behind each layer over the train rows.
+    Profiled,
+}
+
+impl Bounded {
+    /// Bounds behind layers; `None` if fixed ones are NaN or reversed, or leave out 0.
+    pub fn new(rule: Rule, place: Place, bounds: Bounds) -> Option<Self> {
+        match bounds {
+            Bounds::Fixed(low, high) if !(low <= 0.0 && 0.0 <= high) => None,
+            _ => Some(Self { rule, place, bounds }),
+        }
+    }
+
+    /// `ranger`: every layer within what it gave on clean rows.
+    pub fn ranger() -> Self {
+        Self { rule: Rule::Clip, place: Place::Everywhere, bounds: Bounds::Profiled }
+    }
+
+    /// `Err` tells the rule that is broken, where it is not the form.
+    pub(crate) fn parse(rule: Rule, settings: &[&str]) -> Result<Self, Option<String>> {
+        let of = |place, bounds| {
+            Self::new(rule, place, bounds).ok_or_else(|| {
+                Some(format!("bounds {bounds:?} must be numbers in order with 0 between them"))
+            })
+        };
+        let (place, bounds) = match settings {
+            ["paper"] if rule == Rule::Clip => return of(Place::Activation, Bounds::Fixed(-6.0, 6.0)),
+            ["artefact"] if rule == Rule::Clip => return of(Place::Linear, Bounds::Fixed(-100.0, 100.0)),
+            ["activation", bounds] => (Place::Activation, bounds),
+            ["linear", bounds] => (Place::Linear, bounds),
+            _ => return Err(None),
+        };
+        if *bounds == "profiled" {
+            return of(place, Bounds::Profiled);
+        }
+        let (low, high) = bounds.split_once("..").ok_or(None)?;
+        let number = |text: &str| text.parse::<f32>().map_err(|_| None);
+        of(place, Bounds::Fixed(number(low)?, number(high)?))
+    }
+
+    fn acts_at(self, site: &HookSite) -> bool {
+        match self.place {
+            Place::Activation => site.kind == SiteKind::Activation,
+            Place::Linear => site.kind == SiteKind::Linear,
+            Place::Everywhere => true,
+        }
+    }
+}
+
+impl Protection for Bounded {
+    fn name(&self) -> String {
+        let rule = match (self.rule, self.place) {
+            (_, Place::Everywhere) => return "ranger".to_owned(),
+            (Rule::Clip, _) => "clip",
+            (Rule::Zero, _) => "zero",
+        };
+        let place = if self.place == Place::Activation { "activation" } else { "linear" };
+        match (*self, self.bounds) {
+            (Self { rule: Rule::Clip, place: Place::Activation, .. }, Bounds::Fixed(-6.0, 6.0)) => {
+                "clip:paper".into()
+            }
+            (Self { rule: Rule::Clip, place: Place::Linear, .. }, Bounds::Fixed(-100.0, 100.0)) => {
+                "clip:artefact".into()
+            }
+            (_, Bounds::Fixed(low, high)) => format!("{rule}:{place},{low}..{high}"),
+            (_, Bounds::Profiled) => format!("{rule}:{place},profiled"),
+        }
+    }
+
+    fn place(&self) -> Option<String> {
+        Some(format!("{:?}", self.place))
+    }
+
+    fn calibrates(&self) -> bool {
+        self.bounds == Bounds::Profiled
+    }
+
+    fn prepare(&self, subject: &Subject<'_>) -> Result<Box<dyn Prepared>, ProtectError> {
+        let Some(model) = subject.model else {
+            let reason = "it acts on activations, and there are stored words alone".to_owned();
+            return Err(ProtectError::NoPlace { protection: self.name(), reason });
+        };
+        let sites = model.sites();
+        let profile = match (self.bounds, subject.calibration) {
+            (Bounds::Fixed(..), _) => None,
+            (Bounds::Profiled, None) => {
+                let part = "the train part".to_owned();
+                return Err(ProtectError::NoCalibration { protection: self.name(), part });
+            }
+            (Bounds::Profiled, Some(rows)) => Some(
+                Profile::of(model, &rows)
+                    .map_err(|source| ProtectError::Pass { protection: self.name(), source })?,
+            ),
+        };
+        let mut cost = Cost { assumptions: vec!["the bounds of layers".to_owned()], ..Cost::default() };
+        let mut limits = vec![None; sites.last().map_or(0, |site| site.layer + 1)];
+        for site in sites.iter().filter(|site| self.acts_at(site)) {
+            let (low, high) = match (self.bounds, &profile) {
+                (Bounds::Fixed(low, high), _) => (low, high),
+                // Eq. 1 and 2 bound an activation from 0 up, and a linear layer by magnitude.
+                (_, Some(ranges)) => match (ranges[site.layer], self.place) {
+                    (range, Place::Everywhere) => range,
+                    ((_, high), Place::Activation) => (0.0, high.max(0.0)),
+                    ((low, high), Place::Linear) => {
+                        let most = high.max(-low);
+                        (-most, most)
+                    }
+                },
+                (Bounds::Profiled, None) => continue,
+            };
+            if !(low.is_finite() && high.is_finite()) && profile.is_some() {
+                let reason =
+                    format!("{} gives {low}..{high} on clean rows, and a bound is finite", site.name);
+                return Err(ProtectError::Setting { protection: self.name(), reason });
+            }
+            limits[site.layer] = Some((low, high));
+            cost.operations_per_sample += 2.0 * site.width as f64;
+            cost.memory_bits += 64;
+        }
+        if limits.iter().all(Option::is_none) {
+            let place = if self.place == Place::Activation { "activation" } else { "hidden linear layer" };
+            cost.assumptions = vec![format!("none: the model has no {place}, so it changes nothing")];
+        }
+        cost.calibration_rows =
+            if profile.is_some() { subject.calibration.map_or(0, |rows| rows.len() as u64) } else { 0 };
+        Ok(Box::new(Limits { rule: self.rule, by_layer: limits, cost }))
+    }
+}
+
+/// Bounds behind the layers of one model.
+struct Limits {
+    rule: Rule,
+    by_layer: Vec<Option<(f32, f32)>>,
+    cost: Cost,
+}
+
+impl Hooks for Limits {
+    fn acts(&self, layer: usize) -> bool {
+        self.by_layer[layer].is_some()
+    }
+
+    fn after(&self, layer: usize, rows: usize, values: &mut [f32]) -> u64 {
+        let Some((low, high)) = self.by_layer[layer] else { return 0 };
+        let (below, above) = if self.rule == Rule::Clip { (low, high) } else { (0.0, 0.0) };
+        let mut bad = 0;
+        for feature in values.chunks_exact_mut(BLOCK) {
+            for value in &mut feature[..rows] {
+                if value.is_nan() {
+                    bad += 1;
+                    *value = 0.0_f32.clamp(low, high);
+                } else if *value < low {
+                    *value = below;
+                } else if *value > high {
+                    *value = above;
+                }
+            }
+        }
+        bad
+    }
+}
+
+impl Prepared for Limits {
+    fn hooks(&self) -> Option<&dyn Hooks> {
+        self.by_layer.iter().any(Option::is_some).then_some(self)
+    }
+
+    fn cost(&self) -> Cost {
+        self.cost.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(rule: Rule, values: [f32; 6]) -> ([f32; 6], u64) {
+        let limits = Limits { rule, by_layer: vec![Some((-6.0, 6.0))], cost: Cost::default() };
+        let mut block = [0.0; BLOCK];
+        block[..6].copy_from_slice(&values);
+        let bad = limits.after(0, 6, &mut block);
+        (block[..6].try_into().unwrap(), bad)
+    }
+
+    const VALUES: [f32; 6] = [1.5, -0.0, 7.0, -9e30, f32::NAN, f32::INFINITY];
+
+    #[test]
+    fn a_clip_gives_bounds_a_zero_gives_zero_and_both_turn_nan_into_zero() {
+        assert_eq!(after(Rule::Clip, VALUES), ([1.5, -0.0, 6.0, -6.0, 0.0, 6.0], 1));
+        assert_eq!(after(Rule::Zero, VALUES), ([1.5, -0.0, 0.0, 0.0, 0.0, 0.0], 1));
+    }
+
+    #[test]
+    fn padding_is_not_counted() {
+        let limits = Limits { rule: Rule::Clip, by_layer: vec![Some((0.0, 1.0))], cost: Cost::default() };
+        let mut block = [f32::NAN; BLOCK];
+        assert_eq!(limits.after(0, 3, &mut block), 3);
+    }
+}
