@@ -48,11 +48,13 @@ mod adam;
 mod attention;
 mod bag;
 mod batch_norm;
+mod check;
 mod cross;
 mod dropout;
 mod exp;
 mod factorisation;
 mod gather;
+mod int8;
 mod lanes;
 mod linear;
 pub mod plain;
@@ -60,8 +62,10 @@ mod split;
 mod table;
 
 pub use adam::AdamStep;
+pub use check::{Bounds, LinearSums, LinearTotals, RowTotal, TotalTolerance, WideLane};
 pub use dispatch::{Kernels, Path};
 pub use dropout::Mask;
+pub use int8::{CHECK_MODULUS, CHECKED_INPUTS, int8_checksums, int8_row_agrees};
 pub use lanes::{LANES, Lane};
 pub use table::Table;
 
