@@ -57,6 +57,8 @@ pub(crate) enum Command {
     Report(Report),
     /// Write a campaign's records as csv, or print their digest
     Export(Export),
+    /// Repeat the paper: its tables, figures and claims, each with a verdict; continues where it stopped
+    Reproduce(Reproduce),
     /// Prove on this machine that what is injected is what was asked for
     Selftest,
 }
@@ -468,6 +470,29 @@ pub(crate) struct Export {
 pub(crate) enum ExportFormat {
     /// cells.csv and trials.csv
     Csv,
+}
+
+/// `radhard reproduce`.
+#[derive(Debug, Args)]
+pub(crate) struct Reproduce {
+    /// table1, table2, fig4 … fig10, claims or all
+    pub(crate) part: String,
+    /// Where the real files may lie: ml-1m/ratings.dat, ml-20m/ratings.csv, criteo/train.txt; stand-ins are drawn for
+    /// those that are not there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// Where data, models, records, figures and tables go
+    #[arg(long, default_value = "radhard-paper", value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Minutes instead of hours: fewer rows, epochs and dummy models; the tables whole
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Rows that models train on at most: a number, or all [default: all, but 4000000 of Criteo]
+    #[arg(long, value_name = "N|all")]
+    pub(crate) train_rows: Option<String>,
+    /// Virtual chips in each cell [default: the paper's 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) chips: Option<u64>,
 }
 
 /// A number of bytes: whole, with B, KiB, MiB, GiB or TiB behind it, or none of these.

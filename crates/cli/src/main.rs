@@ -59,6 +59,7 @@ fn dispatch(cli: &Cli, console: &Console) -> Result<Exit, Failure> {
         Command::Run(run) => commands::run::run(run, console),
         Command::Report(report) => commands::report::run(report, console),
         Command::Export(export) => commands::export::run(export, console),
+        Command::Reproduce(reproduce) => commands::reproduce::run(reproduce, console),
         Command::Selftest => commands::selftest::run(console),
     }
 }

@@ -30,7 +30,7 @@ pub(crate) const PROTECTED_RATES: [f64; 4] = [1e-5, 1e-4, 1e-3, 1e-2];
 pub(crate) const DUMMY_RATES: [f64; 6] = [1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4];
 /// What figure 10 compares, and what claims add to it: the text's clip, the artefact's, ideal and realised bit protection, a
 /// guard that costs nothing, and checksums with and without a clean copy.
-pub(crate) const PROTECTIONS: [&str; 1] = ["none"];
+pub(crate) const PROTECTIONS: [&str; 4] = ["sbp", "sbp=tmr", "range-guard", "constant-bits"];
 
 impl Campaign {
     /// All campaigns.

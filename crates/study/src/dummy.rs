@@ -37,6 +37,18 @@ impl DummyShape {
         format!("dummy-d{}-h{}-e{}", self.depth, self.hidden, self.embedding)
     }
 
+    /// Numbers in its parameters.
+    pub fn parameters(&self) -> usize {
+        let mlp = |inputs: usize, outputs: usize| {
+            let mut widths = vec![inputs];
+            widths.extend(std::iter::repeat_n(self.hidden, self.depth));
+            widths.push(outputs);
+            widths.windows(2).map(|pair| pair[0] * pair[1] + pair[1]).sum::<usize>()
+        };
+        let extracted = 32;
+        SPARSE_DIM as usize * self.embedding + mlp(DENSE_DIM, extracted) + mlp(extracted + self.embedding, 1)
+    }
+
     /// The name of its data: `dummy-0.001`.
     pub fn data(&self) -> String {
         format!("dummy-{}", self.sparsity)
@@ -51,6 +63,7 @@ mod tests {
     fn the_grid_is_that_of_table_1() {
         let grid = DummyShape::grid(&[64, 128, 256, 512]);
         assert_eq!(grid.len(), 64);
+        assert_eq!(grid[0].parameters(), 8192 * 64 + 8192 + 64 + 2048 + 32 + 96 * 64 + 64 + 64 + 1);
         assert_eq!((grid[0].name().as_str(), grid[0].data().as_str()), ("dummy-d1-h64-e64", "dummy-0.001"));
     }
 }

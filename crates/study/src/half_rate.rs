@@ -52,7 +52,8 @@ impl HalfRate {
         let mut state = SEED;
         let mut resampled: Vec<f64> = (0..RESAMPLES)
             .map(|_| {
-                let picked: Vec<usize> = (0..chips).map(|_| (next(&mut state) % chips as u64) as usize).collect();
+                let picked: Vec<usize> =
+                    (0..chips).map(|_| (next(&mut state) % chips as u64) as usize).collect();
                 crossing(&picked).unwrap_or(f64::INFINITY)
             })
             .collect();
@@ -118,7 +119,8 @@ mod tests {
 
     #[test]
     fn a_rate_that_is_not_reached_lies_above_every_rate() {
-        let reached = HalfRate { rate: Some(1e-4), low: Some(5e-5), high: Some(2e-4), measured_to: 0.1, n: 10 };
+        let reached =
+            HalfRate { rate: Some(1e-4), low: Some(5e-5), high: Some(2e-4), measured_to: 0.1, n: 10 };
         let never = HalfRate { rate: None, low: None, high: None, ..reached };
         assert_eq!((never.above(&reached), reached.above(&never)), (Some(true), Some(false)));
         assert_eq!(never.above(&never), None);

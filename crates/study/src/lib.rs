@@ -10,7 +10,14 @@
 
 mod audience;
 mod campaigns;
+pub mod claim;
+pub mod claims;
 mod dummy;
+pub mod figures;
+pub mod findings;
+mod half_rate;
+mod outputs;
+mod reproduce;
 mod scale;
 mod sets;
 mod study;
@@ -18,7 +25,13 @@ mod training;
 
 pub use audience::{Audience, Silence};
 pub use campaigns::Campaign;
+pub use claim::{Claim, Evidence, Verdict};
+pub use claims::claims;
 pub use dummy::DummyShape;
+pub use findings::{CellFindings, Findings, Place};
+pub use half_rate::HalfRate;
+pub use outputs::Outputs;
+pub use reproduce::{Part, Reproduced, UnknownPart, reproduce};
 pub use scale::Scale;
 pub use sets::{Real, SETS, Set};
 pub use study::{Study, StudyError};

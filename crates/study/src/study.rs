@@ -93,6 +93,17 @@ pub enum StudyError {
         /// What is wrong.
         source: Box<RunError>,
     },
+    /// Claims could not be written as JSON.
+    #[error(transparent)]
+    Json(serde_json::Error),
+    /// A figure could not be drawn.
+    #[error("figure {name}: {reason}")]
+    Figure {
+        /// The figure.
+        name: String,
+        /// What the rasteriser said.
+        reason: String,
+    },
     /// Records could not be read.
     #[error(transparent)]
     Records(#[from] RecordsError),

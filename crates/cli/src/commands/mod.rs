@@ -9,6 +9,7 @@ pub(crate) mod init;
 pub(crate) mod inject;
 pub(crate) mod inspect;
 pub(crate) mod report;
+pub(crate) mod reproduce;
 pub(crate) mod run;
 pub(crate) mod selftest;
 pub(crate) mod train;

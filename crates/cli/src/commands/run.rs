@@ -85,7 +85,7 @@ fn plan_failure(error: PlanError) -> Failure {
     Failure { exit, error: error.into() }
 }
 
-fn run_failure(error: RunError) -> Failure {
+pub(crate) fn run_failure(error: RunError) -> Failure {
     let exit = match &error {
         RunError::Target { .. } | RunError::Draw { .. } | RunError::SameName { .. } => Exit::Usage,
         RunError::Guard(GuardError::Protect { .. }) => Exit::Usage,

@@ -25,9 +25,7 @@ pub(super) fn c6(findings: &Findings) -> Claim {
             // Half decades belong to other claims.
             let curve: Vec<_> = curve.into_iter().filter(|(rate, _)| *rate <= 1.01e-2).collect();
             let Some(&(last, end)) = curve.last() else { continue };
-            let mean = |rate: f64| {
-                findings.cell(&place, rate).and_then(|cell| cell.statistics(golden).mean)
-            };
+            let mean = |rate: f64| findings.cell(&place, rate).and_then(|cell| cell.statistics(golden).mean);
             let first = |holds: &dyn Fn(f64) -> bool| {
                 curve.iter().find(|(rate, _)| mean(*rate).is_some_and(holds)).map(|(rate, _)| *rate)
             };
@@ -130,8 +128,10 @@ pub(super) fn c7(findings: &Findings) -> Claim {
         says: "embeddings are more robust than networks, with a narrower band",
         criterion: "BER_50 of the tables above that of the network (bootstrap over chips); standard deviations beside it",
         verdict,
-        why: format!("BER_50 of the tables lies above that of the network in {count} of {n} subjects, beyond chance in {}",
-            sides.iter().filter(|side| **side == Some(true)).count()),
+        why: format!(
+            "BER_50 of the tables lies above that of the network in {count} of {n} subjects, beyond chance in {}",
+            sides.iter().filter(|side| **side == Some(true)).count()
+        ),
         evidence,
     }
 }
@@ -160,8 +160,10 @@ pub(super) fn c8(findings: &Findings) -> Claim {
         says: "DCN, DeepFM and Wide&Deep are less robust than FM and AFM",
         criterion: "BER_50 of afm's network above those of dcn, deepfm and wide-deep; fm's dense part is one bias and left out",
         verdict: of_comparisons(&sides),
-        why: format!("afm's BER_50 lies above the other's in {count} of {n} comparisons, beyond chance in {}",
-            sides.iter().filter(|side| **side == Some(true)).count()),
+        why: format!(
+            "afm's BER_50 lies above the other's in {count} of {n} comparisons, beyond chance in {}",
+            sides.iter().filter(|side| **side == Some(true)).count()
+        ),
         evidence,
     }
 }
@@ -180,7 +182,8 @@ pub(super) fn c9(findings: &Findings) -> Claim {
             sides.push(movielens.above(&criteo));
             if let (Some(a), Some(b)) = (movielens.rate, criteo.rate) {
                 let ratio = a / b;
-                largest = Some(largest.map_or(ratio, |largest| if ratio > largest { ratio } else { largest }));
+                largest =
+                    Some(largest.map_or(ratio, |largest| if ratio > largest { ratio } else { largest }));
             }
         }
     }

@@ -110,7 +110,12 @@ pub(super) fn c3(findings: &Findings, widths: &[usize]) -> Claim {
             ("log-odds of failure for the wide embedding", of(narrow, wide)),
         ] {
             if base.1 > 0 && other.1 > 0 {
-                evidence.push(log_odds(format!("rate {rate:.0e}, {wide} against {narrow}"), quantity, other, base));
+                evidence.push(log_odds(
+                    format!("rate {rate:.0e}, {wide} against {narrow}"),
+                    quantity,
+                    other,
+                    base,
+                ));
             }
         }
     }
@@ -152,8 +157,7 @@ pub(super) fn c3(findings: &Findings, widths: &[usize]) -> Claim {
     }
 }
 
-const C3: &str =
-    "log-odds of a chip printed inf or nan, wide against narrow, for the MLP and for the embedding (Woolf, halves added)";
+const C3: &str = "log-odds of a chip printed inf or nan, wide against narrow, for the MLP and for the embedding (Woolf, halves added)";
 
 /// A deeper MLP is worse.
 pub(super) fn c4(findings: &Findings, widths: &[usize]) -> Claim {
@@ -273,11 +277,12 @@ fn open(id: &'static str, says: &'static str, criterion: &'static str) -> Claim 
 }
 
 /// The evidence in a sentence, at most six pieces of it.
-pub(super) fn sentence(evidence: &[Evidence]) -> String {
+pub(crate) fn sentence(evidence: &[Evidence]) -> String {
     if evidence.is_empty() {
         return "nothing measured".to_owned();
     }
-    let number = |value: Option<f64>| value.map_or_else(|| "undefined".to_owned(), |value| format!("{value:.3}"));
+    let number =
+        |value: Option<f64>| value.map_or_else(|| "undefined".to_owned(), |value| format!("{value:.3}"));
     let pieces: Vec<String> = evidence
         .iter()
         .take(6)

@@ -1,9 +1,9 @@
 //! The paper's claims, each a function from records to a verdict.
 
 mod curves;
-mod dummies;
+pub(crate) mod dummies;
 mod recovery;
-mod subjects;
+pub(crate) mod subjects;
 
 use crate::claim::Claim;
 use crate::findings::Findings;

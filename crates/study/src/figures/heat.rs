@@ -61,9 +61,7 @@ impl Failures {
         let masked: u64 = cell.trials.iter().map(|trial| trial.scores.masked).sum();
         Some(Self {
             chips,
-            printed: cell.count(|scores| {
-                scores.non_finite + scores.saturated > 1 || overflows(scores.rmse)
-            }),
+            printed: cell.count(|scores| scores.non_finite + scores.saturated > 1 || overflows(scores.rmse)),
             median_rmse: f64::midpoint(rmse[(rmse.len() - 1) / 2], rmse[rmse.len() / 2]),
             non_finite: non_finite as f64 / rows as f64,
             touched: 1.0 - masked as f64 / rows as f64,
@@ -145,8 +143,7 @@ impl HeatMap {
                         let at = ((component * self.rates.len() + place) * self.widths.len() + row)
                             * self.widths.len()
                             + column;
-                        let corner =
-                            (left + column as f64 * CELL_WIDTH, top + row as f64 * CELL_HEIGHT);
+                        let corner = (left + column as f64 * CELL_WIDTH, top + row as f64 * CELL_HEIGHT);
                         field(self.fields[at], corner, &mut shapes);
                     }
                 }

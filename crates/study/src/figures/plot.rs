@@ -198,7 +198,12 @@ impl Axes {
             shapes.push(text((self.left - 6.0, y + 4.0), &name, 11, Anchor::End, Ink::Muted, false));
             value += step;
         }
-        shapes.push(line(vec![(self.left, self.y(0.5)), (right, self.y(0.5))], Ink::Guess, 1.2, Stroke::Dotted));
+        shapes.push(line(
+            vec![(self.left, self.y(0.5)), (right, self.y(0.5))],
+            Ink::Guess,
+            1.2,
+            Stroke::Dotted,
+        ));
         shapes.push(line(vec![(self.left, bottom), (right, bottom)], Ink::Axis, 1.0, Stroke::Solid));
         let middle = self.left + PLOT_WIDTH / 2.0;
         shapes.push(text((middle, bottom + 38.0), "bit error rate", 12, Anchor::Middle, Ink::Muted, false));

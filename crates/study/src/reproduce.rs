@@ -1,0 +1,185 @@
+//! One part of the paper at a time, or all of them.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::audience::Audience;
+use crate::campaigns::Campaign;
+use crate::claim::Claim;
+use crate::claims::claims;
+use crate::figures::{curves, heat_maps, recovery};
+use crate::findings::Findings;
+use crate::outputs::Outputs;
+use crate::sets::SETS;
+use crate::study::{Study, StudyError};
+
+/// A part of the paper that can be repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// Table 1: the grid of dummy models.
+    Table1,
+    /// Table 2: the models and their fault-free AUCs.
+    Table2,
+    /// Figure 4: dummy models of depth 1.
+    Fig4,
+    /// Figure 5: dummy models of depth 2.
+    Fig5,
+    /// Figure 6: dummy models of depth 2 with denser sparse input.
+    Fig6,
+    /// Figure 7: AUC under faults in all parameters.
+    Fig7,
+    /// Figure 8: AUC under faults in the tables.
+    Fig8,
+    /// Figure 9: AUC under faults in the networks.
+    Fig9,
+    /// Figure 10: protections.
+    Fig10,
+    /// The claims, with verdicts.
+    Claims,
+    /// Everything.
+    All,
+}
+
+impl Part {
+    /// Every part with its word.
+    pub const WORDS: [(Self, &'static str); 11] = [
+        (Self::Table1, "table1"),
+        (Self::Table2, "table2"),
+        (Self::Fig4, "fig4"),
+        (Self::Fig5, "fig5"),
+        (Self::Fig6, "fig6"),
+        (Self::Fig7, "fig7"),
+        (Self::Fig8, "fig8"),
+        (Self::Fig9, "fig9"),
+        (Self::Fig10, "fig10"),
+        (Self::Claims, "claims"),
+        (Self::All, "all"),
+    ];
+
+    fn covers(self, other: Self) -> bool {
+        self == other || self == Self::All
+    }
+
+    /// The campaigns that it shows.
+    fn campaigns(self) -> &'static [Campaign] {
+        match self {
+            Self::Table1 | Self::Table2 => &[],
+            Self::Fig4 | Self::Fig5 | Self::Fig6 => &[Campaign::Dummies],
+            Self::Fig7 | Self::Fig8 | Self::Fig9 => &[Campaign::Grid],
+            Self::Fig10 => &[Campaign::Grid, Campaign::Protections],
+            Self::Claims | Self::All => &Campaign::ALL,
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = Self::WORDS.into_iter().find(|(part, _)| part == self).map_or("", |(_, word)| word);
+        f.pad(word)
+    }
+}
+
+/// A word that names no part.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no part of the paper; there are table1, table2, fig4 … fig10, claims, all")]
+pub struct UnknownPart(String);
+
+impl FromStr for Part {
+    type Err = UnknownPart;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPart> {
+        let found = Self::WORDS.into_iter().find(|(_, word)| *word == text);
+        found.map(|(part, _)| part).ok_or_else(|| UnknownPart(text.to_owned()))
+    }
+}
+
+/// What was repeated.
+#[derive(Debug, Default)]
+pub struct Reproduced {
+    /// The tables as text.
+    pub tables: Vec<String>,
+    /// The claims, where they were asked for.
+    pub claims: Vec<Claim>,
+    /// Whether any data are stand-ins.
+    pub stand_in: bool,
+    /// Every file written.
+    pub written: Vec<PathBuf>,
+}
+
+/// Repeats a part of the paper, with all that it needs; what is there already is not made again.
+///
+/// `None` where the audience ended it: the same call continues.
+pub fn reproduce(
+    study: &Study<'_>,
+    part: Part,
+    audience: &dyn Audience,
+) -> Result<Option<Reproduced>, StudyError> {
+    let mut outputs = Outputs::new(&study.out.join("paper"))?;
+    let mut reproduced = Reproduced::default();
+    let widths = study.scale.dummy_widths;
+    if part.covers(Part::Table1) {
+        reproduced.tables.push(outputs.table1(widths)?);
+    }
+    let mut trained = Vec::new();
+    if part.covers(Part::Table2) || part == Part::Claims {
+        let Some(models) = study.models(audience)? else { return Ok(None) };
+        reproduced.stand_in |= models.iter().any(|model| model.stand_in);
+        trained = models;
+    }
+    if part.covers(Part::Table2) {
+        reproduced.tables.push(outputs.table2(&trained)?);
+    }
+    let mut findings = Findings::default();
+    for campaign in part.campaigns() {
+        if study.run(*campaign, audience)?.is_none() {
+            return Ok(None);
+        }
+        if let Some(store) = study.recorded(*campaign)? {
+            findings.take(&store)?;
+        }
+    }
+    for (figure, depth, sparsity) in [(Part::Fig4, 1, 0.001), (Part::Fig5, 2, 0.001), (Part::Fig6, 2, 0.01)] {
+        if part.covers(figure) {
+            let title = format!("Dummy models: depth {depth}, sparsity {sparsity}");
+            outputs.heat(&figure.to_string(), &heat_maps(&findings, depth, sparsity, widths, &title))?;
+        }
+    }
+    for (figure, target, what) in [
+        (Part::Fig7, "all", "all parameters"),
+        (Part::Fig8, "embedding", "the embedding tables"),
+        (Part::Fig9, "dense", "the networks"),
+    ] {
+        if part.covers(figure) {
+            let title = format!("AUC against bit error rate, faults in {what}");
+            outputs.sheet(&figure.to_string(), &curves(&findings, target, &title))?;
+        }
+    }
+    if part.covers(Part::Fig10) {
+        for (place, set) in SETS.iter().enumerate() {
+            let title = format!("Protections on {}, the same chips", set.title);
+            let sheet = recovery(&findings, place, &["clip:paper", "sbp"], &title);
+            outputs.sheet(&format!("{}-{}", Part::Fig10, set.name), &sheet)?;
+        }
+    }
+    if part.covers(Part::Claims) {
+        reproduced.claims = claims(&findings, &trained, widths);
+        reproduced.tables.push(outputs.claims(&reproduced.claims)?);
+    }
+    reproduced.stand_in |= SETS.iter().any(|set| findings.stand_in(set.name));
+    reproduced.written = outputs.written().to_vec();
+    Ok(Some(reproduced))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_reads_back_from_its_word() {
+        for (part, word) in Part::WORDS {
+            assert_eq!((part.to_string().as_str(), word.parse()), (word, Ok(part)));
+        }
+        assert!("fig11".parse::<Part>().unwrap_err().to_string().contains("fig4 … fig10"));
+    }
+}
