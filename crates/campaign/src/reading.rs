@@ -115,9 +115,9 @@ pub(crate) fn time(lent: &LentModel, rows: &Rows<'_>, protected: &Protected) -> 
             looked_up.par_iter_mut().for_each(|piece| {
                 std::hint::black_box(piece.read());
             });
-            once.iter_mut().for_each(|piece| {
+            for piece in &mut once {
                 std::hint::black_box(piece.read());
-            });
+            }
             Some(())
         })?;
         // The first turn makes buffers.

@@ -87,8 +87,10 @@ fn plan_failure(error: PlanError) -> Failure {
 
 pub(crate) fn run_failure(error: RunError) -> Failure {
     let exit = match &error {
-        RunError::Target { .. } | RunError::Draw { .. } | RunError::SameName { .. } => Exit::Usage,
-        RunError::Guard(GuardError::Protect { .. }) => Exit::Usage,
+        RunError::Target { .. }
+        | RunError::Draw { .. }
+        | RunError::SameName { .. }
+        | RunError::Guard(GuardError::Protect { .. }) => Exit::Usage,
         RunError::Golden(_) | RunError::Guard(GuardError::Golden { .. }) => Exit::Golden,
         RunError::Records(RecordsError::OtherPlan { .. }) => Exit::Mismatch,
         RunError::Subject(_) | RunError::Records(_) | RunError::Guard(GuardError::Subject(_)) => Exit::Input,

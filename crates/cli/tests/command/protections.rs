@@ -167,7 +167,7 @@ fn full_and_auto_evaluation_give_the_same_digest_under_protections_of_activation
             |row| row.get(0),
         )
         .unwrap();
-    assert_eq!(said, "none: the model has no activation, so it changes nothing");
+    assert_eq!(said, "finds no place to act: the model has no activation");
     let slower: f64 = connection
         .query_row(
             "SELECT time_ratio FROM protections WHERE model = 'wide-deep' AND protection = 'ranger'",

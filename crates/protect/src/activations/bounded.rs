@@ -159,7 +159,7 @@ impl Protection for Bounded {
         }
         if limits.iter().all(Option::is_none) {
             let place = if self.place == Place::Activation { "activation" } else { "hidden linear layer" };
-            cost.assumptions = vec![format!("none: the model has no {place}, so it changes nothing")];
+            cost.assumptions = vec![format!("finds no place to act: the model has no {place}")];
         }
         cost.calibration_rows =
             if profile.is_some() { subject.calibration.map_or(0, |rows| rows.len() as u64) } else { 0 };
