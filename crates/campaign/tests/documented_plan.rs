@@ -20,6 +20,14 @@ fn the_example_is_a_plan() {
 }
 
 #[test]
+fn the_example_of_protections_is_a_plan_and_names_them_as_records_do() {
+    let plan = CheckedPlan::read(&repository("examples/protections.toml")).expect("a plan");
+    for (combination, name) in plan.protections().iter().zip(&plan.plan().protections) {
+        assert_eq!(&combination.name(), name);
+    }
+}
+
+#[test]
 fn the_page_shows_a_plan_and_an_example_of_each_key() {
     let page = page();
     let block = page.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).expect("a block");
