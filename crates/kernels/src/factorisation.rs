@@ -126,3 +126,38 @@ kernels! {
     pub fn factorisation_gradient(v: &[Lane], fields: usize, dy: &[Lane], dv: &mut [Lane])
         = factorisation_gradient;
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Kernels, LANES, Path, Table};
+
+    #[test]
+    fn looked_up_sums_are_the_sums_of_what_a_gather_brings() {
+        for dims in [vec![5], vec![40, 7], vec![3; 13]] {
+            let offsets: Vec<u32> = (0..dims.len()).map(|f| dims[..f].iter().sum()).collect();
+            let total: u32 = dims.iter().sum();
+            let table: Vec<f32> = (0..total).map(|i| (i * 37 % 101) as f32 / 7.0 - 5.0).collect();
+            let rows = 2 * LANES - 5;
+            let index = |row: usize, f: usize| (row as u32 * 31 + f as u32 * 17) % dims[f];
+            let indices: Vec<u32> = (0..rows)
+                .flat_map(|row| (0..dims.len()).map(move |f| (row, f)))
+                .map(|(r, f)| index(r, f))
+                .collect();
+            let ids: Vec<u32> = (0..dims.len())
+                .flat_map(|f| (0..2 * LANES).map(move |row| (row, f)))
+                .map(|(row, f)| offsets[f] + index(row.min(rows - 1), f))
+                .collect();
+            for &path in Path::available() {
+                let kernels = Kernels::on(path).unwrap();
+                let mut gathered = vec![[0.0; LANES]; 2 * dims.len()];
+                for (ids, out) in ids.chunks_exact(2 * LANES).zip(gathered.chunks_exact_mut(2)) {
+                    kernels.gather(Table::F32(&table), ids, 0, 1, out);
+                }
+                let (mut expected, mut found) = ([[0.0; LANES]; 2], [[0.0; LANES]; 2]);
+                kernels.field_sum(&gathered, &mut expected);
+                kernels.looked_up_sums(&table, &offsets, &indices, &mut found);
+                assert_eq!(found, expected, "{} fields on {path}", dims.len());
+            }
+        }
+    }
+}

@@ -16,7 +16,7 @@ use radhard_models::{
 const BUDGET: u64 = 2 << 30;
 
 /// Words changed in each parameter, one after the other.
-const WORDS: usize = 6;
+const WORDS: usize = 9;
 
 /// Table rows changed together, and data rows that read them.
 const TABLE_ROWS: u64 = 15;

@@ -18,8 +18,9 @@ use crate::worker::{Evaluation, Worker};
 /// Lane groups of a block.
 const GROUPS: usize = BLOCK / LANES;
 
-/// A slot that saves less than this share of a full pass, on average over the words outside the tables, is not kept.
-const WORTH: f64 = 0.002;
+/// What a slot has to save, in parts of a full pass on average over the words outside the tables: so much, and so much for
+/// each of its values. A slot of one value need only save something.
+const WORTH: (f64, f64) = (0.002, 2e-5);
 
 /// Values of some slots for all rows, as the golden pass had them.
 #[derive(Debug)]
@@ -81,6 +82,10 @@ impl Kept {
     }
 }
 
+fn worth(width: usize) -> f64 {
+    if width == 1 { 0.0 } else { WORTH.0 + WORTH.1 * width as f64 }
+}
+
 /// What the choice of slots goes by.
 struct Choice<'a> {
     graph: &'a Graph,
@@ -123,7 +128,9 @@ impl Choice<'_> {
             let bytes =
                 kept.iter().zip(widths).map(|(k, w)| u64::from(*k) * *w as u64 * block_bytes).sum::<u64>();
             match least {
-                Some((slot, lost)) if lost < WORTH || bytes > budget_bytes => kept[slot] = false,
+                Some((slot, lost)) if lost <= worth(widths[slot]) || bytes > budget_bytes => {
+                    kept[slot] = false;
+                }
                 _ => return kept,
             }
         }
