@@ -139,6 +139,7 @@ impl Study<'_> {
                     out: &self.model(&format!("{model}-{}", set.name)),
                     rows: self.scale.train_rows[place],
                     epochs: self.scale.epochs[place],
+                    init: self.scale.init,
                     seed: SEED,
                 };
                 let Some(model) = training.trained(audience)? else { return Ok(None) };

@@ -45,13 +45,12 @@ pub(crate) struct Training<'a> {
     pub(crate) out: &'a Path,
     pub(crate) rows: Option<u64>,
     pub(crate) epochs: u64,
+    pub(crate) init: Init,
     pub(crate) seed: u64,
 }
 
 impl Training<'_> {
     /// The trained model, trained where its file is not there yet; `None` where the audience ended it.
-    ///
-    /// The weights start as torchfm starts them.
     pub(crate) fn trained(&self, audience: &dyn Audience) -> Result<Option<Trained>, StudyError> {
         let at = |source| StudyError::File { path: self.out.to_path_buf(), source };
         let mut seconds = None;
@@ -60,7 +59,7 @@ impl Training<'_> {
             let data = DataSet::open(self.data)
                 .map_err(|source| StudyError::Data { path: self.data.into(), source })?;
             let config = Config::new(self.model, data.meta().field_dims.clone());
-            let mut model = Model::new(&config, Init::TorchFm, self.seed)?;
+            let mut model = Model::new(&config, self.init, self.seed)?;
             let options = TrainOptions {
                 epochs: self.epochs,
                 rows: self.rows,
