@@ -192,7 +192,7 @@ pub(crate) const LOAD_NS: f64 = 0.25;
 /// Nanoseconds of a table row of the usual width that is gathered.
 pub(crate) const GATHER_NS: f64 = 2.5;
 /// Nanoseconds of a single value that is looked up and added.
-pub(crate) const LOOKUP_NS: f64 = 2.0;
+pub(crate) const LOOKUP_NS: f64 = 2.5;
 /// Nanoseconds of a row beside its layers: from the logit to the answer.
 pub(crate) const ROW_NS: f64 = 3.0;
 
