@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use radhard_data::RowsView;
 use radhard_engine::{Changes, Engine, Exposed, LentModel, Outcome, Way, Work};
 use radhard_metrics::Reference;
-use radhard_models::{Hooks, Scores, ScoresError};
+use radhard_models::{HookEvents, Hooks, Scores, ScoresError};
 use rayon::prelude::*;
 
 /// Evaluates what chips change in one model.
@@ -63,21 +63,22 @@ impl<'a> Evaluator<'a> {
         self.passes.len()
     }
 
-    /// Evaluates changes by full passes, one after another on all cores, and scores them side by side; with how many values hooks
-    /// found bad.
+    /// Evaluates changes by full passes, one after another on all cores, and scores them side by side; with what hooks noticed.
     ///
     /// # Errors
     /// If the rows do not fit the model.
     ///
     /// # Panics
     /// If there are more changes than [`passes`](Self::passes).
-    pub fn full(&mut self, changes: &[&Changes]) -> Result<Vec<(Outcome, u64)>, ScoresError> {
+    pub fn full(&mut self, changes: &[&Changes]) -> Result<Vec<(Outcome, HookEvents)>, ScoresError> {
         assert!(changes.len() <= self.passes.len(), "{} passes at once", changes.len());
         let mut bad = Vec::new();
         for (changes, scores) in changes.iter().zip(&mut self.passes) {
             bad.push(match self.hooks {
                 Some(hooks) => Engine::full_hooked(self.lent, &self.rows, changes, hooks, scores)?,
-                None => Engine::full(self.lent, &self.rows, changes, scores).map(|()| 0)?,
+                None => {
+                    Engine::full(self.lent, &self.rows, changes, scores).map(|()| HookEvents::default())?
+                }
             });
         }
         let score = |scores: &Scores| {

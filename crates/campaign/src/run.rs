@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use radhard_engine::{Changes, Exposed};
 use radhard_fault::{BitErrorRate, Chip, DrawError, DrawnMap, TargetError};
+use radhard_models::HookEvents;
 use radhard_records::{CellId, RecordsError, Store, Trial};
 use rayon::prelude::*;
 
@@ -376,7 +377,12 @@ impl CellRun<'_, '_> {
             for (chip, (exposed, outcome)) in now.iter().zip(outcomes) {
                 match outcome {
                     Some(outcome) => {
-                        trials.push(chip.record(golden, (outcome, 0), exposed, seconds / now.len() as f64));
+                        trials.push(chip.record(
+                            golden,
+                            (outcome, HookEvents::default()),
+                            exposed,
+                            seconds / now.len() as f64,
+                        ));
                     }
                     None => dear.push((chip, exposed)),
                 }

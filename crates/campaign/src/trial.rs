@@ -5,7 +5,7 @@ use std::time::Instant;
 use radhard_engine::{Changes, Exposed, LentModel, Outcome, Way};
 use radhard_fault::{Chip, DrawError, DrawnMap, InjectError, TargetError};
 use radhard_metrics::TrialScores;
-use radhard_models::ScoresError;
+use radhard_models::{HookEvents, ScoresError};
 use radhard_protect::{Events, Protected, ProtectedExposure, ReadWork};
 use radhard_records::{Noticed, Path as TrialPath, Trial};
 
@@ -83,18 +83,22 @@ impl DrawnChip {
         self.changes.is_empty() && self.noticed.is_empty()
     }
 
-    /// The record of this chip, with how many values hooks found bad.
+    /// The record of this chip, with what hooks noticed.
     pub fn record(
         &self,
         golden: &TrialScores,
-        (outcome, bad_values): (Outcome, u64),
+        (outcome, hooked): (Outcome, HookEvents),
         exposed: Exposed,
         seconds: f64,
     ) -> Trial {
         let mut scores = outcome.scores;
         let mut noticed = self.noticed;
-        noticed.detected += bad_values;
-        noticed.fallbacks += bad_values;
+        noticed.detected += hooked.detected;
+        noticed.corrected += hooked.corrected;
+        noticed.reloads += hooked.reloads;
+        noticed.reload_bytes += hooked.reload_bytes;
+        noticed.retries += hooked.retries;
+        noticed.fallbacks += hooked.fallbacks;
         if !noticed.is_empty() {
             let as_golden = self.changes.is_empty() || scores == *golden;
             scores = scores.with_detection(guard::detection(noticed, as_golden));
@@ -119,6 +123,6 @@ impl DrawnChip {
     /// The record of a chip that is known.
     pub fn known(&self, golden: &TrialScores) -> Trial {
         let outcome = Outcome { scores: golden.clone(), way: Way::Known };
-        self.record(golden, (outcome, 0), Exposed::default(), 0.0)
+        self.record(golden, (outcome, HookEvents::default()), Exposed::default(), 0.0)
     }
 }

@@ -3,7 +3,7 @@
 use radhard_data::RowsView;
 use radhard_kernels::Kernels;
 use radhard_metrics::{MetricsWork, Reference, TrialScores};
-use radhard_models::{Evaluation, Hooks, Kept, Model, Overlay, Scores, ScoresError, Worker};
+use radhard_models::{Evaluation, HookEvents, Hooks, Kept, Model, Overlay, Scores, ScoresError, Worker};
 
 use crate::changes::{Changes, Written};
 use crate::lend::LentModel;
@@ -211,7 +211,7 @@ impl Engine {
         Written::new(lent, changes).model().scores(rows, out)
     }
 
-    /// As [`full`](Self::full), with hooks between layers; gives how many values they found bad.
+    /// As [`full`](Self::full), with hooks between layers; gives what they noticed.
     ///
     /// # Errors
     /// If the rows do not fit the model.
@@ -221,7 +221,7 @@ impl Engine {
         changes: &Changes,
         hooks: &dyn Hooks,
         out: &mut Scores,
-    ) -> Result<u64, ScoresError> {
+    ) -> Result<HookEvents, ScoresError> {
         if changes.is_empty() {
             return lent.model().scores_hooked(rows, hooks, out);
         }

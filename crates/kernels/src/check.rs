@@ -59,6 +59,7 @@ pub struct Bounds {
     pub nan: f32,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the slices that are written move in")]
 #[inline(always)]
 fn linear_totals<L: Lanes>(clean: LinearSums<'_>, x: &[Lane], y: &[Lane], out: LinearTotals<'_>) {
     let groups = out.totals.len();

@@ -1,11 +1,14 @@
 //! Hooks: what a caller may do to values between layers.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
-use radhard_data::RowsView;
-use radhard_kernels::Kernels;
+use radhard_data::{BagsView, RowsView};
+use radhard_kernels::{Kernels, Lane};
 use rayon::prelude::*;
 
+use crate::graph::Table;
+use crate::layers::Weights;
 use crate::model::Model;
 use crate::parameter::Component;
 use crate::pass::{Pass, Workspace};
@@ -35,16 +38,141 @@ pub enum SiteKind {
     Other,
 }
 
+/// A layer that multiplies by a matrix of weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProductSite {
+    /// The layer's number in the order of evaluation.
+    pub layer: usize,
+    /// The parameter `[J, K]`.
+    pub weight: usize,
+    /// The parameter `[J]`, if there is one.
+    pub bias: Option<usize>,
+    /// K.
+    pub inputs: usize,
+    /// J.
+    pub outputs: usize,
+    /// The number of fields where the input is the concatenated embedding rows.
+    pub fields: Option<usize>,
+}
+
+/// A layer that looks rows of a table up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookupSite {
+    /// The layer's number in the order of evaluation.
+    pub layer: usize,
+    /// The first parameter of the table.
+    pub table: usize,
+    /// Values of a row.
+    pub width: usize,
+    /// The fields whose rows it looks up.
+    pub fields: Range<usize>,
+    /// The id of the table's first row.
+    pub first: u32,
+    /// What the layer gives of the rows.
+    pub gives: LookupResult,
+}
+
+/// What a layer gives of the rows that it looks up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LookupResult {
+    /// The rows, one after the other.
+    Rows,
+    /// Their sum over the fields.
+    FieldSum,
+    /// The sum over the bag of a data row.
+    BagSum,
+}
+
+/// What hooks noticed in a pass.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HookEvents {
+    /// Results found bad.
+    pub detected: u64,
+    /// Of these, right after computing again.
+    pub corrected: u64,
+    /// Of these, computed anew from the clean copy.
+    pub reloads: u64,
+    /// Bytes of the clean copy that were read for single rows.
+    pub reload_bytes: u64,
+    /// Layers whose parameters were taken from the clean copy, one bit each.
+    pub reloaded_layers: u128,
+    /// Computations that were repeated.
+    pub retries: u64,
+    /// Of those detected, replaced by a default.
+    pub fallbacks: u64,
+}
+
+impl HookEvents {
+    /// Adds those of another block or hook.
+    pub fn add(&mut self, other: Self) {
+        self.detected += other.detected;
+        self.corrected += other.corrected;
+        self.reloads += other.reloads;
+        self.reload_bytes += other.reload_bytes;
+        self.reloaded_layers |= other.reloaded_layers;
+        self.retries += other.retries;
+        self.fallbacks += other.fallbacks;
+    }
+}
+
+/// What a hook sees of one block behind a layer.
+pub struct HookCall<'a> {
+    /// The layer's number in the order of evaluation.
+    pub layer: usize,
+    /// Rows of the block that are not padding.
+    pub rows: usize,
+    /// The kernels; all give the same bits.
+    pub kernels: Kernels,
+    /// The first value that the layer reads, `[K, R]`; empty for layers that look up.
+    pub input: &'a [Lane],
+    /// Ids of table rows, offsets of fields included, `[F, R]`.
+    pub ids: &'a [u32],
+    /// The bags of the block's rows, where the model reads bags.
+    pub bags: Option<BagsView<'a>>,
+    weights: Weights<'a>,
+    tables: &'a [Table],
+}
+
+impl<'a> HookCall<'a> {
+    /// Writes the values of a table row as the pass reads it, faults included: of the table that begins with this parameter.
+    ///
+    /// # Panics
+    /// If no table does, or it has no such row.
+    pub fn table_row(&self, table: usize, row: u32, out: &mut [f32]) {
+        self.weights.row(table_of(self.tables, table).id, row, out);
+    }
+
+    /// A dense parameter as the pass reads it, faults included.
+    pub fn dense(&self, parameter: usize) -> &'a [f32] {
+        self.weights.f32s(parameter)
+    }
+}
+
 /// What a caller does to values between layers.
 ///
-/// What it makes of a row's values must depend on these values alone, not on the block.
+/// What it makes of a row's values must depend on the row and the parameters alone, not on the block.
 pub trait Hooks: Sync {
     /// Whether it acts behind this layer.
     fn acts(&self, layer: usize) -> bool;
 
     /// Rewrites the values behind a layer: `[width, BLOCK]`, of which the first `rows` of each feature are rows, the rest padding.
     /// Gives how many values of rows it found bad.
-    fn after(&self, layer: usize, rows: usize, values: &mut [f32]) -> u64;
+    fn after(&self, layer: usize, rows: usize, values: &mut [f32]) -> u64 {
+        let _ = (layer, rows, values);
+        0
+    }
+
+    /// Bytes of the clean copy of a layer's parameters, where it computes from them.
+    fn clean_bytes(&self, layer: usize) -> u64 {
+        let _ = layer;
+        0
+    }
+
+    /// The same as [`after`](Self::after) with all that the layer read, for hooks that hold its result against it.
+    fn behind(&self, call: &HookCall<'_>, values: &mut [Lane]) -> HookEvents {
+        let bad = self.after(call.layer, call.rows, values.as_flattened_mut());
+        HookEvents { detected: bad, fallbacks: bad, ..HookEvents::default() }
+    }
 }
 
 impl Model {
@@ -89,7 +217,38 @@ impl Model {
         sites
     }
 
-    /// Evaluates rows as [`scores`](Self::scores) does, with hooks between layers; gives how many values they found bad.
+    /// The layers that multiply by a matrix, but for those inside an attention and those cut in two.
+    pub fn products(&self) -> Vec<ProductSite> {
+        let graph = self.graph();
+        let product = |(layer, tied): (usize, &Box<dyn crate::layers::Layer>)| {
+            let ties = tied.ties();
+            let ([read], [write]) = (&ties.reads[..], &ties.writes[..]) else { return None };
+            let (&(weight, _), rest) = ties.parameters.split_first()?;
+            let (inputs, outputs) = (graph.widths()[*read], graph.widths()[*write]);
+            let bias = rest.first().map(|&(bias, _)| bias);
+            let of_matrix = graph.specs()[weight].shape == [outputs, inputs] && rest.len() <= 1;
+            let fields = tied.field_layer().and_then(|linear| linear.fields);
+            of_matrix.then_some(ProductSite { layer, weight, bias, inputs, outputs, fields })
+        };
+        graph.layers().iter().enumerate().filter_map(product).collect()
+    }
+
+    /// The layers that look rows of tables up.
+    pub fn lookups(&self) -> Vec<LookupSite> {
+        let layers = self.graph().layers().iter().enumerate();
+        layers.filter_map(|(layer, tied)| tied.lookup().map(|site| LookupSite { layer, ..site })).collect()
+    }
+
+    /// Writes the values of a row of a table, the one that begins with this parameter.
+    ///
+    /// # Panics
+    /// If no table does, or it has no such row.
+    pub fn table_row(&self, table: usize, row: usize, out: &mut [f32]) {
+        let of = table_of(self.graph().tables(), table);
+        of.id.of(self.parameters().as_slice()).row(row, out);
+    }
+
+    /// Evaluates rows as [`scores`](Self::scores) does, with hooks between layers; gives what they noticed.
     ///
     /// # Errors
     /// As [`scores`](Self::scores).
@@ -98,15 +257,14 @@ impl Model {
         rows: &RowsView<'_>,
         hooks: &dyn Hooks,
         out: &mut Scores,
-    ) -> Result<u64, ScoresError> {
+    ) -> Result<HookEvents, ScoresError> {
         check(rows, self.config())?;
         let graph = self.graph();
         let pass = Pass::new(graph, self.parameters(), Kernels::detected());
-        let results: Vec<_> =
-            graph.layers().iter().map(|layer| layer.ties().writes.last().copied()).collect();
+        let ties = graph.ties();
         out.logits.resize(rows.len(), 0.0);
         out.probabilities.resize(rows.len(), 0.0);
-        let bad = AtomicU64::new(0);
+        let noticed = Mutex::new(HookEvents::default());
         out.logits
             .par_chunks_mut(BLOCK)
             .zip(out.probabilities.par_chunks_mut(BLOCK))
@@ -117,24 +275,45 @@ impl Model {
                     let first = block * BLOCK;
                     let rows = rows.slice(first..first + logits.len());
                     pass.begin(&rows, workspace);
-                    let mut found = 0;
-                    for (layer, result) in results.iter().enumerate() {
+                    let mut events = HookEvents::default();
+                    for (layer, ties) in ties.iter().enumerate() {
                         pass.layer(layer, &rows, workspace);
-                        if let Some(slot) = result.filter(|_| hooks.acts(layer)) {
-                            let values = workspace.values.get_mut(slot).as_flattened_mut();
-                            found += hooks.after(layer, rows.len(), values);
+                        if let Some(&slot) = ties.writes.last().filter(|_| hooks.acts(layer)) {
+                            let Workspace { ids, values } = &mut *workspace;
+                            values.write(slot, |values, out| {
+                                let call = HookCall {
+                                    layer,
+                                    rows: rows.len(),
+                                    kernels: pass.kernels,
+                                    input: ties.reads.first().map_or(&[], |&read| values.get(read)),
+                                    ids,
+                                    bags: rows.bags,
+                                    weights: pass.weights,
+                                    tables: graph.tables(),
+                                };
+                                events.add(hooks.behind(&call, out));
+                            });
                         }
                     }
-                    if found > 0 {
-                        bad.fetch_add(found, Ordering::Relaxed);
+                    if events != HookEvents::default() {
+                        noticed.lock().unwrap_or_else(PoisonError::into_inner).add(events);
                     }
                     pass.end(workspace, logits);
                     pass.answers(logits, probabilities);
                     canonical(logits, probabilities);
                 },
             );
-        Ok(bad.into_inner())
+        let mut noticed = noticed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let reloaded =
+            (0..graph.layers().len()).filter(|&layer| noticed.reloaded_layers >> layer.min(127) & 1 == 1);
+        noticed.reload_bytes += reloaded.map(|layer| hooks.clean_bytes(layer)).sum::<u64>();
+        Ok(noticed)
     }
+}
+
+fn table_of(tables: &[Table], first: usize) -> &Table {
+    let of = tables.iter().find(|table| table.id.first == first);
+    of.unwrap_or_else(|| panic!("parameter {first} begins no table"))
 }
 
 #[cfg(test)]
@@ -192,7 +371,7 @@ mod tests {
             };
             let (mut plain, mut hooked) = (Scores::default(), Scores::default());
             model.scores(&rows, &mut plain).unwrap();
-            assert_eq!(model.scores_hooked(&rows, &Nothing, &mut hooked).unwrap(), 0);
+            assert_eq!(model.scores_hooked(&rows, &Nothing, &mut hooked).unwrap(), HookEvents::default());
             assert!(plain.same_bits(&hooked), "{name}");
         }
     }

@@ -30,7 +30,7 @@ pub use architecture::{Architecture, architecture, architectures, components};
 pub use config::{Config, ConfigError};
 pub use file::{DataMeta, FORMAT_VERSION, NamedTensor, OpenError, StateDictError, TrainingMeta};
 pub use graph::Graph;
-pub use hook::{HookSite, Hooks, SiteKind};
+pub use hook::{HookCall, HookEvents, HookSite, Hooks, LookupResult, LookupSite, ProductSite, SiteKind};
 pub use kept::Kept;
 pub use model::{Init, Model, TableRows};
 pub use overlay::Overlay;

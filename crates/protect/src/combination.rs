@@ -5,7 +5,8 @@ use radhard_fault::{
     TargetError,
 };
 
-use radhard_models::Hooks;
+use radhard_kernels::Lane;
+use radhard_models::{HookCall, HookEvents, Hooks};
 
 use crate::protection::{
     Cost, Events, Kept, Prepared, ProtectError, Protection, SliceReader, Subject, Touched,
@@ -77,9 +78,17 @@ impl Hooks for Protected {
         self.stages.iter().filter_map(|stage| stage.hooks()).any(|hooks| hooks.acts(layer))
     }
 
-    fn after(&self, layer: usize, rows: usize, values: &mut [f32]) -> u64 {
+    fn clean_bytes(&self, layer: usize) -> u64 {
+        self.stages.iter().filter_map(|stage| stage.hooks()).map(|hooks| hooks.clean_bytes(layer)).sum()
+    }
+
+    fn behind(&self, call: &HookCall<'_>, values: &mut [Lane]) -> HookEvents {
+        let mut events = HookEvents::default();
         let hooks = self.stages.iter().filter_map(|stage| stage.hooks());
-        hooks.filter(|hooks| hooks.acts(layer)).map(|hooks| hooks.after(layer, rows, values)).sum()
+        for hooks in hooks.filter(|hooks| hooks.acts(call.layer)) {
+            events.add(hooks.behind(call, values));
+        }
+        events
     }
 }
 

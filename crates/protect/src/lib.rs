@@ -9,6 +9,7 @@ pub mod activations;
 mod combination;
 mod parse;
 mod protection;
+pub mod results;
 pub mod stored;
 mod touched;
 

@@ -5,6 +5,7 @@ use radhard_fault::BitsError;
 use crate::activations::{Bounded, Rule};
 use crate::combination::{Combination, NONE};
 use crate::protection::Protection;
+use crate::results::{AbftEmbedding, AbftGemm};
 use crate::stored::{BitChoice, ConstantBits, Mset, RangeGuard, Realisation, RowChecksum, Sbp, Secded, Tmr};
 
 /// Why a text is not a protection.
@@ -85,6 +86,10 @@ const KNOWN: &[(&str, &str, Parse)] = &[
         bounded(Bounded::parse(Rule::Zero, settings))
     }),
     ("ranger", "ranger", |settings| boxed(settings.is_empty().then(Bounded::ranger))),
+    ("abft-gemm", "abft-gemm:recompute|reload|fallback", |settings| boxed(AbftGemm::parse(settings))),
+    ("abft-embedding", "abft-embedding:recompute|reload|fallback", |settings| {
+        boxed(AbftEmbedding::parse(settings))
+    }),
     ("row-checksum", "row-checksum[:sum|crc32][,reload|zero]", |settings| {
         boxed(RowChecksum::parse(settings))
     }),
@@ -184,6 +189,9 @@ mod tests {
             "clip:linear,profiled",
             "zero:activation,-1..2.5",
             "ranger",
+            "abft-gemm:reload",
+            "abft-embedding:fallback",
+            "abft-gemm:recompute+abft-embedding:reload",
             "range-guard+clip:paper",
             "row-checksum",
             "row-checksum:crc32,zero",

@@ -5,6 +5,7 @@ use std::ops::Range;
 use radhard_kernels::LANES;
 
 use crate::graph::Slot;
+use crate::hook::{LookupResult, LookupSite};
 use crate::layers::{GATHER_NS, Gradients, Layer, Scope, Ties, Values};
 use crate::table::TableId;
 
@@ -26,6 +27,17 @@ impl Layer for Embedding {
 
     fn whole_table(&self) -> Option<&Embedding> {
         (self.fields.start == 0 && self.first == 0).then_some(self)
+    }
+
+    fn lookup(&self) -> Option<LookupSite> {
+        Some(LookupSite {
+            layer: 0,
+            table: self.table.first,
+            width: self.dim,
+            fields: self.fields.clone(),
+            first: self.first,
+            gives: LookupResult::Rows,
+        })
     }
 
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {

@@ -1,6 +1,7 @@
 //! The sum of any number of rows of one table.
 
 use crate::graph::Slot;
+use crate::hook::{LookupResult, LookupSite};
 use crate::layers::{GATHER_NS, Gradients, Layer, Scope, Ties, Values};
 use crate::table::TableId;
 
@@ -14,6 +15,17 @@ pub(crate) struct EmbeddingBag {
 impl Layer for EmbeddingBag {
     fn ties(&self) -> Ties {
         Ties { writes: vec![self.output], cost: GATHER_NS * 8.0, ..Ties::default() }
+    }
+
+    fn lookup(&self) -> Option<LookupSite> {
+        Some(LookupSite {
+            layer: 0,
+            table: self.table.first,
+            width: self.dim,
+            fields: 0..1,
+            first: 0,
+            gives: LookupResult::BagSum,
+        })
     }
 
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {

@@ -1,6 +1,7 @@
 //! First-order weights, summed over the fields.
 
 use crate::graph::Slot;
+use crate::hook::{LookupResult, LookupSite};
 use crate::layers::{Gradients, LOOKUP_NS, Layer, Scope, Ties, Values};
 use crate::table::TableId;
 
@@ -19,6 +20,17 @@ impl Layer for FirstOrder {
             cost: LOOKUP_NS / 2.0 * self.fields as f64,
             ..Ties::default()
         }
+    }
+
+    fn lookup(&self) -> Option<LookupSite> {
+        Some(LookupSite {
+            layer: 0,
+            table: self.table.first,
+            width: 1,
+            fields: 0..self.fields,
+            first: 0,
+            gives: LookupResult::FieldSum,
+        })
     }
 
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {

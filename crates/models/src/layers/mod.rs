@@ -23,6 +23,7 @@ use radhard_kernels::{Kernels, Lane, Table};
 use radhard_memory::Buffer;
 
 use crate::graph::{ParameterId, Slot};
+use crate::hook::LookupSite;
 use crate::layers::embedding::Embedding;
 use crate::layers::linear::Linear;
 use crate::overlay::Overlay;
@@ -208,6 +209,11 @@ pub(crate) trait Layer: Send + Sync {
 
     /// Where it gathers one row per field from one table of all fields.
     fn whole_table(&self) -> Option<&Embedding> {
+        None
+    }
+
+    /// Where it looks rows of a table up; the layer's number is not set.
+    fn lookup(&self) -> Option<LookupSite> {
         None
     }
 

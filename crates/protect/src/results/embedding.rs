@@ -1,0 +1,270 @@
+use radhard_kernels::{LANES, Lane, RowTotal, TotalTolerance, plain};
+use radhard_models::{HookCall, HookEvents, Hooks, LookupResult, LookupSite, Model};
+use rayon::prelude::*;
+
+use super::gemm::used;
+use super::{RETRIES, Recovery, SMALLEST, UNIT};
+use crate::protection::{Cost, Prepared, ProtectError, Protection, Subject};
+
+/// `abft-embedding`: the values of a bag, or of a single table row, add up to the stored totals of its rows.
+///
+/// A bag passes if |Σ_j R_j − Σ_r t_r| ≤ (ℓ + 2)·u·M + (d·L + L)·2^-149 with M = Σ_r Σ_j |T_rj|, where t_r and M are f32 numbers
+/// from clean rows and ℓ is the longest chain of additions. Totals of quantised rows are those of their clean values, so
+/// that flips in scale and bias show.
+///
+/// Source: Li et al. 2022. Deviation: the tolerance follows the magnitudes of the rows, not of their sums, so that clean bags
+/// never fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AbftEmbedding {
+    recovery: Recovery,
+}
+
+impl AbftEmbedding {
+    /// A check with this recovery.
+    pub fn new(recovery: Recovery) -> Self {
+        Self { recovery }
+    }
+
+    pub(crate) fn parse(settings: &[&str]) -> Option<Self> {
+        Recovery::parse(settings).map(Self::new)
+    }
+}
+
+impl Protection for AbftEmbedding {
+    fn name(&self) -> String {
+        format!("abft-embedding:{}", self.recovery.name())
+    }
+
+    fn place(&self) -> Option<String> {
+        Some("the results of lookups".to_owned())
+    }
+
+    fn prepare(&self, subject: &Subject<'_>) -> Result<Box<dyn Prepared>, ProtectError> {
+        let no_place =
+            |reason: &str| ProtectError::NoPlace { protection: self.name(), reason: reason.to_owned() };
+        let model =
+            subject.model.ok_or_else(|| no_place("it checks results, and there are stored words alone"))?;
+        let mut cost = Cost { assumptions: vec!["the totals of rows".to_owned()], ..Cost::default() };
+        if self.recovery == Recovery::Reload {
+            cost.assumptions.push(crate::stored::CLEAN_COPY.to_owned());
+        }
+        let mut layers: Vec<Option<Checked>> = Vec::new();
+        for site in model.lookups() {
+            layers.resize_with(site.layer, || None);
+            let checked = Checked::new(model, site, self.recovery == Recovery::Reload);
+            cost.memory_bits += 64 * checked.totals.len() as u64;
+            let looked_up: f64 = subject.looked_up.get(checked.site.table).map_or(0.0, |words| *words);
+            // Each value is added; per row its total and magnitude are; then the comparison.
+            cost.operations_per_sample += looked_up + 4.0 * looked_up / checked.site.width as f64;
+            layers.push(Some(checked));
+        }
+        if layers.is_empty() {
+            return Err(no_place("the model looks no rows up"));
+        }
+        Ok(Box::new(Checks { recovery: self.recovery, layers, cost }))
+    }
+}
+
+/// One layer that looks up, with the totals of its table's rows.
+struct Checked {
+    site: LookupSite,
+    totals: Vec<RowTotal>,
+    /// The values of all rows, where results are computed from them.
+    clean: Vec<f32>,
+}
+
+impl Checked {
+    fn new(model: &Model, site: LookupSite, copy: bool) -> Self {
+        let (width, rows) = (site.width, model.parameters()[site.table].shape()[0]);
+        let total = |values: &mut Vec<f32>, row: usize| {
+            model.table_row(site.table, row, values);
+            let sum = |of: fn(f64) -> f64| values.iter().map(|&x| of(f64::from(x))).sum::<f64>();
+            [sum(|x| x) as f32, (sum(f64::abs) as f32).next_up()]
+        };
+        let totals =
+            (0..rows).into_par_iter().with_min_len(4096).map_init(|| vec![0.0; width], total).collect();
+        let mut clean = vec![0.0; if copy { rows * width } else { 0 }];
+        clean.par_chunks_mut(width).enumerate().with_min_len(4096).for_each(|(row, values)| {
+            model.table_row(site.table, row, values);
+        });
+        Self { site, totals, clean }
+    }
+
+    /// Whether the values of the rows' result add up to the rows' totals.
+    fn passes(&self, rows: &[u32], result: &[f32]) -> bool {
+        let (mut expected, mut magnitude) = (0.0, 0.0);
+        for &row in rows {
+            let [total, magnitude_of] = self.totals[row as usize];
+            expected += f64::from(total);
+            magnitude += f64::from(magnitude_of);
+        }
+        let found: f64 = result.iter().map(|&x| f64::from(x)).sum();
+        let chain = match self.site.gives {
+            LookupResult::Rows => 1,
+            LookupResult::FieldSum => rows.len().next_power_of_two().trailing_zeros() as usize,
+            LookupResult::BagSum => rows.len(),
+        };
+        let TotalTolerance { relative, absolute } = tolerance(chain, self.site.width, rows.len());
+        // NaN does not pass.
+        (found - expected).abs() <= relative * magnitude + absolute
+    }
+
+    /// What the layer gives of table rows that `read` writes.
+    fn result(&self, rows: &[u32], mut read: impl FnMut(u32, &mut [f32])) -> Vec<f32> {
+        let width = self.site.width;
+        let mut values = vec![0.0; rows.len() * width];
+        for (&row, values) in rows.iter().zip(values.chunks_exact_mut(width)) {
+            read(row, values);
+        }
+        match self.site.gives {
+            LookupResult::Rows => values,
+            LookupResult::FieldSum => vec![plain::tree(&values)],
+            LookupResult::BagSum => {
+                let mut sums = vec![0.0; width];
+                for row in values.chunks_exact(width) {
+                    sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+                }
+                sums
+            }
+        }
+    }
+}
+
+/// The proven bound on what rounding makes of a sum of `rows` rows of `width` values.
+fn tolerance(chain: usize, width: usize, rows: usize) -> TotalTolerance {
+    TotalTolerance { relative: (chain + 2) as f64 * UNIT, absolute: (width * rows + rows) as f64 * SMALLEST }
+}
+
+/// The checked layers of one model.
+struct Checks {
+    recovery: Recovery,
+    layers: Vec<Option<Checked>>,
+    cost: Cost,
+}
+
+impl Checks {
+    /// Deals with a result that failed: what stands in its place.
+    fn recover(
+        &self,
+        layer: &Checked,
+        rows: &[u32],
+        call: &HookCall<'_>,
+        events: &mut HookEvents,
+    ) -> Option<Vec<f32>> {
+        let width = layer.site.width;
+        events.detected += 1;
+        match self.recovery {
+            Recovery::Fallback => {
+                events.fallbacks += 1;
+                Some(vec![0.0; width])
+            }
+            Recovery::Reload => {
+                events.reloads += 1;
+                events.reload_bytes += 4 * (rows.len() * width) as u64;
+                Some(layer.result(rows, |row, out| {
+                    out.copy_from_slice(&layer.clean[row as usize * width..][..width]);
+                }))
+            }
+            Recovery::Recompute => {
+                let mut again = None;
+                for _ in 0..RETRIES {
+                    events.retries += 1;
+                    let result = layer.result(rows, |row, out| call.table_row(layer.site.table, row, out));
+                    let passes = layer.passes(rows, &result);
+                    again = Some(result);
+                    if passes {
+                        events.corrected += 1;
+                        break;
+                    }
+                }
+                again
+            }
+        }
+    }
+
+    /// Single rows, field by field.
+    fn rows(&self, layer: &Checked, call: &HookCall<'_>, values: &mut [Lane]) -> HookEvents {
+        let site = &layer.site;
+        let (fields, width) = (site.fields.len(), site.width);
+        let groups = values.len() / fields / width;
+        let block = groups * LANES;
+        let ids = &call.ids[site.fields.start * block..site.fields.end * block];
+        let moved: Vec<u32>;
+        let ids = if site.first == 0 {
+            ids
+        } else {
+            moved = ids.iter().map(|id| id - site.first).collect();
+            &moved
+        };
+        let mut failed = vec![0; fields * groups];
+        call.kernels.lookup_totals(&layer.totals, tolerance(1, width, 1), (ids, fields), values, &mut failed);
+        let mut events = HookEvents::default();
+        for (at, failed) in failed.into_iter().enumerate() {
+            let (field, g) = (at / groups, at % groups);
+            let failed = failed & used(call.rows, g);
+            for l in (0..LANES).filter(|l| failed >> l & 1 == 1) {
+                let row = ids[field * block + g * LANES + l];
+                if let Some(result) = self.recover(layer, &[row], call, &mut events) {
+                    for (d, x) in result.into_iter().enumerate() {
+                        values[(field * width + d) * groups + g][l] = x;
+                    }
+                }
+            }
+        }
+        events
+    }
+
+    /// Sums of rows, data row by data row.
+    fn sums(&self, layer: &Checked, call: &HookCall<'_>, values: &mut [Lane]) -> HookEvents {
+        let site = &layer.site;
+        let groups = values.len() / site.width;
+        let mut events = HookEvents::default();
+        let (mut rows, mut result) = (Vec::new(), vec![0.0; site.width]);
+        for at in 0..call.rows {
+            let (g, l) = (at / LANES, at % LANES);
+            rows.clear();
+            match call.bags {
+                Some(bags) => rows.extend_from_slice(bags.of(at)),
+                None => rows.extend(
+                    site.fields.clone().map(|field| call.ids[field * groups * LANES + at] - site.first),
+                ),
+            }
+            for (d, result) in result.iter_mut().enumerate() {
+                *result = values[d * groups + g][l];
+            }
+            if layer.passes(&rows, &result) {
+                continue;
+            }
+            if let Some(result) = self.recover(layer, &rows, call, &mut events) {
+                for (d, x) in result.into_iter().enumerate() {
+                    values[d * groups + g][l] = x;
+                }
+            }
+        }
+        events
+    }
+}
+
+impl Hooks for Checks {
+    fn acts(&self, layer: usize) -> bool {
+        self.layers.get(layer).is_some_and(Option::is_some)
+    }
+
+    fn behind(&self, call: &HookCall<'_>, values: &mut [Lane]) -> HookEvents {
+        match self.layers.get(call.layer) {
+            Some(Some(layer)) if layer.site.gives == LookupResult::Rows => self.rows(layer, call, values),
+            Some(Some(layer)) => self.sums(layer, call, values),
+            _ => HookEvents::default(),
+        }
+    }
+}
+
+impl Prepared for Checks {
+    fn hooks(&self) -> Option<&dyn Hooks> {
+        Some(self)
+    }
+
+    fn cost(&self) -> Cost {
+        self.cost.clone()
+    }
+}

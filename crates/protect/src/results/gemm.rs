@@ -1,0 +1,247 @@
+use radhard_kernels::{Kernels, LANES, Lane, LinearSums, LinearTotals, plain};
+use radhard_models::{BLOCK, HookCall, HookEvents, Hooks, Model, ProductSite};
+
+use super::{RETRIES, Recovery, SMALLEST, UNIT};
+use crate::protection::{Cost, Prepared, ProtectError, Protection, Subject};
+
+/// `abft-gemm`: the outputs of a row add up to what the checksum column of the clean weights says.
+///
+/// Row r passes if |Σ_j C_rj − A_r·S| ≤ (ℓ + n + 2)·u·(|A_r|·Σ_j|B_·j|) + k·n·2^-149, where ℓ is the longest chain of
+/// additions to one output and S is kept in f64. The bias counts as an input of 1.
+///
+/// Source: Huang and Abraham 1984; Li et al. 2022. Deviation: the tolerance is a proven bound, so clean rows never fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AbftGemm {
+    recovery: Recovery,
+}
+
+impl AbftGemm {
+    /// A check with this recovery.
+    pub fn new(recovery: Recovery) -> Self {
+        Self { recovery }
+    }
+
+    pub(crate) fn parse(settings: &[&str]) -> Option<Self> {
+        Recovery::parse(settings).map(Self::new)
+    }
+}
+
+impl Protection for AbftGemm {
+    fn name(&self) -> String {
+        format!("abft-gemm:{}", self.recovery.name())
+    }
+
+    fn place(&self) -> Option<String> {
+        Some("the results of linear layers".to_owned())
+    }
+
+    fn prepare(&self, subject: &Subject<'_>) -> Result<Box<dyn Prepared>, ProtectError> {
+        let Some(model) = subject.model else {
+            let reason = "it checks results, and there are stored words alone".to_owned();
+            return Err(ProtectError::NoPlace { protection: self.name(), reason });
+        };
+        let mut cost = Cost { assumptions: vec!["the checksum columns".to_owned()], ..Cost::default() };
+        if self.recovery == Recovery::Reload {
+            cost.assumptions.push(crate::stored::CLEAN_COPY.to_owned());
+        }
+        let products = model.products();
+        let unchecked = unchecked(model, &products);
+        let mut layers: Vec<Option<Checked>> = Vec::new();
+        for site in products {
+            layers.resize_with(site.layer, || None);
+            cost.memory_bits += 128 * (site.inputs as u64 + 1);
+            cost.operations_per_sample += (4 * site.inputs + site.outputs + 3) as f64;
+            layers.push(Some(Checked::new(model, site)));
+        }
+        if layers.is_empty() {
+            cost.assumptions = vec!["none: the model has no linear layer, so it changes nothing".to_owned()];
+        } else if !unchecked.is_empty() {
+            cost.assumptions.push(format!("unchecked: {}", unchecked.join(", ")));
+        }
+        Ok(Box::new(Checks { recovery: self.recovery, layers, cost }))
+    }
+}
+
+/// Matrices that no product site covers.
+fn unchecked(model: &Model, products: &[ProductSite]) -> Vec<String> {
+    let parameters = model.parameters().iter().enumerate();
+    let matrices = parameters.filter(|(_, tensor)| {
+        tensor.component() == radhard_models::Component::Dense && tensor.shape().len() == 2
+    });
+    matrices
+        .filter(|(at, _)| products.iter().all(|site| site.weight != *at))
+        .map(|(_, tensor)| tensor.name().to_owned())
+        .collect()
+}
+
+/// One linear layer with its checksums.
+struct Checked {
+    site: ProductSite,
+    sums: Vec<f64>,
+    magnitudes: Vec<f64>,
+    bias: (f64, f64),
+    relative: f64,
+    absolute: f64,
+    clean_weight: Vec<f32>,
+    clean_bias: Vec<f32>,
+}
+
+impl Checked {
+    fn new(model: &Model, site: ProductSite) -> Self {
+        let weight = model.parameters()[site.weight].f32s();
+        let bias = site.bias.map_or(&[][..], |bias| model.parameters()[bias].f32s());
+        let (mut sums, mut magnitudes) = (vec![0.0; site.inputs], vec![0.0; site.inputs]);
+        for row in weight.chunks_exact(site.inputs) {
+            for ((sum, magnitude), &w) in sums.iter_mut().zip(&mut magnitudes).zip(row) {
+                *sum += f64::from(w);
+                *magnitude += f64::from(w).abs();
+            }
+        }
+        let total = |of: fn(f64) -> f64| bias.iter().map(|&b| of(f64::from(b))).sum();
+        let (k, n) = (site.inputs as f64, site.outputs as f64);
+        Self {
+            site,
+            sums,
+            magnitudes,
+            bias: (total(|b| b), total(f64::abs)),
+            relative: (longest_chain(&site) as f64 + n + 2.0) * UNIT,
+            absolute: k * n * SMALLEST,
+            clean_weight: weight.to_vec(),
+            clean_bias: bias.to_vec(),
+        }
+    }
+
+    /// One bit for each row of a group that fails.
+    fn failed(&self, kernels: Kernels, x: &[Lane], y: &[Lane]) -> [u16; BLOCK / LANES] {
+        let mut out = [[[0.0; LANES]; BLOCK / LANES]; 3];
+        let groups = y.len() / self.site.outputs;
+        let [totals, expected, magnitudes] = &mut out;
+        let clean = LinearSums {
+            sums: &self.sums,
+            magnitudes: &self.magnitudes,
+            bias: self.bias.0,
+            bias_magnitude: self.bias.1,
+        };
+        let view = LinearTotals {
+            totals: &mut totals[..groups],
+            expected: &mut expected[..groups],
+            magnitudes: &mut magnitudes[..groups],
+        };
+        kernels.linear_totals(clean, x, y, view);
+        let mut failed = [0; BLOCK / LANES];
+        for (g, failed) in failed[..groups].iter_mut().enumerate() {
+            for l in 0..LANES {
+                let difference = (totals[g][l] - expected[g][l]).abs();
+                // NaN fails.
+                let passes = difference <= self.relative * magnitudes[g][l] + self.absolute;
+                *failed |= u16::from(!passes) << l;
+            }
+        }
+        failed
+    }
+
+    fn compute(&self, kernels: Kernels, (weight, bias): (&[f32], &[f32]), x: &[Lane], out: &mut [Lane]) {
+        match self.site.fields {
+            Some(fields) => kernels.field_layer(weight, bias, x, self.site.inputs, fields, out),
+            None => kernels.linear(weight, bias, x, self.site.inputs, out),
+        }
+    }
+}
+
+/// Additions on the longest way from a product to an output.
+fn longest_chain(site: &ProductSite) -> usize {
+    let before_bias = match site.fields {
+        Some(fields) => site.inputs / fields + fields.next_power_of_two().trailing_zeros() as usize,
+        None => site.inputs.min(plain::CHAIN) + site.inputs.div_ceil(plain::CHAIN) - 1,
+    };
+    before_bias + usize::from(site.bias.is_some())
+}
+
+/// The checked layers of one model.
+struct Checks {
+    recovery: Recovery,
+    layers: Vec<Option<Checked>>,
+    cost: Cost,
+}
+
+/// The bits of rows that are not padding.
+pub(super) fn used(rows: usize, group: usize) -> u16 {
+    let rows = rows.saturating_sub(group * LANES).min(LANES);
+    ((1u32 << rows) - 1) as u16
+}
+
+impl Hooks for Checks {
+    fn acts(&self, layer: usize) -> bool {
+        self.layers.get(layer).is_some_and(Option::is_some)
+    }
+
+    fn clean_bytes(&self, layer: usize) -> u64 {
+        let checked = self.layers.get(layer).and_then(Option::as_ref);
+        checked.map_or(0, |of| 4 * (of.clean_weight.len() + of.clean_bias.len()) as u64)
+    }
+
+    fn behind(&self, call: &HookCall<'_>, values: &mut [Lane]) -> HookEvents {
+        let mut events = HookEvents::default();
+        let Some(Some(layer)) = self.layers.get(call.layer) else { return events };
+        let groups = values.len() / layer.site.outputs;
+        let mut open = layer.failed(call.kernels, call.input, values);
+        for (g, open) in open.iter_mut().enumerate() {
+            *open &= used(call.rows, g);
+        }
+        let count = |bits: &[u16]| bits.iter().map(|bits| u64::from(bits.count_ones())).sum::<u64>();
+        events.detected = count(&open);
+        if events.detected == 0 {
+            return events;
+        }
+        let put = |from: Option<&[Lane]>, rows: &[u16], values: &mut [Lane]| {
+            for (at, value) in values.iter_mut().enumerate() {
+                for l in (0..LANES).filter(|l| rows[at % groups] >> l & 1 == 1) {
+                    value[l] = from.map_or(0.0, |from| from[at][l]);
+                }
+            }
+        };
+        if self.recovery == Recovery::Fallback {
+            put(None, &open, values);
+            events.fallbacks = events.detected;
+            return events;
+        }
+        let attempts = if self.recovery == Recovery::Recompute { RETRIES } else { 1 };
+        let mut again = vec![[0.0; LANES]; values.len()];
+        for _ in 0..attempts {
+            let before = count(&open);
+            if before == 0 {
+                break;
+            }
+            let (weight, bias) = (layer.site.weight, layer.site.bias);
+            let parameters = match self.recovery {
+                Recovery::Reload => (&layer.clean_weight[..], &layer.clean_bias[..]),
+                _ => (call.dense(weight), bias.map_or(&[][..], |bias| call.dense(bias))),
+            };
+            layer.compute(call.kernels, parameters, call.input, &mut again);
+            put(Some(&again), &open, values);
+            let failed = layer.failed(call.kernels, call.input, values);
+            for (open, failed) in open.iter_mut().zip(failed) {
+                *open &= failed;
+            }
+            let mended = before - count(&open);
+            if self.recovery == Recovery::Reload {
+                events.reloads += mended;
+                events.reloaded_layers |= 1 << call.layer.min(127);
+            } else {
+                events.retries += before;
+                events.corrected += mended;
+            }
+        }
+        events
+    }
+}
+
+impl Prepared for Checks {
+    fn hooks(&self) -> Option<&dyn Hooks> {
+        self.layers.iter().any(Option::is_some).then_some(self)
+    }
+
+    fn cost(&self) -> Cost {
+        self.cost.clone()
+    }
+}

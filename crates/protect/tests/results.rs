@@ -1,0 +1,243 @@
+//! Checks on results: clean rows never fail, flips that show do, and each way to go on does what it says.
+
+use radhard_data::{BagsView, RowsView};
+use radhard_fault::{ParameterSpec, Parameters, Words};
+use radhard_kernels::Kernels;
+use radhard_models::{Config, HookCall, HookEvents, Hooks, Init, Model, Scores, TableFormat, convert};
+use radhard_protect::{Protected, Subject, parse_protection};
+
+/// The subject lends no words: these protections look at results alone.
+struct NoWords;
+
+impl Parameters for NoWords {
+    fn specs(&self) -> &[ParameterSpec] {
+        &[]
+    }
+
+    fn words(&self, index: usize) -> Words<'_> {
+        panic!("words of parameter {index} were asked for")
+    }
+
+    fn words_mut(&mut self, index: usize) -> radhard_fault::WordsMut<'_> {
+        panic!("words of parameter {index} were asked for")
+    }
+}
+
+const ROWS: usize = 300;
+const DIMS: [u32; 3] = [50, 40, 30];
+
+struct Fixture {
+    model: Model,
+    indices: Vec<u32>,
+    labels: Vec<u8>,
+}
+
+impl Fixture {
+    fn of(name: &str) -> Self {
+        let config = Config { embed_dim: 16, ..Config::new(name, DIMS.to_vec()) };
+        let model = Model::new(&config, Init::TorchFm, 7).unwrap();
+        let indices = (0..ROWS).flat_map(|row| DIMS.map(|dim| (row * row * 7 + row) as u32 % dim)).collect();
+        Self { model, indices, labels: vec![0; ROWS] }
+    }
+
+    fn rows(&self) -> RowsView<'_> {
+        RowsView {
+            fields: 3,
+            numeric_width: 0,
+            indices: &self.indices,
+            numeric: &[],
+            labels: &self.labels,
+            bags: None::<BagsView<'_>>,
+        }
+    }
+
+    fn protect(&self, name: &str) -> Protected {
+        let subject = Subject {
+            model: Some(&self.model),
+            parameters: &NoWords,
+            calibration: None,
+            looked_up: &[48.0, 48.0, 48.0],
+        };
+        parse_protection(name).unwrap().prepare(&subject).unwrap()
+    }
+
+    fn golden(&self) -> Scores {
+        let mut scores = Scores::default();
+        self.model.scores(&self.rows(), &mut scores).unwrap();
+        scores
+    }
+
+    fn hooked(&self, hooks: &dyn Hooks) -> (Scores, HookEvents) {
+        let mut scores = Scores::default();
+        let events = self.model.scores_hooked(&self.rows(), hooks, &mut scores).unwrap();
+        (scores, events)
+    }
+
+    fn flip(&mut self, parameter: &str, element: usize, bit: u32) {
+        let tensor = self.model.parameters_mut().iter_mut().find(|tensor| tensor.name() == parameter);
+        let word = &mut tensor.unwrap().f32s_mut()[element];
+        *word = f32::from_bits(word.to_bits() ^ 1 << bit);
+    }
+}
+
+const ALL: [&str; 5] = ["fm", "deepfm", "wide-deep", "dcn", "afm"];
+
+#[test]
+fn clean_rows_never_fail_and_keep_their_bits() {
+    for name in ALL {
+        let fixture = Fixture::of(name);
+        for check in ["abft-gemm:reload", "abft-gemm:fallback", "abft-embedding:fallback"] {
+            let protected = fixture.protect(check);
+            let Some(hooks) = protected.hooks() else {
+                assert!(matches!(name, "fm" | "afm") && check.starts_with("abft-gemm"), "{name} {check}");
+                assert!(protected.cost().assumptions[0].starts_with("none: "), "{name} {check}");
+                continue;
+            };
+            let (scores, events) = fixture.hooked(hooks);
+            assert_eq!(events, HookEvents::default(), "{name} {check}");
+            assert!(scores.same_bits(&fixture.golden()), "{name} {check}");
+        }
+    }
+}
+
+#[test]
+fn reload_gives_the_golden_scores_back_and_recompute_never_does() {
+    for name in ["deepfm", "wide-deep", "dcn"] {
+        let mut fixture = Fixture::of(name);
+        let golden = fixture.golden();
+        let (reload, recompute) =
+            (fixture.protect("abft-gemm:reload"), fixture.protect("abft-gemm:recompute"));
+        fixture.flip("mlp.mlp.0.weight", 21, 30);
+        let unprotected = fixture.golden();
+        assert!(!unprotected.same_bits(&golden));
+        let (scores, events) = fixture.hooked(reload.hooks().unwrap());
+        assert!(scores.same_bits(&golden), "{name}");
+        assert_eq!((events.detected, events.reloads), (ROWS as u64, ROWS as u64), "{name}");
+        let (weight, bias) = ("mlp.mlp.0.weight", "mlp.mlp.0.bias");
+        let bytes = |name| fixture.model.parameters().named(name).unwrap().bytes().len() as u64;
+        assert_eq!(events.reload_bytes, bytes(weight) + bytes(bias), "a tensor is reloaded once");
+        let (scores, events) = fixture.hooked(recompute.hooks().unwrap());
+        assert!(scores.same_bits(&unprotected), "{name}");
+        assert_eq!((events.detected, events.corrected), (ROWS as u64, 0), "{name}");
+        assert_eq!(events.retries, 2 * ROWS as u64, "retries are capped");
+    }
+}
+
+#[test]
+fn a_flipped_bias_is_seen_and_nan_is() {
+    for bit in [22, 26, 30, 31] {
+        let mut fixture = Fixture::of("deepfm");
+        let golden = fixture.golden();
+        let reload = fixture.protect("abft-gemm:reload");
+        fixture.flip("mlp.mlp.4.bias", 3, bit);
+        let (scores, events) = fixture.hooked(reload.hooks().unwrap());
+        assert_eq!(events.reloads, ROWS as u64, "bit {bit}");
+        assert!(scores.same_bits(&golden), "bit {bit}");
+    }
+    let mut fixture = Fixture::of("deepfm");
+    let fallback = fixture.protect("abft-gemm:fallback");
+    let tensor = fixture.model.parameters_mut().iter_mut().find(|t| t.name() == "mlp.mlp.0.weight").unwrap();
+    tensor.f32s_mut()[5] = f32::NAN;
+    let (scores, events) = fixture.hooked(fallback.hooks().unwrap());
+    assert_eq!((events.detected, events.fallbacks), (ROWS as u64, ROWS as u64));
+    assert!(scores.probabilities.iter().all(|p| p.is_finite()));
+}
+
+#[test]
+fn flipped_table_rows_are_seen_where_they_are_read_and_reloaded() {
+    for name in ALL {
+        let mut fixture = Fixture::of(name);
+        let golden = fixture.golden();
+        let reload = fixture.protect("abft-embedding:reload");
+        let recompute = fixture.protect("abft-embedding:recompute");
+        let fallback = fixture.protect("abft-embedding:fallback");
+        let readers = fixture.indices.iter().step_by(3).filter(|&&index| index == 8).count() as u64;
+        assert!(readers > 0);
+        fixture.flip("embedding.embedding.weight", 8 * 16 + 5, 30);
+        let unprotected = fixture.golden();
+        let (scores, events) = fixture.hooked(reload.hooks().unwrap());
+        assert!(scores.same_bits(&golden), "{name}");
+        assert_eq!((events.detected, events.reloads), (readers, readers), "{name}");
+        assert_eq!(events.reload_bytes, 64 * readers, "{name}");
+        let (scores, events) = fixture.hooked(recompute.hooks().unwrap());
+        assert!(scores.same_bits(&unprotected), "{name}");
+        assert_eq!((events.corrected, events.retries), (0, 2 * readers), "{name}");
+        let (_, events) = fixture.hooked(fallback.hooks().unwrap());
+        assert_eq!(events.fallbacks, readers, "{name}");
+    }
+}
+
+#[test]
+fn flipped_first_order_weights_are_seen_in_the_sum_over_fields() {
+    let mut fixture = Fixture::of("deepfm");
+    let golden = fixture.golden();
+    let reload = fixture.protect("abft-embedding:reload");
+    fixture.flip("linear.fc.weight", 8, 30);
+    let (scores, events) = fixture.hooked(reload.hooks().unwrap());
+    assert!(scores.same_bits(&golden));
+    assert!(events.reloads > 0);
+}
+
+#[test]
+fn flips_in_the_scale_of_a_quantised_row_are_seen_but_for_its_lowest_bits() {
+    let mut fixture = Fixture::of("fm");
+    fixture.model = convert(&fixture.model, TableFormat::Int8Rowwise).unwrap();
+    let fallback = fixture.protect("abft-embedding:fallback");
+    let (_, clean) = fixture.hooked(fallback.hooks().unwrap());
+    assert_eq!(clean, HookEvents::default());
+    for bit in 0..32 {
+        fixture.flip("embedding.embedding.weight.scale", 8, bit);
+        let (_, events) = fixture.hooked(fallback.hooks().unwrap());
+        // The lowest bits move the values by less than the tolerance.
+        assert!(events.detected > 0 || bit < 4, "bit {bit}");
+        fixture.flip("embedding.embedding.weight.scale", 8, bit);
+    }
+}
+
+/// Sees every layer.
+struct Nothing;
+
+impl Hooks for Nothing {
+    fn acts(&self, _layer: usize) -> bool {
+        true
+    }
+
+    fn behind(&self, call: &HookCall<'_>, values: &mut [radhard_kernels::Lane]) -> HookEvents {
+        assert!(call.kernels == Kernels::detected() && !values.is_empty());
+        HookEvents::default()
+    }
+}
+
+#[test]
+fn a_hook_that_sees_everything_and_does_nothing_changes_nothing() {
+    for name in ALL {
+        let fixture = Fixture::of(name);
+        assert!(fixture.hooked(&Nothing).0.same_bits(&fixture.golden()), "{name}");
+    }
+}
+
+#[test]
+fn clean_rows_never_fail_whatever_the_numbers_are() {
+    // Constant, alternating, scaled and cancelling weights: what a tolerance by √(k + n) fails on.
+    type Weight = fn(usize) -> f32;
+    let kinds: [Weight; 6] = [
+        |_| 1.0,
+        |i| if i % 2 == 0 { 1e10 } else { -1e10 },
+        |i| (i as f32 * 0.37).sin() * 1e-30,
+        |i| f32::from_bits(i as u32 % 1000 + 1),
+        |i| if i % 17 == 0 { 3e12 } else { 1.234_567e-3 },
+        |i| 0.1 + i as f32 * 1e-7,
+    ];
+    for (kind, weight) in kinds.into_iter().enumerate() {
+        let mut fixture = Fixture::of("deepfm");
+        for tensor in fixture.model.parameters_mut().iter_mut() {
+            if tensor.name().contains("mlp.mlp.0") || tensor.name().contains("embedding") {
+                tensor.f32s_mut().iter_mut().enumerate().for_each(|(i, w)| *w = weight(i));
+            }
+        }
+        for check in ["abft-gemm:recompute", "abft-embedding:recompute"] {
+            let (_, events) = fixture.hooked(fixture.protect(check).hooks().unwrap());
+            assert_eq!(events, HookEvents::default(), "{check}, kind {kind}");
+        }
+    }
+}
