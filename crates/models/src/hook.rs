@@ -8,7 +8,7 @@ use radhard_kernels::{Kernels, Lane};
 use rayon::prelude::*;
 
 use crate::graph::Table;
-use crate::layers::Weights;
+use crate::layers::{Layer, Weights};
 use crate::model::Model;
 use crate::parameter::Component;
 use crate::pass::{Pass, Workspace};
@@ -220,7 +220,7 @@ impl Model {
     /// The layers that multiply by a matrix, but for those inside an attention and those cut in two.
     pub fn products(&self) -> Vec<ProductSite> {
         let graph = self.graph();
-        let product = |(layer, tied): (usize, &Box<dyn crate::layers::Layer>)| {
+        let product = |(layer, tied): (usize, &dyn Layer)| {
             let ties = tied.ties();
             let ([read], [write]) = (&ties.reads[..], &ties.writes[..]) else { return None };
             let (&(weight, _), rest) = ties.parameters.split_first()?;
@@ -230,7 +230,7 @@ impl Model {
             let fields = tied.field_layer().and_then(|linear| linear.fields);
             of_matrix.then_some(ProductSite { layer, weight, bias, inputs, outputs, fields })
         };
-        graph.layers().iter().enumerate().filter_map(product).collect()
+        graph.layers().iter().map(Box::as_ref).enumerate().filter_map(product).collect()
     }
 
     /// The layers that look rows of tables up.
