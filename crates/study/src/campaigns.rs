@@ -28,10 +28,10 @@ pub(crate) const HALF_DECADES: [f64; 7] = [3.16e-7, 3.16e-6, 3.16e-5, 3.16e-4, 3
 pub(crate) const PROTECTED_RATES: [f64; 4] = [1e-5, 1e-4, 1e-3, 1e-2];
 /// The rates of figures 4 to 6.
 pub(crate) const DUMMY_RATES: [f64; 6] = [1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4];
-/// What figure 10 compares, and what claims add to it: the text's clip, the artefact's, ideal and realised bit protection, and
-/// two guards that keep nothing beside the model.
+/// What figure 10 compares, and what claims add to it: the text's clip, ideal and realised bit protection, a guard that keeps
+/// nothing, and checksums of linear layers with and without a clean copy.
 pub(crate) const PROTECTIONS: [&str; 6] =
-    ["clip:paper", "clip:artefact", "sbp", "sbp=tmr", "range-guard", "constant-bits"];
+    ["clip:paper", "sbp", "sbp=tmr", "range-guard", "abft-gemm:recompute", "abft-gemm:reload"];
 
 impl Campaign {
     /// All campaigns.

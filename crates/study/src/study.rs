@@ -169,7 +169,7 @@ impl Study<'_> {
                     ..DummyOptions::default()
                 };
                 dummy(&data, &options, &mut |progress: Progress| {
-                    audience.step(progress.done, progress.total)
+                    audience.step(progress.done, progress.total);
                 })
                 .map_err(|source| StudyError::Prepare { set: "dummy", source })?;
             }

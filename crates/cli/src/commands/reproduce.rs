@@ -62,8 +62,7 @@ pub(crate) fn run(arguments: &Reproduce, console: &Console) -> Result<Exit, Fail
         if done.stand_in {
             text.push_str("\nstand-in: some data are made up in the shape of the set they are named after\n");
         }
-        text.push_str(&format!("\n{} files in {}\n", files.len(), arguments.out.join("paper").display()));
-        text
+        format!("{text}\n{} files in {}\n", files.len(), arguments.out.join("paper").display())
     })?;
     Ok(Exit::Done)
 }

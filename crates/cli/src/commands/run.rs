@@ -57,13 +57,13 @@ pub(crate) fn campaign(
     stop: &StopFlag,
 ) -> Result<RunReport, Failure> {
     let watch = Bar {
-        bar: console.bar(0, BAR),
+        progress: console.bar(0, BAR),
         stop: stop.clone(),
         paths: Mutex::default(),
         stage: Mutex::default(),
     };
     let report = radhard_campaign::run(plan, dir, how, &watch);
-    watch.bar.finish_and_clear();
+    watch.progress.finish_and_clear();
     report.map_err(run_failure)
 }
 
@@ -106,7 +106,7 @@ fn ways(paths: &[u64; 4]) -> String {
 }
 
 struct Bar {
-    bar: ProgressBar,
+    progress: ProgressBar,
     stop: StopFlag,
     paths: Mutex<[u64; 4]>,
     stage: Mutex<String>,
@@ -115,20 +115,20 @@ struct Bar {
 impl Bar {
     fn show(&self) {
         if let (Ok(paths), Ok(stage)) = (self.paths.lock(), self.stage.lock()) {
-            self.bar.set_message(format!("{stage} · known {} · {}", paths[0], ways(&paths)));
+            self.progress.set_message(format!("{stage} · known {} · {}", paths[0], ways(&paths)));
         }
     }
 }
 
 impl Watch for Bar {
     fn size(&self, trials: u64, recorded: u64) {
-        self.bar.set_length(trials);
-        self.bar.set_position(recorded);
-        self.bar.reset_eta();
+        self.progress.set_length(trials);
+        self.progress.set_position(recorded);
+        self.progress.reset_eta();
     }
 
     fn stage(&self, what: &str) {
-        self.bar.set_message(what.to_owned());
+        self.progress.set_message(what.to_owned());
     }
 
     fn cell(&self, key: &CellKey) {
@@ -140,7 +140,7 @@ impl Watch for Bar {
     }
 
     fn recorded(&self, paths: &[u64; 4]) {
-        self.bar.inc(paths.iter().sum());
+        self.progress.inc(paths.iter().sum());
         if let Ok(mut totals) = self.paths.lock() {
             for (total, count) in totals.iter_mut().zip(paths) {
                 *total += count;

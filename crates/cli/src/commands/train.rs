@@ -152,19 +152,15 @@ fn checkpoint(out: &Path) -> PathBuf {
 
 /// Field dims and numeric inputs that the flags give.
 pub(crate) fn inputs(given: &Inputs) -> Result<(Vec<u32>, usize), Failure> {
-    Ok(match &given.data {
-        Some(path) => {
-            let data = open(path)?;
-            let meta = data.meta();
-            let field_dims = meta.bag_dim.map_or_else(|| meta.field_dims.clone(), |dim| vec![dim]);
-            (field_dims, meta.numeric_names.len())
-        }
-        None => {
-            let missing = "--field-dims or --data is missing: a model needs the table rows of each field";
-            let field_dims = given.field_dims.clone().ok_or_else(|| failure(Exit::Usage, missing))?;
-            (field_dims, given.numeric)
-        }
-    })
+    if let Some(path) = &given.data {
+        let data = open(path)?;
+        let meta = data.meta();
+        let field_dims = meta.bag_dim.map_or_else(|| meta.field_dims.clone(), |dim| vec![dim]);
+        return Ok((field_dims, meta.numeric_names.len()));
+    }
+    let missing = "--field-dims or --data is missing: a model needs the table rows of each field";
+    let field_dims = given.field_dims.clone().ok_or_else(|| failure(Exit::Usage, missing))?;
+    Ok((field_dims, given.numeric))
 }
 
 /// The configuration that the flags ask for.

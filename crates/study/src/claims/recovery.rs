@@ -40,7 +40,6 @@ pub(super) fn c10(findings: &Findings) -> Claim {
         verdict: match (evidence.len(), large) {
             (0, _) => Verdict::Open,
             (n, large) if n == large => Verdict::Holds,
-            (_, 0) if small > 0 => Verdict::Refuted,
             _ if small > 0 => Verdict::Refuted,
             _ => Verdict::Undecided,
         },
@@ -137,23 +136,33 @@ pub(super) fn c13(findings: &Findings) -> Claim {
     let mut evidence = Vec::new();
     for set in &SETS {
         for model in MODELS {
-            for rate in [1e-4, 1e-3, 1e-2] {
+            for rate in [1e-3, 1e-2] {
                 for protection in ["abft-gemm:recompute", "abft-gemm:reload"] {
-                    let Some(loss) = gain(findings, model, set.name, rate, "none", protection) else {
-                        continue;
-                    };
-                    evidence.push(loss);
+                    evidence.extend(gain(findings, model, set.name, rate, protection, "none"));
                 }
             }
         }
     }
+    let of = |protection: &str, side: Side| {
+        evidence.iter().filter(|gain| gain.of.contains(protection) && gain.side(0.0) == Some(side)).count()
+    };
+    let (reload, recompute) = (of("reload", Side::Above), of("recompute", Side::Above));
     Claim {
         id: "C13",
         section: "7",
         says: "checksums (ABFT) are not feasible above 1e-4",
-        criterion: "AUC with abft-gemm against none on the same chips, with recomputing and with reloading",
-        verdict: if evidence.is_empty() { Verdict::Open } else { Verdict::Undecided },
-        why: sentence(&evidence),
+        criterion: "median gain of AUC on the same chips with abft-gemm, recomputing and reloading: refuted where reloading gains \
+                    beyond chance above 1e-4",
+        verdict: match (evidence.is_empty(), reload) {
+            (true, _) => Verdict::Open,
+            (false, 0) => Verdict::Undecided,
+            (false, _) => Verdict::Refuted,
+        },
+        why: format!(
+            "of {} cells each, reloading from a clean copy gains beyond chance in {reload}, recomputing with the flipped weight in \
+             {recompute}",
+            evidence.len() / 2
+        ),
         evidence,
     }
 }

@@ -71,7 +71,7 @@ impl Failures {
 
 /// Whether an RMSE that is worked out in f32 is no number: its mean of squares is beyond f32.
 pub(crate) fn overflows(rmse: Option<f64>) -> bool {
-    rmse.is_none_or(|rmse| !(rmse * rmse <= f64::from(f32::MAX)))
+    rmse.is_none_or(|rmse| rmse.is_nan() || rmse * rmse > f64::from(f32::MAX))
 }
 
 /// The maps of the dummy models of one depth and sparsity.
@@ -172,7 +172,7 @@ fn field(failures: Option<Failures>, (x, y): (f64, f64), shapes: &mut Vec<Shape>
     let mut frame = outline;
     frame.push((x, y));
     shapes.push(line(frame, Ink::Grid, 1.0, Stroke::Solid));
-    let middle = (x + right) / 2.0;
+    let middle = f64::midpoint(x, right);
     let Some(failures) = failures else {
         shapes.push(text((middle, y + 26.0), "–", 12, Anchor::Middle, Ink::Muted, false));
         return;
