@@ -3,6 +3,7 @@
 use crate::interval::{Interval, Method};
 use crate::normal;
 use crate::quantile::quantile;
+use crate::stream::below;
 use crate::sum::{mean, tree_sum};
 
 /// Below this n there is no bootstrap interval.
@@ -57,14 +58,4 @@ fn has_distinct(scores: &[f64], least: usize) -> bool {
         }
     }
     false
-}
-
-/// A number below n from SplitMix64 (Steele, Lea & Flood 2014).
-fn below(state: &mut u64, n: usize) -> usize {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^= z >> 31;
-    ((u128::from(z) * n as u128) >> 64) as usize
 }

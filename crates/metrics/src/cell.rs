@@ -1,5 +1,7 @@
 //! The statistics of a cell: the chip is the unit, never the row.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::bootstrap::bootstrap_interval;
@@ -7,6 +9,7 @@ use crate::bounded::betting_interval;
 use crate::interval::{Interval, LEVEL, Method};
 use crate::proportion::Proportion;
 use crate::quantile::{median_interval, quantile};
+use crate::stream::shuffle;
 use crate::sum::{mean, tree_sum, variance};
 
 /// Bounds of an AUC.
@@ -53,6 +56,26 @@ impl<'a> CellSample<'a> {
             seed: 0,
         }
     }
+
+    /// The draws that inform the mean beside P0: the chips with flips, and the known ones too where their share has no
+    /// closed form.
+    ///
+    /// Betting looks at draws one by one and must not see them sorted by what they are: known ones join in an order drawn
+    /// from a fixed seed.
+    pub(crate) fn draws(&self) -> Cow<'a, [f64]> {
+        draws(self.golden, self.p_no_flip, self.known, self.with_flips)
+    }
+}
+
+/// See [`CellSample::draws`].
+pub(crate) fn draws(golden: f64, p_no_flip: f64, known: u64, with_flips: &[f64]) -> Cow<'_, [f64]> {
+    if p_no_flip > 0.0 || known == 0 {
+        return Cow::Borrowed(with_flips);
+    }
+    let mut all = with_flips.to_vec();
+    all.resize(with_flips.len() + known as usize, golden);
+    shuffle(&mut all, known);
+    Cow::Owned(all)
 }
 
 /// The statistics of a cell over the chips whose score is defined; what is undefined is `None`.
@@ -140,18 +163,17 @@ impl CellStatistics {
         assert!((0.0..=1.0).contains(&p_no_flip), "probability {p_no_flip} of no flip is outside [0, 1]");
         let mut all: Vec<f64> = with_flips.iter().copied().filter(|score| !score.is_nan()).collect();
         let n = known + with_flips.len() as u64;
-        let drawn = if p_no_flip == 0.0 { n } else { n - known };
         if !golden.is_nan() {
             all.resize(all.len() + known as usize, golden);
         }
         let undefined = n - all.len() as u64;
         let complete = undefined == 0 && n > 0 && !golden.is_nan();
-        // Where every score is defined, the draws come first in `all`.
-        let draws = if complete { &all[..drawn as usize] } else { &[] };
+        let drawn = if p_no_flip == 0.0 { n } else { n - known };
+        let draws = if complete { sample.draws() } else { Cow::Borrowed(&[][..]) };
         let over_all_chips = |inner: Interval| inner.mapped(p_no_flip * golden, 1.0 - p_no_flip);
-        let interval = if complete { mean_interval(golden, p_no_flip, bounds, draws) } else { None };
-        let bootstrap = bootstrap_interval(draws, LEVEL, sample.seed).map(over_all_chips);
-        let stratified_mean = mean(draws).map(|inner| p_no_flip * golden + (1.0 - p_no_flip) * inner);
+        let interval = if complete { mean_interval(golden, p_no_flip, bounds, &draws) } else { None };
+        let bootstrap = bootstrap_interval(&draws, LEVEL, sample.seed).map(over_all_chips);
+        let stratified_mean = mean(&draws).map(|inner| p_no_flip * golden + (1.0 - p_no_flip) * inner);
         let (centre, sd) = (mean(&all), variance(&all).map(f64::sqrt));
         let threshold = collapse_threshold(golden);
         let collapsed = all.iter().filter(|&&score| score < threshold).count() as u64;

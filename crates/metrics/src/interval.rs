@@ -40,6 +40,10 @@ pub enum Method {
     ZeroEvents,
     /// DeLong's variance with a normal quantile; approximate.
     DeLong,
+    /// Woolf's interval of a log odds ratio; approximate.
+    Woolf,
+    /// An odds ratio's, given both margins of its table; conservative.
+    Conditional,
     /// Nothing but the bounds of the score and what is known exactly.
     Bounds,
 }

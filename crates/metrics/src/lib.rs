@@ -29,6 +29,11 @@
 //! | median | order statistics ([`mod@quantile`]), n ≥ 6 | at least 95 % |
 //! | proportion | Wilson; Clopper–Pearson where n < 40 or a count < 5 ([`proportion`]) | about, at least 95 % |
 //! | proportion without an event | 1 - 0.05^(1/n), one-sided | at least 95 % |
+//! | tolerable rate, BER_50 | betting, one-sided per rate, in a fixed sequence ([`tolerable`]) | at least 95 % |
+//! | mean where looks decide the n | betting at spent levels ([`stopping`]) | at least 95 % |
+//! | mean at any rate from k flips | betting at 1 - 5 %/m, scores not rising with k ([`k_flips`]) | at least 95 % |
+//! | vulnerability over strata | Clopper–Pearson at 1 - 5 %/m ([`mod@vulnerability`]) | at least 95 % |
+//! | odds ratio | Cornfield given the margins; Woolf beside it ([`association`]) | at least, about 95 % |
 //! | AUC over the choice of rows | DeLong 1988 ([`mod@delong`]) | about 95 % |
 //!
 //! # Example
@@ -45,6 +50,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod association;
 pub mod auc;
 pub mod beta;
 pub mod bootstrap;
@@ -52,7 +58,9 @@ pub mod bounded;
 pub mod cell;
 pub mod delong;
 pub mod deviation;
+pub mod fit;
 pub mod interval;
+pub mod k_flips;
 mod kept_sum;
 pub mod loss;
 pub mod normal;
@@ -63,21 +71,30 @@ pub mod proportion;
 pub mod quantile;
 pub mod ranking;
 pub mod reference;
+pub mod stopping;
+mod stream;
 pub mod sum;
+pub mod tolerable;
 pub mod top_k;
 pub mod trial;
+pub mod vulnerability;
 
+pub use association::{Concordance, OddsRatio, kendall, odds_ratio};
 pub use auc::{AucCounts, Aucs, MannWhitney, NonFinite, auc};
 pub use bootstrap::bootstrap_interval;
 pub use bounded::{anderson_interval, betting_interval};
 pub use cell::{CellSample, CellStatistics};
 pub use delong::{DeLong, delong, delong_difference};
 pub use interval::{Interval, Method, Sides};
+pub use k_flips::{AtRate, Flipped, KFlipProfile};
 pub use outcome::{Detection, Outcome, SampleOutcomes};
-pub use paired::{PairedDifference, paired_difference};
+pub use paired::{ByChip, PairedDifference, paired_by_chip, paired_difference};
 pub use proportion::{Proportion, clopper_pearson, wilson, zero_event_bound};
 pub use quantile::median_interval;
 pub use ranking::Ranking;
 pub use reference::{MetricsWork, Reference};
+pub use stopping::{Looked, Step, StopReason, StopRule};
+pub use tolerable::{RateLoss, RateSample, Reached, TolerableRate, half_of_lead, tolerable_rate};
 pub use top_k::{TopK, UserRows};
 pub use trial::{Golden, Observed, ScoreOptions, TrialScores};
+pub use vulnerability::{Stratum, vulnerability};

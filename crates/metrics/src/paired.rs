@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cell::{DIFFERENCE_BOUNDS, mean_interval};
+use crate::cell::{DIFFERENCE_BOUNDS, draws, mean_interval};
 use crate::interval::Interval;
 use crate::sum::{mean, variance};
 
@@ -42,13 +42,51 @@ pub fn paired_difference(
     if n == 0 || differences.iter().any(|d| d.is_nan()) {
         return PairedDifference { n, mean: None, sd: None, mean_interval: None };
     }
-    let flipped = differences.len();
-    differences.resize(flipped + known as usize, golden);
-    let draws = if p_no_flip == 0.0 { &differences } else { &differences[..flipped] };
+    let interval = {
+        let draws = draws(golden, p_no_flip, known, &differences);
+        mean_interval(golden, p_no_flip, DIFFERENCE_BOUNDS, &draws)
+    };
+    differences.resize(differences.len() + known as usize, golden);
     PairedDifference {
         n,
         mean: mean(&differences),
         sd: variance(&differences).map(f64::sqrt),
-        mean_interval: mean_interval(golden, p_no_flip, DIFFERENCE_BOUNDS, draws),
+        mean_interval: interval,
     }
+}
+
+/// The scores of a cell by chip, in order of the chips; `None` is a known chip, whose score is golden.
+#[derive(Clone, Copy, Debug)]
+pub struct ByChip<'a> {
+    /// The fault-free score of this cell.
+    pub golden: f64,
+    /// Number and score of each chip, ascending.
+    pub chips: &'a [(u64, Option<f64>)],
+}
+
+/// Compares two cells chip by chip, first minus second, where a chip may be known in one and not in the other, as a
+/// protected cell knows chips whose flips were all corrected.
+///
+/// Only chips of both cells count. `p_both_known` is the exact probability that a chip is known in both, 0 where it
+/// has no closed form: then all pairs inform the interval.
+///
+/// # Panics
+///
+/// If chips do not ascend, or as [`paired_difference`].
+pub fn paired_by_chip(p_both_known: f64, first: ByChip<'_>, second: ByChip<'_>) -> PairedDifference {
+    for cell in [first, second] {
+        assert!(cell.chips.is_sorted_by(|a, b| a.0 < b.0), "chips do not ascend");
+    }
+    let (mut known, mut firsts, mut seconds) = (0, Vec::new(), Vec::new());
+    for (chip, score) in first.chips {
+        let Ok(place) = second.chips.binary_search_by_key(chip, |other| other.0) else { continue };
+        let other = second.chips[place].1;
+        if p_both_known > 0.0 && score.is_none() && other.is_none() {
+            known += 1;
+        } else {
+            firsts.push(score.unwrap_or(first.golden));
+            seconds.push(other.unwrap_or(second.golden));
+        }
+    }
+    paired_difference(first.golden - second.golden, p_both_known, known, &firsts, &seconds)
 }

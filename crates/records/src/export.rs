@@ -225,6 +225,8 @@ pub fn method(method: Method) -> &'static str {
         Method::ClopperPearson => "clopper-pearson",
         Method::ZeroEvents => "zero-events",
         Method::DeLong => "de-long",
+        Method::Woolf => "woolf",
+        Method::Conditional => "conditional",
         Method::Bounds => "bounds",
     }
 }
