@@ -28,6 +28,11 @@ const BENCHMARKS: &[Benchmark] = &[
         shows: "AUC of a million scores, beside a comparison sort of them",
     },
     Benchmark {
+        name: "metrics",
+        room: "metrics",
+        shows: "scores of a trial of few changed rows and of all, beside the plain scoring",
+    },
+    Benchmark {
         name: "stored",
         room: "protect",
         shows: "reading protected words, beside the pass that looks them up",
@@ -91,6 +96,6 @@ mod tests {
     #[test]
     fn an_unknown_name_shows_the_known_ones() {
         let error = run("speed", &[]).unwrap_err();
-        assert_eq!(error.to_string(), "benchmark \"speed\" is none of inject, auc, train");
+        assert_eq!(error.to_string(), "benchmark \"speed\" is none of inject, auc, metrics, stored, train");
     }
 }

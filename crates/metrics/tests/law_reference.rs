@@ -110,3 +110,32 @@ fn work_serves_one_reference_after_another() {
         }
     }
 }
+
+fn observed<'a>(p: &'a [f32], labels: &'a [u8]) -> Observed<'a> {
+    Observed { probabilities: p, logits: Some(p), labels }
+}
+
+#[test]
+fn a_start_that_differs_from_golden_is_scored_against_golden() {
+    // A protection that acts on clean data: its own fault-free run, held against the unprotected one.
+    let labels: Vec<u8> = (0..200_u32).map(|row| u8::from(row % 3 == 0)).collect();
+    let golden: Vec<f32> = (0..200_u16).map(|row| f32::from(row * 37 % 200) / 200.0).collect();
+    let mut start = golden.clone();
+    start[5] = 0.77;
+    let users = UserRows::of(&(0..200).map(|row| row / 9).collect::<Vec<u32>>());
+    let options = ScoreOptions { users: Some(&users), ..ScoreOptions::new(0.5) };
+    let auc = TrialScores::of(&observed(&golden, &labels), None, &options).auc;
+    let against = Golden { probabilities: &golden, auc };
+    let reference = Reference::new(observed(&start, &labels), against, options);
+    let plain = |p: &[f32]| text(&TrialScores::of(&observed(p, &labels), Some(&against), &options));
+    let mut work = MetricsWork::default();
+    assert_eq!(text(&reference.changed(&mut work, &[], &[], &[])), plain(&start));
+    for (rows, values) in [(vec![3_u32, 8], vec![f32::NAN, 0.5]), (vec![5], vec![golden[5]])] {
+        let mut now = start.clone();
+        for (row, value) in rows.iter().zip(&values) {
+            now[*row as usize] = *value;
+        }
+        assert_eq!(text(&reference.changed(&mut work, &rows, &values, &values)), plain(&now));
+        assert_eq!(text(&reference.all(&mut work, &now, &now)), plain(&now));
+    }
+}
