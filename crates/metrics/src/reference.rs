@@ -13,8 +13,11 @@ use crate::sum::mean;
 use crate::top_k::{OfUser, TopK, UserWork};
 use crate::trial::{Golden, Observed, ScoreOptions, TrialScores};
 
-/// More than one changed row in so many costs as much as all of them.
+/// More than one changed row in so many costs as much as all of them, while the scores lie in cache.
 const FEW: usize = 12;
+/// The same from so many rows on, when each changed row is fetched from memory.
+const FEW_OF_MANY: usize = 40;
+const MANY: usize = 1 << 20;
 
 /// A fault-free run that others are scored beside.
 ///
@@ -123,7 +126,8 @@ impl<'a> Reference<'a> {
         self.load(work);
         let all = self.start.probabilities.len();
         let keyed = |p: &f32| p.is_nan() || key(*p).is_some();
-        let quick = self.quick.as_ref().filter(|_| rows.len() * FEW < all && probabilities.iter().all(keyed));
+        let few = if all < MANY { FEW } else { FEW_OF_MANY };
+        let quick = self.quick.as_ref().filter(|_| rows.len() * few < all && probabilities.iter().all(keyed));
         for ((&row, &probability), &logit) in rows.iter().zip(probabilities).zip(logits) {
             work.probabilities[row as usize] = probability;
             work.logits[row as usize] = logit;
