@@ -350,7 +350,7 @@ mod tests {
         }
 
         fn after(&self, _layer: usize, rows: usize, values: &mut [f32]) -> u64 {
-            assert!(rows <= BLOCK && values.len() % BLOCK == 0);
+            assert!(rows <= BLOCK && values.len().is_multiple_of(BLOCK));
             0
         }
     }

@@ -4,6 +4,7 @@
 //! `report --json`, the figures, and the page. Nothing here runs a model.
 #![forbid(unsafe_code)]
 
+pub mod benefit;
 pub mod chart;
 pub mod crossing;
 pub mod drawing;
@@ -17,6 +18,7 @@ pub mod summary;
 pub mod svg;
 pub mod terminal;
 
+pub use benefit::{Benefit, Gain};
 pub use crossing::Crossing;
 pub use files::{ReportError, write_all};
 pub use panel::{Curve, Panel};

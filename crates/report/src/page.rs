@@ -2,6 +2,7 @@
 
 use minijinja::{Environment, Value, context};
 
+use crate::benefit::{Benefit, columns, front, head};
 use crate::chart::chart;
 use crate::crossing::{ONSET_LOSS, SEVERE_LOSS};
 use crate::panel::Panel;
@@ -35,6 +36,7 @@ pub fn html(summary: &Summary) -> Result<String, minijinja::Error> {
             let fields = cell_fields(cell);
             shown.iter().map(|place| fields[*place].clone()).collect::<Value>()
         }).collect::<Vec<Value>>(),
+        protections => protections(summary),
         goldens => summary.goldens.iter().map(golden_value).collect::<Vec<Value>>(),
         plan => summary.plan.as_str(),
         identity => summary.identity.iter().map(|(key, value)| context! { key => key.as_str(), value => value.as_str() }).collect::<Vec<Value>>(),
@@ -48,6 +50,54 @@ pub fn html(summary: &Summary) -> Result<String, minijinja::Error> {
         cell_count => whole(summary.cells.len() as u64),
         csv => Value::from_safe_string(cells_csv(summary)?),
     })
+}
+
+/// The protections of each model: a picture, and a row for each.
+fn protections(summary: &Summary) -> Vec<Value> {
+    let groups = summary.protections.chunk_by(|a, b| (&a.model, &a.data) == (&b.model, &b.data));
+    groups
+        .enumerate()
+        .map(|(index, group)| {
+            let group: Vec<&Benefit> = group.iter().collect();
+            let columns = columns(&group);
+            let drawing = front(&group);
+            let svg = drawing.map(|drawing| svg(&drawing, Colours::Page, &format!("front-{index}")));
+            let field = |shown: String, key: Option<f64>| {
+                context! { shown, key => key.map_or_else(String::new, |key| format!("{key:?}")) }
+            };
+            let rows: Vec<Value> = group
+                .iter()
+                .map(|benefit| {
+                    let mark = if benefit.on_front { " ◆" } else { "" };
+                    let name = format!("{}{mark}", benefit.protection);
+                    let mut row = vec![
+                        context! { shown => name.as_str(), key => benefit.protection.as_str() },
+                        field(loss(benefit.mean_gain), benefit.mean_gain),
+                        field(benefit.memory_in_words(), benefit.memory_share),
+                        field(benefit.time_in_words(), benefit.time),
+                        field(loss(benefit.golden_change), benefit.golden_change),
+                    ];
+                    row.extend(columns.iter().map(|column| {
+                        let gain = benefit.gains.iter().find(|gain| {
+                            (&gain.target, &gain.error_model, gain.ber) == (&column.0, &column.1, column.2)
+                        });
+                        gain.map_or_else(
+                            || field(UNDEFINED.to_owned(), None),
+                            |gain| field(Benefit::gain_in_words(gain), gain.gain),
+                        )
+                    }));
+                    row.push(context! { shown => benefit.assumptions.as_str(), key => "" });
+                    Value::from(row)
+                })
+                .collect();
+            context! {
+                title => format!("{} on {}", group[0].model, group[0].data),
+                svg => svg.map(Value::from_safe_string),
+                columns => columns.iter().map(head).collect::<Vec<String>>(),
+                rows,
+            }
+        })
+        .collect()
 }
 
 fn panel_value(summary: &Summary, index: usize, panel: &Panel) -> Value {

@@ -7,6 +7,7 @@ use radhard_records::export::method;
 use radhard_records::{CellRecord, Golden, RecordsError, Store};
 use serde::Serialize;
 
+use crate::benefit::{Benefit, benefits};
 use crate::panel::{Panel, panels};
 
 /// Everything that reports show, worked out from records once.
@@ -18,6 +19,8 @@ pub struct Summary {
     pub cells: Vec<CellLine>,
     /// Curves over rates, grouped by what shares a chart.
     pub panels: Vec<Panel>,
+    /// What protections win back on the same chips, and what they cost, the best first.
+    pub protections: Vec<Benefit>,
     /// One line a golden run.
     pub goldens: Vec<GoldenLine>,
     /// The plan as written.
@@ -151,6 +154,7 @@ impl Summary {
         let header = store.header();
         Ok(Self {
             panels: panels(&cells),
+            protections: benefits(store)?,
             goldens: store.goldens().map(GoldenLine::of).collect(),
             plan: header.plan.clone(),
             identity: header.identity.clone(),

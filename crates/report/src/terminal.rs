@@ -31,6 +31,7 @@ pub fn terminal_table(summary: &Summary) -> String {
         lines.extend(printed(&cells(panel)));
         lines.push(String::new());
     }
+    lines.extend(protections(summary));
     lines.extend(wrapped(&format!(
         "{} trials on {} cells, {} of them on chips without a flip, whose score is golden. Intervals are for the mean, at 95 %. \
          ~ marks predictions that leave something out. BER_50 is where half of the lead over guessing is lost.",
@@ -46,6 +47,42 @@ pub fn terminal_table(summary: &Summary) -> String {
     }
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// What protections win and cost, a line each.
+fn protections(summary: &Summary) -> Vec<String> {
+    let mut lines = Vec::new();
+    for group in summary.protections.chunk_by(|a, b| (&a.model, &a.data) == (&b.model, &b.data)) {
+        let title =
+            format!("protections of {} on {}, against none on the same chips", group[0].model, group[0].data);
+        lines.extend([printable(&title), String::new()]);
+        for benefit in group {
+            let mark = if benefit.on_front { "◆" } else { " " };
+            let best = benefit
+                .gains
+                .iter()
+                .filter(|gain| gain.gain.is_some())
+                .max_by(|a, b| a.gain.unwrap_or(0.0).total_cmp(&b.gain.unwrap_or(0.0)));
+            let best = best.map_or_else(String::new, |gain| {
+                let at =
+                    gain.ber.map_or_else(String::new, |ber| format!(" at {}", crate::quantity::rate(ber)));
+                format!(", most on {}{at}: {}", gain.target, crate::Benefit::gain_in_words(gain))
+            });
+            lines.push(printable(&format!(
+                "{mark} {:24} mean gain {} · memory {} · time {}{best}",
+                benefit.protection,
+                crate::quantity::loss(benefit.mean_gain),
+                benefit.memory_in_words(),
+                benefit.time_in_words()
+            )));
+        }
+        lines.extend([
+            String::new(),
+            "◆ no other protection of the model wins more for less memory and less time".to_owned(),
+            String::new(),
+        ]);
+    }
+    lines
 }
 
 fn golden_facts(summary: &Summary, panel: &Panel) -> String {

@@ -1,0 +1,296 @@
+//! What protections win back on the same chips, and what they cost.
+
+use radhard_metrics::{ByChip, paired_by_chip};
+use radhard_records::{Cell, CellKey, ProtectionCost, RecordsError, Store};
+use serde::Serialize;
+
+use crate::drawing::{Anchor, Drawing, Ink, Shape, Stroke};
+use crate::quantity::{UNDEFINED, loss, rate};
+
+/// What one protection wins in one cell, against the unprotected cell on the same chips.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Gain {
+    /// What is hit.
+    pub target: String,
+    /// How bits go wrong.
+    pub error_model: String,
+    /// Bit error rate; none where the error model has none.
+    pub ber: Option<f64>,
+    /// Chips of both cells.
+    pub n: u64,
+    /// Mean difference of AUC, protected less unprotected.
+    pub gain: Option<f64>,
+    /// Lower end of its 95 % interval.
+    pub low: Option<f64>,
+    /// Upper end of it.
+    pub high: Option<f64>,
+}
+
+/// One protection of one model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Benefit {
+    /// Name of the model.
+    pub model: String,
+    /// Name of the data set.
+    pub data: String,
+    /// The protection.
+    pub protection: String,
+    /// Its gains, cell by cell.
+    pub gains: Vec<Gain>,
+    /// Their mean over the cells.
+    pub mean_gain: Option<f64>,
+    /// What it keeps, as a share of the model's bits; none where no cost was recorded.
+    pub memory_share: Option<f64>,
+    /// Median time of a protected pass over that of an unprotected one; none where not measured.
+    pub time: Option<f64>,
+    /// Smallest and largest of these.
+    pub time_range: Option<[f64; 2]>,
+    /// What it changes of the fault-free AUC.
+    pub golden_change: Option<f64>,
+    /// Whether no other protection of this model wins more for less memory and less time.
+    pub on_front: bool,
+    /// What is taken as safe.
+    pub assumptions: String,
+}
+
+/// Every protection's benefit; empty where nothing protects.
+pub fn benefits(store: &Store) -> Result<Vec<Benefit>, RecordsError> {
+    let mut benefits: Vec<Benefit> = Vec::new();
+    for (id, cell) in store.cells() {
+        let CellKey { model, data, protection, .. } = &cell.key;
+        if protection == "none" {
+            continue;
+        }
+        let bare = CellKey { protection: "none".to_owned(), ..cell.key.clone() };
+        let Some(other) = store.cell_id(&bare) else { continue };
+        let gain = gain(cell, &by_chip(store, id)?, &by_chip(store, other)?);
+        let found = benefits
+            .iter()
+            .position(|one| (&one.model, &one.data, &one.protection) == (model, data, protection));
+        let place = found.unwrap_or_else(|| {
+            benefits.push(Benefit::of(store, &cell.key));
+            benefits.len() - 1
+        });
+        benefits[place].gains.push(gain);
+    }
+    for benefit in &mut benefits {
+        let gains: Vec<f64> = benefit.gains.iter().filter_map(|gain| gain.gain).collect();
+        benefit.mean_gain = (!gains.is_empty()).then(|| gains.iter().sum::<f64>() / gains.len() as f64);
+        benefit.gains.sort_by(|a, b| {
+            (&a.target, &a.error_model)
+                .cmp(&(&b.target, &b.error_model))
+                .then(a.ber.unwrap_or(0.0).total_cmp(&b.ber.unwrap_or(0.0)))
+        });
+    }
+    benefits.sort_by(|a, b| {
+        (&a.model, &a.data).cmp(&(&b.model, &b.data)).then(
+            b.mean_gain.unwrap_or(f64::NEG_INFINITY).total_cmp(&a.mean_gain.unwrap_or(f64::NEG_INFINITY)),
+        )
+    });
+    let fronts: Vec<bool> = benefits
+        .iter()
+        .map(|one| one.mean_gain.is_some() && !benefits.iter().any(|other| other.dominates(one)))
+        .collect();
+    for (benefit, on_front) in benefits.iter_mut().zip(fronts) {
+        benefit.on_front = on_front;
+    }
+    Ok(benefits)
+}
+
+fn by_chip(store: &Store, id: radhard_records::CellId) -> Result<Vec<(u64, Option<f64>)>, RecordsError> {
+    let mut chips: Vec<(u64, Option<f64>)> = store
+        .trials(id)?
+        .into_iter()
+        .filter_map(|trial| Some((trial.chip, Some(trial.scores.auc?))))
+        .collect();
+    chips.sort_unstable_by_key(|chip| chip.0);
+    Ok(chips)
+}
+
+fn gain(cell: &Cell, with: &[(u64, Option<f64>)], without: &[(u64, Option<f64>)]) -> Gain {
+    // Every chip's score is on record, so no golden score stands in for one.
+    let [first, second] = [with, without].map(|chips| ByChip { golden: 0.0, chips });
+    let difference = paired_by_chip(0.0, first, second);
+    let CellKey { target, error_model, ber, .. } = &cell.key;
+    Gain {
+        target: target.clone(),
+        error_model: error_model.clone(),
+        ber: *ber,
+        n: difference.n,
+        gain: difference.mean,
+        low: difference.mean_interval.map(|interval| interval.low),
+        high: difference.mean_interval.map(|interval| interval.high),
+    }
+}
+
+impl Benefit {
+    fn of(store: &Store, key: &CellKey) -> Self {
+        let cost: Option<&ProtectionCost> = store.protection(&key.subject());
+        let golden = |protection: &str| {
+            let subject = CellKey { protection: protection.to_owned(), ..key.clone() }.subject();
+            store.golden(&subject)?.scores.auc
+        };
+        let time = cost.and_then(|cost| cost.time);
+        Self {
+            model: key.model.clone(),
+            data: key.data.clone(),
+            protection: key.protection.clone(),
+            gains: Vec::new(),
+            mean_gain: None,
+            memory_share: cost.map(|cost| cost.memory_share),
+            time: time.map(|time| time.median),
+            time_range: time.map(|time| [time.low, time.high]),
+            golden_change: golden(&key.protection).zip(golden("none")).map(|(with, without)| with - without),
+            on_front: false,
+            assumptions: cost.map_or_else(String::new, |cost| cost.assumptions.clone()),
+        }
+    }
+
+    /// Whether this one wins at least as much for at most the cost, and is better in one of them.
+    fn dominates(&self, other: &Self) -> bool {
+        if (&self.model, &self.data) != (&other.model, &other.data) {
+            return false;
+        }
+        let (Some(gain), Some(than)) = (self.mean_gain, other.mean_gain) else { return false };
+        let costs = |one: &Self| [one.memory_share.unwrap_or(0.0), one.time.unwrap_or(1.0)];
+        let (own, others) = (costs(self), costs(other));
+        let no_worse = gain >= than && own.iter().zip(&others).all(|(a, b)| a <= b);
+        no_worse && (gain > than || own.iter().zip(&others).any(|(a, b)| a < b))
+    }
+
+    /// The gain in the cell of a target and rate, in words.
+    pub fn gain_in_words(gain: &Gain) -> String {
+        match (gain.gain, gain.low, gain.high) {
+            (Some(_), Some(low), Some(high)) => {
+                format!("{} [{}, {}]", loss(gain.gain), loss(Some(low)), loss(Some(high)))
+            }
+            _ => loss(gain.gain),
+        }
+    }
+
+    /// What it keeps, in words.
+    pub fn memory_in_words(&self) -> String {
+        self.memory_share.map_or_else(
+            || UNDEFINED.to_owned(),
+            |share| if share == 0.0 { "0".to_owned() } else { format!("{:.2} %", 100.0 * share) },
+        )
+    }
+
+    /// What it takes in time, in words.
+    pub fn time_in_words(&self) -> String {
+        match (self.time, self.time_range) {
+            (Some(time), Some([low, high])) => format!("{time:.2} [{low:.2}, {high:.2}]"),
+            _ => UNDEFINED.to_owned(),
+        }
+    }
+}
+
+/// The columns of gains: every target, error model and rate that any protection has, in order.
+pub fn columns(benefits: &[&Benefit]) -> Vec<(String, String, Option<f64>)> {
+    let mut columns: Vec<(String, String, Option<f64>)> = benefits
+        .iter()
+        .flat_map(|benefit| &benefit.gains)
+        .map(|gain| (gain.target.clone(), gain.error_model.clone(), gain.ber))
+        .collect();
+    columns.sort_by(|a, b| {
+        (&a.0, &a.1).cmp(&(&b.0, &b.1)).then(a.2.unwrap_or(0.0).total_cmp(&b.2.unwrap_or(0.0)))
+    });
+    columns.dedup();
+    columns
+}
+
+/// The head of a column of gains.
+pub fn head((target, error_model, ber): &(String, String, Option<f64>)) -> String {
+    let at = ber.map_or_else(String::new, |ber| format!(" {}", rate(ber)));
+    if error_model == "flips" { format!("{target}{at}") } else { format!("{target} {error_model}{at}") }
+}
+
+const WIDTH: f64 = 900.0;
+const HEIGHT: f64 = 330.0;
+const LEFT: f64 = 70.0;
+const RIGHT: f64 = WIDTH - 230.0;
+const TOP: f64 = 44.0;
+const BOTTOM: f64 = HEIGHT - 48.0;
+
+/// The mean gain of each protection of one model against the memory that it keeps, the front marked by a line.
+pub fn front(benefits: &[&Benefit]) -> Option<Drawing> {
+    let points: Vec<(&Benefit, f64, f64)> = benefits
+        .iter()
+        .filter_map(|benefit| Some((*benefit, benefit.memory_share?, benefit.mean_gain?)))
+        .collect();
+    let (first, ..) = points.first()?;
+    let most = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0_f64, |a, b| if b > a { b } else { a });
+    let widest = most(&mut points.iter().map(|point| point.1)).max(0.01) * 1.05;
+    let highest = most(&mut points.iter().map(|point| point.2)).max(0.001) * 1.1;
+    let lowest = points.iter().fold(0.0_f64, |low, point| if point.2 < low { point.2 } else { low });
+    // The root spreads what costs little.
+    let x = |share: f64| LEFT + 10.0 + (share / widest).sqrt() * (RIGHT - LEFT - 20.0);
+    let y = |gain: f64| BOTTOM - (gain - lowest) / (highest - lowest) * (BOTTOM - TOP);
+    let text = |at, text: &str, size, anchor, ink, bold| Shape::Text {
+        at,
+        text: text.to_owned(),
+        size,
+        anchor,
+        ink,
+        bold,
+        upwards: false,
+    };
+    let title = format!("{} on {}: mean gain of AUC against memory", first.model, first.data);
+    let line = |points, ink, width, stroke| Shape::Line { points, ink, width, stroke };
+    let mut shapes = vec![text((LEFT, 24.0), &title, 16, Anchor::Start, Ink::Text, true)];
+    shapes.push(line(vec![(LEFT, BOTTOM), (RIGHT, BOTTOM)], Ink::Axis, 1.0, Stroke::Solid));
+    shapes.push(line(vec![(LEFT, y(0.0)), (RIGHT, y(0.0))], Ink::Guess, 1.0, Stroke::Dotted));
+    for gain in [lowest, 0.0, highest / 2.2, highest / 1.1] {
+        shapes.push(text((LEFT - 8.0, y(gain) + 4.0), &loss(Some(gain)), 11, Anchor::End, Ink::Muted, false));
+    }
+    for share in [0.0, 0.01, 0.125, 0.5, 1.0, 2.0].into_iter().filter(|share| *share <= widest) {
+        let name = format!("{} %", 100.0 * share);
+        shapes.push(text((x(share), BOTTOM + 17.0), &name, 11, Anchor::Middle, Ink::Muted, false));
+    }
+    let label = "memory kept, share of the model's bits (root scale)";
+    shapes.push(text(
+        (f64::midpoint(LEFT, RIGHT), BOTTOM + 38.0),
+        label,
+        12,
+        Anchor::Middle,
+        Ink::Muted,
+        false,
+    ));
+    let mut on_front: Vec<(f64, f64)> =
+        points.iter().filter(|point| point.0.on_front).map(|point| (x(point.1), y(point.2))).collect();
+    on_front.sort_by(|a, b| a.0.total_cmp(&b.0));
+    if on_front.len() > 1 {
+        shapes.push(line(on_front, Ink::Golden, 1.5, Stroke::Dashed));
+    }
+    for (place, (benefit, share, gain)) in points.iter().enumerate() {
+        let at = (x(*share), y(*gain));
+        shapes.push(Shape::Mark { at, corners: Vec::new(), ink: Ink::Series(place) });
+        // Names stand in a column of their own: points lie close where little is kept.
+        let row = TOP + 8.0 + 17.0 * place as f64;
+        let mark = if benefit.on_front { "◆ " } else { "" };
+        let name = format!("{mark}{} {}", benefit.protection, loss(Some(*gain)));
+        if row < HEIGHT {
+            shapes.push(Shape::Mark {
+                at: (RIGHT + 16.0, row - 4.0),
+                corners: Vec::new(),
+                ink: Ink::Series(place),
+            });
+            shapes.push(text((RIGHT + 28.0, row), &name, 12, Anchor::Start, Ink::Text, benefit.on_front));
+        }
+    }
+    Some(Drawing {
+        width: WIDTH,
+        height: HEIGHT.max(TOP + 17.0 * points.len() as f64 + 16.0),
+        title,
+        description: format!(
+            "Mean over the cells of the gain on the same chips; on the front (◆): {}. The table of protections holds the values.",
+            points
+                .iter()
+                .filter(|point| point.0.on_front)
+                .map(|point| point.0.protection.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+        shapes,
+    })
+}
