@@ -190,7 +190,7 @@ impl Builder {
 
     /// Declares the tensors of a table `[rows, width]` in the configured format.
     fn stored(&mut self, name: &str, rows: usize, width: usize, start: Start) -> TableId {
-        let format = self.graph.config.tables;
+        let format = self.graph.config.tables.at_width(width);
         let mut tensor = |part: &str, shape: &[usize], words| {
             self.tensor(&format!("{name}{part}"), shape, Component::Embedding, start, words)
         };

@@ -23,7 +23,7 @@ pub enum TableFormat {
     F16,
     /// The upper half of a binary32.
     Bf16,
-    /// A byte per value, a scale and a bias per row.
+    /// A byte per value, a scale and a bias per row; tables of width 1 stay f32.
     Int8Rowwise,
 }
 
@@ -39,6 +39,12 @@ impl TableFormat {
             Self::Bf16 => "bf16",
             Self::Int8Rowwise => "int8-rowwise",
         }
+    }
+
+    /// The format of a table of this width: where rows have one value, a scale and a bias per row would be larger than
+    /// the f32 that they replace.
+    pub(crate) fn at_width(self, width: usize) -> Self {
+        if self == Self::Int8Rowwise && width == 1 { Self::F32 } else { self }
     }
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this shape")]
@@ -152,7 +158,7 @@ impl Misfit {
 /// # Numerics
 /// f16 and bf16: rounded to nearest, ties to even; NaN and infinities stay what they are. int8-rowwise, per row:
 /// scale = (max − min) / 255, bias = min, code = (w − bias) / scale rounded to nearest, ties to even; so
-/// |w − ŵ| ≤ scale / 2, beside the rounding of ŵ. To f32: the values that evaluation reads, bit for bit.
+/// |w − ŵ| ≤ scale / 2, beside the rounding of ŵ; tables of width 1 stay f32. To f32: the values that evaluation reads, bit for bit.
 ///
 /// # Errors
 /// If a finite value would become infinite, or, for int8-rowwise, a value is not finite.
@@ -165,7 +171,7 @@ pub fn convert(model: &Model, format: TableFormat) -> Result<Model, ConvertError
     for (source, target) in sources.iter().zip(graph.tables()) {
         let name = model.parameters()[source.id.first].name().trim_end_matches(".codes");
         let words = source.id.of(model.parameters().as_slice());
-        let tensors = &mut parameters.as_mut_slice()[target.id.first..];
+        let (format, tensors) = (target.id.format, &mut parameters.as_mut_slice()[target.id.first..]);
         write(words, target.width, format, tensors).map_err(|misfit| misfit.in_table(name, format))?;
     }
     for tensor in parameters.iter_mut().filter(|t| t.component() != Component::Embedding) {

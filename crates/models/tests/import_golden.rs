@@ -99,6 +99,48 @@ fn imported_models_have_the_logits_of_torch() {
     }
 }
 
+/// The bytes of a safetensors file with the weights of a golden file under other names.
+fn renamed(file: &str, name: impl Fn(usize, &str) -> String) -> Vec<u8> {
+    let golden = bytes(file);
+    let golden = SafeTensors::deserialize(&golden).unwrap();
+    let mut weights: Vec<_> = golden.tensors().into_iter().filter(|(key, _)| is_weight(key)).collect();
+    weights.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let renamed = weights.into_iter().enumerate().map(|(i, (key, view))| (name(i, &key), view));
+    safetensors::serialize(renamed, None).unwrap()
+}
+
+#[test]
+fn prefixes_of_wrappers_are_taken_off_where_all_names_have_them() {
+    let config = Config::new("deepfm", vec![23, 7, 41, 13, 5]);
+    let plain = import::from_bytes(&renamed("deepfm.safetensors", |_, key| key.to_owned()), Convert::No);
+    let plain = import::model(&config, &plain.unwrap()).unwrap();
+    for prefix in ["", "module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.", "module.module."] {
+        let file = renamed("deepfm.safetensors", |_, key| format!("{prefix}{key}"));
+        let mut state = import::from_bytes(&file, Convert::No).unwrap();
+        assert_eq!(state.strip_wrappers(), prefix);
+        assert!(state.named("linear.bias").is_some(), "{prefix}");
+        assert_eq!(import::model(&config, &state).unwrap().fingerprint(), plain.fingerprint(), "{prefix}");
+    }
+    // What one name lacks, or what is no wrapper's, stays and is listed.
+    for prefix in ["module.", "model."] {
+        let some = renamed("deepfm.safetensors", |i, key| {
+            format!("{}{key}", if i == 3 && prefix == "module." { "" } else { prefix })
+        });
+        let mut state = import::from_bytes(&some, Convert::No).unwrap();
+        assert_eq!(state.strip_wrappers(), "");
+        let error = import::model(&config, &state).unwrap_err().to_string();
+        assert!(error.contains(&format!("the file has {prefix}")), "{error}");
+    }
+    // A name that is nothing but the prefix keeps it.
+    let tensor = |name: &str| {
+        safetensors::tensor::TensorView::new(Dtype::F32, vec![1], &[0; 4]).map(|v| (name.to_owned(), v))
+    };
+    let file = safetensors::serialize([tensor("module.").unwrap()], None).unwrap();
+    let mut state = import::from_bytes(&file, Convert::No).unwrap();
+    assert_eq!(state.strip_wrappers(), "");
+    assert_eq!(import::StateDict::default().strip_wrappers(), "");
+}
+
 #[test]
 fn weights_of_another_architecture_list_both_sides() {
     let state = import::read(path("fm.state_dict.pt"), Convert::No).unwrap();

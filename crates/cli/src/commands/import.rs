@@ -17,7 +17,11 @@ pub(crate) fn import(arguments: &Import, console: &Console) -> Result<Exit, Fail
         failure(Exit::Input, format!("{}: {error}", arguments.weights.display()))
     };
     let rule = if arguments.convert { Convert::Yes } else { Convert::No };
-    let state = import::read(&arguments.weights, rule).map_err(|error| at(&error))?;
+    let mut state = import::read(&arguments.weights, rule).map_err(|error| at(&error))?;
+    let prefix = state.strip_wrappers();
+    if !prefix.is_empty() {
+        console.say(&format!("the prefix \"{prefix}\" of all names is a wrapper's and was taken off"));
+    }
     let model = import::model(&config, &state).map_err(|error| at(&error))?;
     save(&model, &arguments.out, "imported", console)
 }

@@ -63,6 +63,9 @@ pub struct StateDict {
     names: BTreeSet<String>,
 }
 
+/// What torch's wrappers put before the names of the module in them.
+const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
+
 /// Weights that cannot be imported.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -224,6 +227,28 @@ impl StateDict {
     /// The tensor of a name.
     pub fn named(&self, name: &str) -> Option<&StateTensor> {
         self.tensors.iter().find(|t| t.name == name)
+    }
+
+    /// Takes off what torch's wrappers (`DataParallel`, `compile`) put before every name; the prefix, empty if there is
+    /// none.
+    pub fn strip_wrappers(&mut self) -> String {
+        let mut prefix = String::new();
+        while let Some(wrapper) =
+            WRAPPERS.iter().find(|wrapper| self.all_start_with(&format!("{prefix}{wrapper}")))
+        {
+            prefix.push_str(wrapper);
+        }
+        for tensor in &mut self.tensors {
+            tensor.name.drain(..prefix.len());
+        }
+        self.names = self.tensors.iter().map(|tensor| tensor.name.clone()).collect();
+        prefix
+    }
+
+    /// Whether there are names, and all are longer than this and begin so.
+    fn all_start_with(&self, prefix: &str) -> bool {
+        !self.tensors.is_empty()
+            && self.tensors.iter().all(|t| t.name.len() > prefix.len() && t.name.starts_with(prefix))
     }
 
     /// Adds a tensor, contiguous and converted; `storage` has what the view reaches.
