@@ -47,7 +47,9 @@ pub struct Benefit {
     pub time_range: Option<[f64; 2]>,
     /// What it changes of the fault-free AUC.
     pub golden_change: Option<f64>,
-    /// Whether no other protection of this model wins more for less memory and less time.
+    /// Whether it shields bits by decree, as nothing that can be bought does: an upper bound.
+    pub ideal: bool,
+    /// Whether no other protection of this model wins more for less memory and less time, bounds apart.
     pub on_front: bool,
     /// What is taken as safe.
     pub assumptions: String,
@@ -89,7 +91,9 @@ pub fn benefits(store: &Store) -> Result<Vec<Benefit>, RecordsError> {
     });
     let fronts: Vec<bool> = benefits
         .iter()
-        .map(|one| one.mean_gain.is_some() && !benefits.iter().any(|other| other.dominates(one)))
+        .map(|one| {
+            one.mean_gain.is_some() && !one.ideal && !benefits.iter().any(|other| other.dominates(one))
+        })
         .collect();
     for (benefit, on_front) in benefits.iter_mut().zip(fronts) {
         benefit.on_front = on_front;
@@ -141,6 +145,7 @@ impl Benefit {
             time: time.map(|time| time.median),
             time_range: time.map(|time| [time.low, time.high]),
             golden_change: golden(&key.protection).zip(golden("none")).map(|(with, without)| with - without),
+            ideal: key.protection.split('+').any(|part| part == "sbp" || part.starts_with("sbp:")),
             on_front: false,
             assumptions: cost.map_or_else(String::new, |cost| cost.assumptions.clone()),
         }
@@ -148,7 +153,7 @@ impl Benefit {
 
     /// Whether this one wins at least as much for at most the cost, and is better in one of them.
     fn dominates(&self, other: &Self) -> bool {
-        if (&self.model, &self.data) != (&other.model, &other.data) {
+        if self.ideal || (&self.model, &self.data) != (&other.model, &other.data) {
             return false;
         }
         let (Some(gain), Some(than)) = (self.mean_gain, other.mean_gain) else { return false };
@@ -156,6 +161,15 @@ impl Benefit {
         let (own, others) = (costs(self), costs(other));
         let no_worse = gain >= than && own.iter().zip(&others).all(|(a, b)| a <= b);
         no_worse && (gain > than || own.iter().zip(&others).any(|(a, b)| a < b))
+    }
+
+    /// ◆ on the front, ○ for a bound that nothing reaches.
+    pub fn mark(&self) -> &'static str {
+        match (self.on_front, self.ideal) {
+            (true, _) => "◆",
+            (false, true) => "○",
+            (false, false) => " ",
+        }
     }
 
     /// The gain in the cell of a target and rate, in words.
@@ -267,8 +281,8 @@ pub fn front(benefits: &[&Benefit]) -> Option<Drawing> {
         shapes.push(Shape::Mark { at, corners: Vec::new(), ink: Ink::Series(place) });
         // Names stand in a column of their own: points lie close where little is kept.
         let row = TOP + 8.0 + 17.0 * place as f64;
-        let mark = if benefit.on_front { "◆ " } else { "" };
-        let name = format!("{mark}{} {}", benefit.protection, loss(Some(*gain)));
+        let mark = benefit.mark();
+        let name = format!("{mark} {} {}", benefit.protection, loss(Some(*gain)));
         if row < HEIGHT {
             shapes.push(Shape::Mark {
                 at: (RIGHT + 16.0, row - 4.0),

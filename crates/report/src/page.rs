@@ -68,8 +68,7 @@ fn protections(summary: &Summary) -> Vec<Value> {
             let rows: Vec<Value> = group
                 .iter()
                 .map(|benefit| {
-                    let mark = if benefit.on_front { " ◆" } else { "" };
-                    let name = format!("{}{mark}", benefit.protection);
+                    let name = format!("{} {}", benefit.protection, benefit.mark());
                     let mut row = vec![
                         context! { shown => name.as_str(), key => benefit.protection.as_str() },
                         field(loss(benefit.mean_gain), benefit.mean_gain),

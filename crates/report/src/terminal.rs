@@ -57,7 +57,7 @@ fn protections(summary: &Summary) -> Vec<String> {
             format!("protections of {} on {}, against none on the same chips", group[0].model, group[0].data);
         lines.extend([printable(&title), String::new()]);
         for benefit in group {
-            let mark = if benefit.on_front { "◆" } else { " " };
+            let mark = benefit.mark();
             let best = benefit
                 .gains
                 .iter()
@@ -78,7 +78,8 @@ fn protections(summary: &Summary) -> Vec<String> {
         }
         lines.extend([
             String::new(),
-            "◆ no other protection of the model wins more for less memory and less time".to_owned(),
+            "◆ no other protection of the model wins more for less memory and less time · ○ ideal, a bound that nothing to buy reaches"
+                .to_owned(),
             String::new(),
         ]);
     }
