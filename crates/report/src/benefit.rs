@@ -283,14 +283,10 @@ pub fn front(benefits: &[&Benefit]) -> Option<Drawing> {
         let row = TOP + 8.0 + 17.0 * place as f64;
         let mark = benefit.mark();
         let name = format!("{mark} {} {}", benefit.protection, loss(Some(*gain)));
-        if row < HEIGHT {
-            shapes.push(Shape::Mark {
-                at: (RIGHT + 16.0, row - 4.0),
-                corners: Vec::new(),
-                ink: Ink::Series(place),
-            });
-            shapes.push(text((RIGHT + 28.0, row), &name, 12, Anchor::Start, Ink::Text, benefit.on_front));
-        }
+        let number = (place + 1).to_string();
+        shapes.push(text((at.0 + 6.0, at.1 - 4.0), &number, 10, Anchor::Start, Ink::Muted, false));
+        shapes.push(text((RIGHT + 32.0, row), &number, 12, Anchor::End, Ink::Muted, false));
+        shapes.push(text((RIGHT + 38.0, row), &name, 12, Anchor::Start, Ink::Text, benefit.on_front));
     }
     Some(Drawing {
         width: WIDTH,
