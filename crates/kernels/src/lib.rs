@@ -58,15 +58,17 @@ mod int8;
 mod lanes;
 mod linear;
 pub mod plain;
+mod reading;
 mod split;
 mod table;
 
 pub use adam::AdamStep;
-pub use check::{Bounds, LinearSums, LinearTotals, RowTotal, TotalTolerance, WideLane};
+pub use check::{Bounds, LinearSums, LinearTotals, WideLane};
 pub use dispatch::{Kernels, Path};
 pub use dropout::Mask;
 pub use int8::{CHECK_MODULUS, CHECKED_INPUTS, int8_checksums, int8_row_agrees};
 pub use lanes::{LANES, Lane};
+pub use reading::Limits;
 pub use table::Table;
 
 /// Version of the numeric contract above; it changes when any score may change a bit.

@@ -155,6 +155,19 @@ pub trait Hooks: Sync {
     /// Whether it acts behind this layer.
     fn acts(&self, layer: usize) -> bool;
 
+    /// Whether it reads the words that this layer looks up.
+    fn reads(&self, layer: usize) -> bool {
+        let _ = layer;
+        false
+    }
+
+    /// Reads looked-up words `[F · D, R]` before anything is computed from them, as a gather that checks would: words that it finds
+    /// bad it rewrites.
+    fn read(&self, call: &HookCall<'_>, words: &mut [Lane]) -> HookEvents {
+        let _ = (call, words);
+        HookEvents::default()
+    }
+
     /// Rewrites the values behind a layer: `[width, BLOCK]`, of which the first `rows` of each feature are rows, the rest padding.
     /// Gives how many values of rows it found bad.
     fn after(&self, layer: usize, rows: usize, values: &mut [f32]) -> u64 {
@@ -174,6 +187,9 @@ pub trait Hooks: Sync {
         HookEvents { detected: bad, fallbacks: bad, ..HookEvents::default() }
     }
 }
+
+/// One of the two things that hooks do to a value.
+type Hook = fn(&dyn Hooks, &HookCall<'_>, &mut [Lane]) -> HookEvents;
 
 impl Model {
     /// Where hooks can act, in the order of evaluation.
@@ -278,8 +294,9 @@ impl Model {
                     let mut events = HookEvents::default();
                     for (layer, ties) in ties.iter().enumerate() {
                         pass.layer(layer, &rows, workspace);
-                        if let Some(&slot) = ties.writes.last().filter(|_| hooks.acts(layer)) {
-                            let Workspace { ids, values } = &mut *workspace;
+                        let mut call = |workspace: &mut Workspace, slot, hook: Hook| {
+                            let mut noticed = HookEvents::default();
+                            let Workspace { ids, values } = workspace;
                             values.write(slot, |values, out| {
                                 let call = HookCall {
                                     layer,
@@ -291,8 +308,20 @@ impl Model {
                                     weights: pass.weights,
                                     tables: graph.tables(),
                                 };
-                                events.add(hooks.behind(&call, out));
+                                noticed = hook(hooks, &call, out);
                             });
+                            events.add(noticed);
+                            noticed
+                        };
+                        let gathered = graph.layers()[layer].gathered().filter(|_| hooks.reads(layer));
+                        if let Some(slot) = gathered
+                            && call(workspace, slot, |hooks, call, words| hooks.read(call, words))
+                                != HookEvents::default()
+                        {
+                            pass.again(layer, &rows, workspace);
+                        }
+                        if let Some(&slot) = ties.writes.last().filter(|_| hooks.acts(layer)) {
+                            call(workspace, slot, |hooks, call, values| hooks.behind(call, values));
                         }
                     }
                     if events != HookEvents::default() {

@@ -93,15 +93,25 @@ impl<'a> Pass<'a> {
 
     /// Runs one layer on a block.
     pub(crate) fn layer(&self, at: usize, rows: &RowsView<'_>, workspace: &mut Workspace) {
-        let scope = Scope {
+        let scope = self.scope(at, rows, &workspace.ids);
+        self.graph.layers()[at].forward(&scope, &mut workspace.values);
+    }
+
+    /// Computes a layer's result again from looked-up words that changed.
+    pub(crate) fn again(&self, at: usize, rows: &RowsView<'_>, workspace: &mut Workspace) {
+        let scope = self.scope(at, rows, &workspace.ids);
+        self.graph.layers()[at].again(&scope, &mut workspace.values);
+    }
+
+    fn scope<'s>(&'s self, at: usize, rows: &RowsView<'s>, ids: &'s [u32]) -> Scope<'s> {
+        Scope {
             kernels: self.kernels,
             weights: self.weights,
             derived: &self.derived[at],
-            ids: &workspace.ids,
+            ids,
             bags: rows.bags,
             training: None,
-        };
-        self.graph.layers()[at].forward(&scope, &mut workspace.values);
+        }
     }
 
     /// Takes the logits of a block out of the workspace.

@@ -180,19 +180,32 @@ fn flipped_first_order_weights_are_seen_in_the_sum_over_fields() {
 }
 
 #[test]
-fn flips_in_the_scale_of_a_quantised_row_are_seen_but_for_its_lowest_bits() {
+fn every_flip_in_scale_and_bias_of_a_quantised_row_that_moves_a_value_is_seen() {
     let mut fixture = Fixture::of("fm");
     fixture.model = convert(&fixture.model, TableFormat::Int8Rowwise).unwrap();
     let fallback = fixture.protect("abft-embedding:fallback");
+    let table = fixture.model.lookups().into_iter().find(|site| site.width == 16).unwrap().table;
     let (_, clean) = fixture.hooked(fallback.hooks().unwrap());
     assert_eq!(clean, HookEvents::default());
-    for bit in 0..32 {
-        fixture.flip("embedding.embedding.weight.scale", 8, bit);
-        let (_, events) = fixture.hooked(fallback.hooks().unwrap());
-        // The lowest bits move the values by less than the tolerance.
-        assert!(events.detected > 0 || bit < 4, "bit {bit}");
-        fixture.flip("embedding.embedding.weight.scale", 8, bit);
+    let row = |fixture: &Fixture| {
+        let mut values = vec![0.0; 16];
+        fixture.model.table_row(table, 8, &mut values);
+        values
+    };
+    let stored = row(&fixture);
+    let mut moving = 0;
+    for part in ["scale", "bias"] {
+        for bit in 0..32 {
+            let name = format!("embedding.embedding.weight.{part}");
+            fixture.flip(&name, 8, bit);
+            let (_, events) = fixture.hooked(fallback.hooks().unwrap());
+            let moves = row(&fixture) != stored;
+            assert_eq!(events.detected > 0, moves, "{part}, bit {bit}");
+            moving += u32::from(moves);
+            fixture.flip(&name, 8, bit);
+        }
     }
+    assert!(moving >= 60, "{moving} of 64 flips move a value");
 }
 
 /// Sees every layer.

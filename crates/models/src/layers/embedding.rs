@@ -40,6 +40,10 @@ impl Layer for Embedding {
         })
     }
 
+    fn gathered(&self) -> Option<Slot> {
+        Some(self.output)
+    }
+
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {
         let table = scope.weights.table(self.table);
         let groups = values.groups();

@@ -45,6 +45,14 @@ impl Layer for FirstOrder {
             scope.kernels.gather(table, ids, 0, 1, out);
         }
         scope.weights.patch(self.table, scope.ids, rows, values.get_mut(self.gathered));
+        self.again(scope, values);
+    }
+
+    fn gathered(&self) -> Option<Slot> {
+        Some(self.gathered)
+    }
+
+    fn again(&self, scope: &Scope<'_>, values: &mut Values) {
         values.write(self.output, |values, out| scope.kernels.field_sum(values.get(self.gathered), out));
     }
 

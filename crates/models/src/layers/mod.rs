@@ -217,6 +217,16 @@ pub(crate) trait Layer: Send + Sync {
         None
     }
 
+    /// Where the words that it looked up stand, as numbers.
+    fn gathered(&self) -> Option<Slot> {
+        None
+    }
+
+    /// Computes the result again from words that changed after they were gathered.
+    fn again(&self, scope: &Scope<'_>, values: &mut Values) {
+        let _ = (scope, values);
+    }
+
     /// Whether the result does not depend on the layer's parameters, given what they are and the largest magnitude in its
     /// table rows.
     fn settled(&self, weights: Weights<'_>, largest: f32) -> bool {

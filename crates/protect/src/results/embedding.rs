@@ -1,4 +1,4 @@
-use radhard_kernels::{LANES, Lane, RowTotal, TotalTolerance, plain};
+use radhard_kernels::{LANES, Lane, plain};
 use radhard_models::{HookCall, HookEvents, Hooks, LookupResult, LookupSite, Model};
 use rayon::prelude::*;
 
@@ -8,12 +8,13 @@ use crate::protection::{Cost, Prepared, ProtectError, Protection, Subject};
 
 /// `abft-embedding`: the values of a bag, or of a single table row, add up to the stored totals of its rows.
 ///
-/// A bag passes if |Σ_j R_j − Σ_r t_r| ≤ (ℓ + 2)·u·M + (d·L + L)·2^-149 with M = Σ_r Σ_j |T_rj|, where t_r and M are f32 numbers
-/// from clean rows and ℓ is the longest chain of additions. Totals of quantised rows are those of their clean values, so
-/// that flips in scale and bias show.
+/// A single row passes if its values, added in their order in f64, give the stored f64 total t_r itself: nothing was rounded
+/// but in that sum, so clean rows give its bits. A sum of rows passes if |Σ_j R_j − Σ_r t_r| ≤ γ·M + d·L·2^-149 with
+/// γ = (ℓ + 1)·u / (1 − (ℓ + 1)·u) and M = Σ_r Σ_j |T_rj| from clean rows, where ℓ is the longest chain of additions. Totals of quantised rows are those of their
+/// clean values, so that flips in scale and bias show.
 ///
 /// Source: Li et al. 2022. Deviation: the tolerance follows the magnitudes of the rows, not of their sums, so that clean bags
-/// never fail.
+/// never fail; single rows have none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AbftEmbedding {
     recovery: Recovery,
@@ -52,10 +53,11 @@ impl Protection for AbftEmbedding {
         for site in model.lookups() {
             layers.resize_with(site.layer, || None);
             let checked = Checked::new(model, site, self.recovery == Recovery::Reload);
-            cost.memory_bits += 64 * checked.totals.len() as u64;
+            cost.memory_bits += 64 * checked.totals.len() as u64 + 32 * checked.magnitudes.len() as u64;
             let looked_up: f64 = subject.looked_up.get(checked.site.table).map_or(0.0, |words| *words);
-            // Each value is added; per row its total and magnitude are; then the comparison.
-            cost.operations_per_sample += looked_up + 4.0 * looked_up / checked.site.width as f64;
+            // Each value is added; per row of a sum its total and magnitude are; then the comparison.
+            let per_row = if checked.site.gives == LookupResult::Rows { 1.0 } else { 4.0 };
+            cost.operations_per_sample += looked_up + per_row * looked_up / checked.site.width as f64;
             layers.push(Some(checked));
         }
         if layers.is_empty() {
@@ -68,45 +70,60 @@ impl Protection for AbftEmbedding {
 /// One layer that looks up, with the totals of its table's rows.
 struct Checked {
     site: LookupSite,
-    totals: Vec<RowTotal>,
+    totals: Vec<f64>,
+    /// Sums of magnitudes, rounded up; only where rows of more than one value are added.
+    magnitudes: Vec<f32>,
     /// The values of all rows, where results are computed from them.
     clean: Vec<f32>,
 }
 
 impl Checked {
     fn new(model: &Model, site: LookupSite, copy: bool) -> Self {
-        let (width, rows) = (site.width, model.parameters()[site.table].shape()[0]);
-        let total = |values: &mut Vec<f32>, row: usize| {
-            model.table_row(site.table, row, values);
-            let sum = |of: fn(f64) -> f64| values.iter().map(|&x| of(f64::from(x))).sum::<f64>();
-            [sum(|x| x) as f32, (sum(f64::abs) as f32).next_up()]
+        let (width, rows, site_table) = (site.width, model.parameters()[site.table].shape()[0], site.table);
+        let of_rows = |of: fn(&[f32]) -> f64| {
+            let rows = (0..rows).into_par_iter().with_min_len(4096);
+            rows.map_init(
+                move || vec![0.0; width],
+                move |values, row| {
+                    model.table_row(site_table, row, values);
+                    of(values)
+                },
+            )
         };
-        let totals =
-            (0..rows).into_par_iter().with_min_len(4096).map_init(|| vec![0.0; width], total).collect();
+        let totals = of_rows(total).collect();
+        let bags = site.gives != LookupResult::Rows && width > 1;
+        let magnitude = |values: &[f32]| values.iter().map(|&x| f64::from(x).abs()).sum();
+        let magnitudes = if bags {
+            of_rows(magnitude).map(|magnitude| (magnitude as f32).next_up()).collect()
+        } else {
+            Vec::new()
+        };
         let mut clean = vec![0.0; if copy { rows * width } else { 0 }];
         clean.par_chunks_mut(width).enumerate().with_min_len(4096).for_each(|(row, values)| {
             model.table_row(site.table, row, values);
         });
-        Self { site, totals, clean }
+        Self { site, totals, magnitudes, clean }
     }
 
     /// Whether the values of the rows' result add up to the rows' totals.
     fn passes(&self, rows: &[u32], result: &[f32]) -> bool {
+        let found = total(result);
+        if self.site.gives == LookupResult::Rows {
+            return rows.iter().all(|&row| found == self.totals[row as usize]);
+        }
         let (mut expected, mut magnitude) = (0.0, 0.0);
         for &row in rows {
-            let [total, magnitude_of] = self.totals[row as usize];
-            expected += f64::from(total);
-            magnitude += f64::from(magnitude_of);
+            let total = self.totals[row as usize];
+            expected += total;
+            magnitude += self.magnitudes.get(row as usize).map_or(total.abs(), |&of| f64::from(of));
         }
-        let found: f64 = result.iter().map(|&x| f64::from(x)).sum();
-        let chain = match self.site.gives {
-            LookupResult::Rows => 1,
-            LookupResult::FieldSum => rows.len().next_power_of_two().trailing_zeros() as usize,
-            LookupResult::BagSum => rows.len(),
+        let chain = if self.site.gives == LookupResult::BagSum {
+            rows.len()
+        } else {
+            rows.len().next_power_of_two().trailing_zeros() as usize
         };
-        let TotalTolerance { relative, absolute } = tolerance(chain, self.site.width, rows.len());
         // NaN does not pass.
-        (found - expected).abs() <= relative * magnitude + absolute
+        (found - expected).abs() <= tolerance(chain, self.site.width, rows.len(), magnitude)
     }
 
     /// What the layer gives of table rows that `read` writes.
@@ -130,9 +147,16 @@ impl Checked {
     }
 }
 
-/// The proven bound on what rounding makes of a sum of `rows` rows of `width` values.
-fn tolerance(chain: usize, width: usize, rows: usize) -> TotalTolerance {
-    TotalTolerance { relative: (chain + 2) as f64 * UNIT, absolute: (width * rows + rows) as f64 * SMALLEST }
+/// The sum of a row's values, in their order.
+fn total(values: &[f32]) -> f64 {
+    values.iter().map(|&x| f64::from(x)).sum()
+}
+
+/// The proven bound on what rounding makes of a sum of `rows` rows of `width` values. Of `chain` roundings the first adds to +0 and
+/// is none: what it has to spare is far above what sums in f64 round.
+fn tolerance(chain: usize, width: usize, rows: usize, magnitude: f64) -> f64 {
+    let steps = (chain + 1) as f64 * UNIT;
+    steps / (1.0 - steps) * magnitude + (width * rows) as f64 * SMALLEST
 }
 
 /// The checked layers of one model.
@@ -197,7 +221,7 @@ impl Checks {
             &moved
         };
         let mut failed = vec![0; fields * groups];
-        call.kernels.lookup_totals(&layer.totals, tolerance(1, width, 1), (ids, fields), values, &mut failed);
+        call.kernels.lookup_totals(&layer.totals, (ids, fields), values, &mut failed);
         let mut events = HookEvents::default();
         for (at, failed) in failed.into_iter().enumerate() {
             let (field, g) = (at / groups, at % groups);
