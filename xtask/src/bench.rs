@@ -33,6 +33,11 @@ const BENCHMARKS: &[Benchmark] = &[
         shows: "scores of a trial of few changed rows and of all, beside the plain scoring",
     },
     Benchmark {
+        name: "protect",
+        room: "protect",
+        shows: "full passes at Criteo's size under each protection that acts in them, beside the pass alone",
+    },
+    Benchmark {
         name: "stored",
         room: "protect",
         shows: "reading protected words, beside the pass that looks them up",
@@ -96,6 +101,6 @@ mod tests {
     #[test]
     fn an_unknown_name_shows_the_known_ones() {
         let error = run("speed", &[]).unwrap_err();
-        assert_eq!(error.to_string(), "benchmark \"speed\" is none of inject, auc, metrics, stored, train");
+        assert_eq!(error.to_string(), "benchmark \"speed\" is none of inject, auc, metrics, protect, stored, train");
     }
 }

@@ -50,7 +50,7 @@ pub(crate) trait Lanes: Copy {
 
 /// Plain arrays, for processors of unknown abilities.
 #[derive(Clone, Copy)]
-pub(crate) struct Portable(Lane);
+pub(crate) struct Portable(pub(crate) Lane);
 
 impl Lanes for Portable {
     const WIDE: bool = false;
@@ -124,11 +124,11 @@ mod x86 {
 
     /// One AVX-512 register.
     #[derive(Clone, Copy)]
-    pub(crate) struct Avx512(__m512);
+    pub(crate) struct Avx512(pub(crate) __m512);
 
     /// Two AVX registers.
     #[derive(Clone, Copy)]
-    pub(crate) struct Avx2(__m256, __m256);
+    pub(crate) struct Avx2(pub(crate) __m256, pub(crate) __m256);
 
     impl Lanes for Avx512 {
         const WIDE: bool = true;

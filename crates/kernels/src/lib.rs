@@ -61,9 +61,10 @@ pub mod plain;
 mod reading;
 mod split;
 mod table;
+mod words;
 
 pub use adam::AdamStep;
-pub use check::{Bounds, LinearSums, LinearTotals, WideLane};
+pub use check::{Bounds, LinearSums, LinearTotals, LookupSums, Outside, WideLane};
 pub use dispatch::{Kernels, Path};
 pub use dropout::Mask;
 pub use int8::{CHECK_MODULUS, CHECKED_INPUTS, int8_checksums, int8_row_agrees};

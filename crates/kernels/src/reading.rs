@@ -4,12 +4,13 @@
 //! usual case, that there is none, costs a pass over words in cache; only then are they replaced, in place.
 
 use crate::lanes::{LANES, Lane, Lanes};
+use crate::words::{Bits as _, Checks, prefetch};
 
 /// The bits of an f32 below its sign: magnitudes are in the order of these, NaN above all.
 const MAGNITUDE: u32 = !0 >> 1;
 
 /// The words of sixteen data rows.
-type Bits = [u32; LANES];
+type Words = [u32; LANES];
 
 /// A limit for each table row, or one for all.
 #[derive(Debug, Clone, Copy)]
@@ -20,60 +21,55 @@ pub enum Limits<'a> {
     Rows(&'a [u32], (&'a [u32], usize)),
 }
 
-#[inline(always)]
-fn bits(x: &Lane) -> Bits {
-    x.map(f32::to_bits)
-}
-
 /// The lanes of one field and group of a block.
 #[inline(always)]
 fn of_lookup(x: &[Lane], width: usize, groups: usize, at: usize) -> impl Iterator<Item = &Lane> {
     x[at / groups * width * groups + at % groups..].iter().step_by(groups).take(width)
 }
 
-/// What `table` holds for sixteen ids.
+/// How many lookups ahead what belongs to them is fetched.
+const AHEAD: usize = 12;
+
+/// What a table holds for the lookups at `at`; what it holds for later ones is fetched.
 #[inline(always)]
-fn of_rows(table: &[u32], ids: &[u32]) -> Bits {
-    let mut out = [0; LANES];
-    for (out, &id) in out.iter_mut().zip(ids) {
-        *out = table[id as usize];
+fn of_rows<L: Checks>(table: &[u32], ids: &[[u32; LANES]], at: usize) -> L::Bits {
+    if let Some(ids) = ids.get(at + AHEAD) {
+        prefetch(table, ids);
     }
-    out
+    L::Bits::gather(table, &ids[at])
 }
 
+/// The largest magnitude in each lane.
 #[inline(always)]
-fn most<'a>(x: impl Iterator<Item = &'a Lane>) -> Bits {
-    let mut most = [0; LANES];
+fn most<'a, L: Checks>(x: impl Iterator<Item = &'a Lane>) -> L::Bits {
+    let magnitude = L::Bits::splat(MAGNITUDE);
+    let mut most = L::Bits::splat(0);
     for x in x {
-        let x = bits(x);
-        for l in 0..LANES {
-            most[l] = most[l].max(x[l] & MAGNITUDE);
-        }
+        most = most.max(L::Bits::load(x).and(magnitude));
     }
     most
 }
 
 #[inline(always)]
-fn beyond_limits<L: Lanes>(limits: Limits<'_>, x: &[Lane], found: &mut bool) {
+fn beyond_limits<L: Checks>(limits: Limits<'_>, x: &[Lane], found: &mut bool) {
     *found = match limits {
-        Limits::All(limit) => most(x.iter()).iter().any(|&most| most > limit),
+        Limits::All(limit) => most::<L>(x.iter()).above(L::Bits::splat(limit)) != 0,
         Limits::Rows(limits, (ids, fields)) => {
             let groups = ids.len() / LANES / fields;
             let width = x.len() / groups / fields;
-            let mut beyond = [0; LANES];
-            for (at, ids) in ids.chunks_exact(LANES).enumerate() {
-                let (most, limits) = (most(of_lookup(x, width, groups, at)), of_rows(limits, ids));
-                for l in 0..LANES {
-                    beyond[l] |= u32::from(most[l] > limits[l]);
-                }
+            let mut beyond = 0;
+            let (ids, _) = ids.as_chunks();
+            for at in 0..ids.len() {
+                let most = most::<L>(of_lookup(x, width, groups, at));
+                beyond |= most.above(of_rows::<L>(limits, ids, at));
             }
-            beyond.iter().any(|&beyond| beyond != 0)
+            beyond != 0
         }
     };
 }
 
 #[inline(always)]
-fn limit_lane(limits: &Bits, clamp: bool, x: &mut Lane, changed: &mut Bits) {
+fn limit_lane(limits: &Words, clamp: bool, x: &mut Lane, changed: &mut Words) {
     for l in 0..LANES {
         let word = x[l].to_bits();
         let magnitude = word & MAGNITUDE;
@@ -86,7 +82,7 @@ fn limit_lane(limits: &Bits, clamp: bool, x: &mut Lane, changed: &mut Bits) {
 }
 
 #[inline(always)]
-fn limit<L: Lanes>(limits: Limits<'_>, clamp: bool, x: &mut [Lane], changed: &mut [Bits]) {
+fn limit<L: Lanes>(limits: Limits<'_>, clamp: bool, x: &mut [Lane], changed: &mut [Words]) {
     let groups = changed.len();
     match limits {
         Limits::All(limit) => {
@@ -96,8 +92,9 @@ fn limit<L: Lanes>(limits: Limits<'_>, clamp: bool, x: &mut [Lane], changed: &mu
         }
         Limits::Rows(limits, (ids, fields)) => {
             let width = x.len() / groups / fields;
-            for (at, ids) in ids.chunks_exact(LANES).enumerate() {
-                let limits = of_rows(limits, ids);
+            let (ids, _) = ids.as_chunks::<LANES>();
+            for (at, ids) in ids.iter().enumerate() {
+                let limits = ids.map(|id| limits[id as usize]);
                 let (field, g) = (at / groups, at % groups);
                 for x in x[field * width * groups + g..].iter_mut().step_by(groups).take(width) {
                     limit_lane(&limits, clamp, x, &mut changed[g]);
@@ -113,19 +110,18 @@ fn force(word: u32, always: u32, sometimes: u32) -> u32 {
 }
 
 #[inline(always)]
-fn unlike_forced<L: Lanes>(always: u32, sometimes: u32, x: &[Lane], found: &mut bool) {
-    let mut unlike = [0; LANES];
+fn unlike_forced<L: Checks>(always: u32, sometimes: u32, x: &[Lane], found: &mut bool) {
+    let (always, sometimes) = (L::Bits::splat(always), L::Bits::splat(sometimes));
+    let mut unlike = L::Bits::splat(0);
     for x in x {
-        let x = bits(x);
-        for l in 0..LANES {
-            unlike[l] |= x[l] ^ force(x[l], always, sometimes);
-        }
+        let x = L::Bits::load(x);
+        unlike = unlike.or(x.xor(x.or(always).and(sometimes)));
     }
-    *found = unlike.iter().any(|&unlike| unlike != 0);
+    *found = unlike.differs(L::Bits::splat(0)) != 0;
 }
 
 #[inline(always)]
-fn forced<L: Lanes>(always: u32, sometimes: u32, x: &mut [Lane], changed: &mut [Bits]) {
+fn forced<L: Lanes>(always: u32, sometimes: u32, x: &mut [Lane], changed: &mut [Words]) {
     let groups = changed.len();
     for (at, x) in x.iter_mut().enumerate() {
         let changed = &mut changed[at % groups];
@@ -139,23 +135,16 @@ fn forced<L: Lanes>(always: u32, sometimes: u32, x: &mut [Lane], changed: &mut [
 }
 
 #[inline(always)]
-fn row_sums<L: Lanes>(sums: &[u32], (ids, fields): (&[u32], usize), x: &[Lane], failed: &mut [u16]) {
+fn unlike_sums<L: Checks>(sums: &[u32], (ids, fields): (&[u32], usize), x: &[Lane], failed: &mut [u16]) {
     let groups = ids.len() / LANES / fields;
     let width = x.len() / groups / fields;
-    for (at, (failed, ids)) in failed.iter_mut().zip(ids.chunks_exact(LANES)).enumerate() {
-        let mut total = [0u32; LANES];
+    let (ids, _) = ids.as_chunks();
+    for (at, failed) in failed.iter_mut().enumerate() {
+        let mut total = L::Bits::splat(0);
         for x in of_lookup(x, width, groups, at) {
-            let x = bits(x);
-            for l in 0..LANES {
-                total[l] = total[l].wrapping_add(x[l]);
-            }
+            total = total.add(L::Bits::load(x));
         }
-        let clean = of_rows(sums, ids);
-        let mut bits = 0;
-        for l in 0..LANES {
-            bits |= u16::from(total[l] != clean[l]) << l;
-        }
-        *failed = bits;
+        *failed = total.differs(of_rows::<L>(sums, ids, at));
     }
 }
 
@@ -187,7 +176,7 @@ kernels! {
     ///
     /// # Panics
     /// If there is no such table row.
-    pub fn row_sums(sums: &[u32], lookups: (&[u32], usize), x: &[Lane], failed: &mut [u16]) = row_sums;
+    pub fn unlike_sums(sums: &[u32], lookups: (&[u32], usize), x: &[Lane], failed: &mut [u16]) = unlike_sums;
 }
 
 #[cfg(test)]
@@ -336,9 +325,9 @@ mod tests {
                 f32::from_bits(hit[(width + 2) * groups + 1][bit % LANES].to_bits() ^ 1 << bit);
             for &path in Path::available() {
                 let mut failed = vec![0xffff; fields * groups];
-                Kernels::on(path).unwrap().row_sums(&sums, (&ids, fields), &x, &mut failed);
+                Kernels::on(path).unwrap().unlike_sums(&sums, (&ids, fields), &x, &mut failed);
                 assert_eq!(failed, [0; 6], "{path}");
-                Kernels::on(path).unwrap().row_sums(&sums, (&ids, fields), &hit, &mut failed);
+                Kernels::on(path).unwrap().unlike_sums(&sums, (&ids, fields), &hit, &mut failed);
                 assert_eq!(failed, [0, 0, 0, 1 << (bit % LANES), 0, 0], "{path}, bit {bit}");
             }
         }

@@ -1,16 +1,17 @@
 //! Protections one after another, as a cell has them, and what they make of a chip together.
 
 use radhard_fault::{
-    DrawnMap, DrawnParameter, Effect, Exposure, InjectError, ParameterSpec, Parameters, StoredBits,
+    DrawnMap, DrawnParameter, Effect, Exposure, Format, InjectError, ParameterSpec, Parameters, StoredBits,
     TargetError,
 };
 
 use radhard_kernels::Lane;
-use radhard_models::{HookCall, HookEvents, Hooks};
+use radhard_models::{HookCall, HookEvents, Hooks, LookupResult, LookupSite, Model};
 
 use crate::protection::{
     Cost, Events, Kept, Prepared, ProtectError, Protection, SliceReader, Subject, Touched,
 };
+use crate::stored::GatherHooks;
 
 /// The name of a cell that nothing protects.
 pub const NONE: &str = "none";
@@ -326,6 +327,22 @@ impl Protected {
     /// What reads runs of f32 words of a parameter, stage by stage; see [`Prepared::slice_reader`].
     pub fn slice_readers(&self, index: usize, clean: &[u32]) -> Vec<SliceReader> {
         self.stages.iter().filter_map(|stage| stage.slice_reader(index, clean)).collect()
+    }
+
+    /// What reads words of a clean model as they are looked up, and acts on values between layers as well.
+    ///
+    /// `None` where no word is read, tables are not in f32 or are read by bag, or a protection has no such kernel.
+    pub fn gather_hooks(&self, model: &Model) -> Option<GatherHooks<'_>> {
+        let stages: Vec<_> = self.stages.iter().filter(|stage| stage.reads()).collect();
+        let of_site = |site: LookupSite| {
+            let f32 = self.specs[site.table].format == Format::F32 && site.gives != LookupResult::BagSum;
+            let clean = f32.then(|| model.parameters().as_slice()[site.table].f32s())?;
+            let readers = stages.iter().map(|stage| stage.gather_reader(site.table, clean));
+            let readers = readers.collect::<Option<Vec<_>>>()?;
+            Some((site, readers))
+        };
+        let readers = model.lookups().into_iter().map(of_site).collect::<Option<Vec<_>>>()?;
+        (!stages.is_empty() && !readers.is_empty()).then(|| GatherHooks::new(self, readers))
     }
 
     /// What all of it costs.

@@ -4,6 +4,8 @@ use radhard_data::RowsView;
 use radhard_fault::{Effect, ParameterSpec, Parameters, TargetError, Words};
 use radhard_models::{Hooks, Model};
 
+use crate::stored::GatherReader;
+
 /// A protection before it has met a model.
 ///
 /// Source: the definitions of the literature; each type names its own.
@@ -111,6 +113,14 @@ pub trait Prepared: Send + Sync {
     ///
     /// `None` where there is nothing to do, or no such kernel.
     fn slice_reader(&self, _index: usize, _clean: &[u32]) -> Option<SliceReader> {
+        None
+    }
+
+    /// Reads f32 words of table `index` as [`read`](Self::read) does while they are looked up. What is kept for them is made from
+    /// `clean`, all of its words.
+    ///
+    /// `None` where there is no such kernel.
+    fn gather_reader(&self, _index: usize, _clean: &[f32]) -> Option<Box<dyn GatherReader>> {
         None
     }
 

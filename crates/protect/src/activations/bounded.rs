@@ -1,4 +1,5 @@
-use radhard_models::{BLOCK, HookSite, Hooks, SiteKind};
+use radhard_kernels::{Bounds, Kernels, LANES, Lane, Outside};
+use radhard_models::{BLOCK, HookCall, HookEvents, HookSite, Hooks, SiteKind};
 
 use super::profile::Profile;
 use crate::protection::{Cost, Prepared, ProtectError, Protection, Subject};
@@ -10,7 +11,7 @@ use crate::protection::{Cost, Prepared, ProtectError, Protection, Subject};
 pub struct Bounded {
     rule: Rule,
     place: Place,
-    bounds: Bounds,
+    bounds: BoundsFrom,
 }
 
 /// What a value beyond a bound becomes.
@@ -35,7 +36,7 @@ pub enum Place {
 
 /// How bounds are found.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Bounds {
+pub enum BoundsFrom {
     /// The same for all layers.
     Fixed(f32, f32),
     /// The smallest and largest value behind each layer over the train rows.
@@ -44,16 +45,16 @@ pub enum Bounds {
 
 impl Bounded {
     /// Bounds behind layers; `None` if fixed ones are NaN or reversed, or leave out 0.
-    pub fn new(rule: Rule, place: Place, bounds: Bounds) -> Option<Self> {
+    pub fn new(rule: Rule, place: Place, bounds: BoundsFrom) -> Option<Self> {
         match bounds {
-            Bounds::Fixed(low, high) if !(low <= 0.0 && 0.0 <= high) => None,
+            BoundsFrom::Fixed(low, high) if !(low <= 0.0 && 0.0 <= high) => None,
             _ => Some(Self { rule, place, bounds }),
         }
     }
 
     /// `ranger`: every layer within what it gave on clean rows.
     pub fn ranger() -> Self {
-        Self { rule: Rule::Clip, place: Place::Everywhere, bounds: Bounds::Profiled }
+        Self { rule: Rule::Clip, place: Place::Everywhere, bounds: BoundsFrom::Profiled }
     }
 
     /// `Err` tells the rule that is broken, where it is not the form.
@@ -64,18 +65,18 @@ impl Bounded {
             })
         };
         let (place, bounds) = match settings {
-            ["paper"] if rule == Rule::Clip => return of(Place::Activation, Bounds::Fixed(-6.0, 6.0)),
-            ["artefact"] if rule == Rule::Clip => return of(Place::Linear, Bounds::Fixed(-100.0, 100.0)),
+            ["paper"] if rule == Rule::Clip => return of(Place::Activation, BoundsFrom::Fixed(-6.0, 6.0)),
+            ["artefact"] if rule == Rule::Clip => return of(Place::Linear, BoundsFrom::Fixed(-100.0, 100.0)),
             ["activation", bounds] => (Place::Activation, bounds),
             ["linear", bounds] => (Place::Linear, bounds),
             _ => return Err(None),
         };
         if *bounds == "profiled" {
-            return of(place, Bounds::Profiled);
+            return of(place, BoundsFrom::Profiled);
         }
         let (low, high) = bounds.split_once("..").ok_or(None)?;
         let number = |text: &str| text.parse::<f32>().map_err(|_| None);
-        of(place, Bounds::Fixed(number(low)?, number(high)?))
+        of(place, BoundsFrom::Fixed(number(low)?, number(high)?))
     }
 
     fn acts_at(self, site: &HookSite) -> bool {
@@ -96,14 +97,14 @@ impl Protection for Bounded {
         };
         let place = if self.place == Place::Activation { "activation" } else { "linear" };
         match (*self, self.bounds) {
-            (Self { rule: Rule::Clip, place: Place::Activation, .. }, Bounds::Fixed(-6.0, 6.0)) => {
+            (Self { rule: Rule::Clip, place: Place::Activation, .. }, BoundsFrom::Fixed(-6.0, 6.0)) => {
                 "clip:paper".into()
             }
-            (Self { rule: Rule::Clip, place: Place::Linear, .. }, Bounds::Fixed(-100.0, 100.0)) => {
+            (Self { rule: Rule::Clip, place: Place::Linear, .. }, BoundsFrom::Fixed(-100.0, 100.0)) => {
                 "clip:artefact".into()
             }
-            (_, Bounds::Fixed(low, high)) => format!("{rule}:{place},{low}..{high}"),
-            (_, Bounds::Profiled) => format!("{rule}:{place},profiled"),
+            (_, BoundsFrom::Fixed(low, high)) => format!("{rule}:{place},{low}..{high}"),
+            (_, BoundsFrom::Profiled) => format!("{rule}:{place},profiled"),
         }
     }
 
@@ -112,7 +113,7 @@ impl Protection for Bounded {
     }
 
     fn calibrates(&self) -> bool {
-        self.bounds == Bounds::Profiled
+        self.bounds == BoundsFrom::Profiled
     }
 
     fn prepare(&self, subject: &Subject<'_>) -> Result<Box<dyn Prepared>, ProtectError> {
@@ -122,12 +123,12 @@ impl Protection for Bounded {
         };
         let sites = model.sites();
         let profile = match (self.bounds, subject.calibration) {
-            (Bounds::Fixed(..), _) => None,
-            (Bounds::Profiled, None) => {
+            (BoundsFrom::Fixed(..), _) => None,
+            (BoundsFrom::Profiled, None) => {
                 let part = "the train part".to_owned();
                 return Err(ProtectError::NoCalibration { protection: self.name(), part });
             }
-            (Bounds::Profiled, Some(rows)) => Some(
+            (BoundsFrom::Profiled, Some(rows)) => Some(
                 Profile::of(model, &rows)
                     .map_err(|source| ProtectError::Pass { protection: self.name(), source })?,
             ),
@@ -136,7 +137,7 @@ impl Protection for Bounded {
         let mut limits = vec![None; sites.last().map_or(0, |site| site.layer + 1)];
         for site in sites.iter().filter(|site| self.acts_at(site)) {
             let (low, high) = match (self.bounds, &profile) {
-                (Bounds::Fixed(low, high), _) => (low, high),
+                (BoundsFrom::Fixed(low, high), _) => (low, high),
                 // Eq. 1 and 2 bound an activation from 0 up, and a linear layer by magnitude.
                 (_, Some(ranges)) => match (ranges[site.layer], self.place) {
                     (range, Place::Everywhere) => range,
@@ -146,7 +147,7 @@ impl Protection for Bounded {
                         (-most, most)
                     }
                 },
-                (Bounds::Profiled, None) => continue,
+                (BoundsFrom::Profiled, None) => continue,
             };
             if !(low.is_finite() && high.is_finite()) && profile.is_some() {
                 let reason =
@@ -179,23 +180,20 @@ impl Hooks for Limits {
         self.by_layer[layer].is_some()
     }
 
-    fn after(&self, layer: usize, rows: usize, values: &mut [f32]) -> u64 {
-        let Some((low, high)) = self.by_layer[layer] else { return 0 };
+    fn behind(&self, call: &HookCall<'_>, values: &mut [Lane]) -> HookEvents {
+        let Some(limits) = self.by_layer[call.layer] else { return HookEvents::default() };
+        let outside = self.keep(limits, call.kernels, call.rows, values);
+        HookEvents { detected: outside.nan, fallbacks: outside.nan, ..HookEvents::default() }
+    }
+}
+
+impl Limits {
+    fn keep(&self, (low, high): (f32, f32), kernels: Kernels, rows: usize, values: &mut [Lane]) -> Outside {
         let (below, above) = if self.rule == Rule::Clip { (low, high) } else { (0.0, 0.0) };
-        let mut bad = 0;
-        for feature in values.chunks_exact_mut(BLOCK) {
-            for value in &mut feature[..rows] {
-                if value.is_nan() {
-                    bad += 1;
-                    *value = 0.0_f32.clamp(low, high);
-                } else if *value < low {
-                    *value = below;
-                } else if *value > high {
-                    *value = above;
-                }
-            }
-        }
-        bad
+        let bounds = Bounds { low, high, below, above, nan: 0.0_f32.clamp(low, high) };
+        let mut outside = Outside::default();
+        kernels.bound(bounds, (BLOCK / LANES, rows), values, &mut outside);
+        outside
     }
 }
 
@@ -213,26 +211,28 @@ impl Prepared for Limits {
 mod tests {
     use super::*;
 
-    fn after(rule: Rule, values: [f32; 6]) -> ([f32; 6], u64) {
-        let limits = Limits { rule, by_layer: vec![Some((-6.0, 6.0))], cost: Cost::default() };
-        let mut block = [0.0; BLOCK];
-        block[..6].copy_from_slice(&values);
-        let bad = limits.after(0, 6, &mut block);
-        (block[..6].try_into().unwrap(), bad)
+    fn after(rule: Rule, values: [f32; 6]) -> ([f32; 6], Outside) {
+        let limits = Limits { rule, by_layer: Vec::new(), cost: Cost::default() };
+        let mut block = [[0.0; LANES]; BLOCK / LANES];
+        block[0][..6].copy_from_slice(&values);
+        let outside = limits.keep((-6.0, 6.0), Kernels::detected(), 6, &mut block);
+        (block[0][..6].try_into().unwrap(), outside)
     }
 
+    const OUTSIDE: Outside = Outside { beyond: 3, nan: 1 };
     const VALUES: [f32; 6] = [1.5, -0.0, 7.0, -9e30, f32::NAN, f32::INFINITY];
 
     #[test]
     fn a_clip_gives_bounds_a_zero_gives_zero_and_both_turn_nan_into_zero() {
-        assert_eq!(after(Rule::Clip, VALUES), ([1.5, -0.0, 6.0, -6.0, 0.0, 6.0], 1));
-        assert_eq!(after(Rule::Zero, VALUES), ([1.5, -0.0, 0.0, 0.0, 0.0, 0.0], 1));
+        assert_eq!(after(Rule::Clip, VALUES), ([1.5, -0.0, 6.0, -6.0, 0.0, 6.0], OUTSIDE));
+        assert_eq!(after(Rule::Zero, VALUES), ([1.5, -0.0, 0.0, 0.0, 0.0, 0.0], OUTSIDE));
     }
 
     #[test]
     fn padding_is_not_counted() {
-        let limits = Limits { rule: Rule::Clip, by_layer: vec![Some((0.0, 1.0))], cost: Cost::default() };
-        let mut block = [f32::NAN; BLOCK];
-        assert_eq!(limits.after(0, 3, &mut block), 3);
+        let limits = Limits { rule: Rule::Clip, by_layer: Vec::new(), cost: Cost::default() };
+        let mut block = [[f32::NAN; LANES]; BLOCK / LANES];
+        let outside = limits.keep((0.0, 1.0), Kernels::detected(), 3, &mut block);
+        assert_eq!(outside, Outside { beyond: 0, nan: 3 });
     }
 }

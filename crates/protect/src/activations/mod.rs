@@ -5,4 +5,4 @@
 mod bounded;
 mod profile;
 
-pub use bounded::{Bounded, Bounds, Place, Rule};
+pub use bounded::{Bounded, BoundsFrom, Place, Rule};

@@ -1,4 +1,4 @@
-use radhard_kernels::{LANES, Lane, plain};
+use radhard_kernels::{LANES, Lane, LookupSums, plain};
 use radhard_models::{HookCall, HookEvents, Hooks, LookupResult, LookupSite, Model};
 use rayon::prelude::*;
 
@@ -117,13 +117,16 @@ impl Checked {
             expected += total;
             magnitude += self.magnitudes.get(row as usize).map_or(total.abs(), |&of| f64::from(of));
         }
-        let chain = if self.site.gives == LookupResult::BagSum {
-            rows.len()
-        } else {
-            rows.len().next_power_of_two().trailing_zeros() as usize
+        self.sum_passes((found - expected).abs(), rows.len(), magnitude)
+    }
+
+    /// Whether a sum of so many rows is near enough; NaN is not.
+    fn sum_passes(&self, difference: f64, rows: usize, magnitude: f64) -> bool {
+        let chain = match self.site.gives {
+            LookupResult::BagSum => rows,
+            _ => rows.next_power_of_two().trailing_zeros() as usize,
         };
-        // NaN does not pass.
-        (found - expected).abs() <= tolerance(chain, self.site.width, rows.len(), magnitude)
+        difference <= tolerance(chain, self.site.width, rows, magnitude)
     }
 
     /// What the layer gives of table rows that `read` writes.
@@ -212,16 +215,9 @@ impl Checks {
         let (fields, width) = (site.fields.len(), site.width);
         let groups = values.len() / fields / width;
         let block = groups * LANES;
-        let ids = &call.ids[site.fields.start * block..site.fields.end * block];
-        let moved: Vec<u32>;
-        let ids = if site.first == 0 {
-            ids
-        } else {
-            moved = ids.iter().map(|id| id - site.first).collect();
-            &moved
-        };
+        let ids = crate::stored::ids(site, call, block);
         let mut failed = vec![0; fields * groups];
-        call.kernels.lookup_totals(&layer.totals, (ids, fields), values, &mut failed);
+        call.kernels.lookup_totals(&layer.totals, (&ids, fields), values, &mut failed);
         let mut events = HookEvents::default();
         for (at, failed) in failed.into_iter().enumerate() {
             let (field, g) = (at / groups, at % groups);
@@ -238,13 +234,34 @@ impl Checks {
         events
     }
 
+    /// The data rows whose sums are to be looked at: of sums over fields those that fail.
+    fn suspects(&self, layer: &Checked, call: &HookCall<'_>, values: &[Lane]) -> Vec<usize> {
+        let site = &layer.site;
+        if site.gives == LookupResult::BagSum || site.width > 1 {
+            return (0..call.rows).collect();
+        }
+        let (groups, fields) = (values.len(), site.fields.len());
+        let (mut expected, mut magnitudes) = (vec![[0.0; LANES]; groups], vec![[0.0; LANES]; groups]);
+        let out = LookupSums { expected: &mut expected, magnitudes: &mut magnitudes };
+        let ids = crate::stored::ids(site, call, groups * LANES);
+        call.kernels.sum_totals(&layer.totals, (&ids, fields), out);
+        let fails = |at: &usize| {
+            let (g, l) = (at / LANES, at % LANES);
+            let difference = (f64::from(values[g][l]) - expected[g][l]).abs();
+            // NaN does not pass.
+            !layer.sum_passes(difference, fields, magnitudes[g][l])
+        };
+        (0..call.rows).filter(fails).collect()
+    }
+
     /// Sums of rows, data row by data row.
     fn sums(&self, layer: &Checked, call: &HookCall<'_>, values: &mut [Lane]) -> HookEvents {
         let site = &layer.site;
         let groups = values.len() / site.width;
         let mut events = HookEvents::default();
         let (mut rows, mut result) = (Vec::new(), vec![0.0; site.width]);
-        for at in 0..call.rows {
+        let suspects = self.suspects(layer, call, values);
+        for at in suspects {
             let (g, l) = (at / LANES, at % LANES);
             rows.clear();
             match call.bags {

@@ -79,6 +79,7 @@ struct Checked {
     site: ProductSite,
     sums: Vec<f64>,
     magnitudes: Vec<f64>,
+    rough: Vec<f32>,
     bias: (f64, f64),
     relative: f64,
     absolute: f64,
@@ -97,12 +98,14 @@ impl Checked {
                 *magnitude += f64::from(w).abs();
             }
         }
+        let rough = magnitudes.iter().map(|&magnitude| (magnitude as f32).next_up()).collect();
         let total = |of: fn(f64) -> f64| bias.iter().map(|&b| of(f64::from(b))).sum();
         let (k, n) = (site.inputs as f64, site.outputs as f64);
         Self {
             site,
             sums,
             magnitudes,
+            rough,
             bias: (total(|b| b), total(f64::abs)),
             relative: (longest_chain(&site) as f64 + n + 2.0) * UNIT,
             absolute: k * n * SMALLEST,
@@ -119,6 +122,7 @@ impl Checked {
         let clean = LinearSums {
             sums: &self.sums,
             magnitudes: &self.magnitudes,
+            rough: &self.rough,
             bias: self.bias.0,
             bias_magnitude: self.bias.1,
         };

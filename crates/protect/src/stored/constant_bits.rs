@@ -1,7 +1,9 @@
 use radhard_fault::{ParameterSpec, Words};
+use radhard_kernels::{LANES, Lane};
+use radhard_models::HookEvents;
 use rayon::prelude::*;
 
-use super::{each_word, exposable, per_sample};
+use super::{GatherReader, Lookups, each_word, exposable, per_sample};
 use crate::protection::{Cost, Events, Prepared, ProtectError, Protection, SliceReader, Subject, Touched};
 
 /// Bits that are equal in every word of a parameter are forced to that value on read.
@@ -73,6 +75,26 @@ impl Protection for ConstantBits {
     }
 }
 
+/// Bits forced in every word of a table.
+struct ForcedWords {
+    always: u32,
+    sometimes: u32,
+}
+
+impl GatherReader for ForcedWords {
+    fn read(&self, lookups: &Lookups<'_>, words: &mut [Lane]) -> HookEvents {
+        let mut found = false;
+        lookups.kernels.unlike_forced(self.always, self.sometimes, words, &mut found);
+        if !found {
+            return HookEvents::default();
+        }
+        let mut changed = vec![[0; LANES]; lookups.groups()];
+        lookups.kernels.forced(self.always, self.sometimes, words, &mut changed);
+        let bad = lookups.count(&changed);
+        HookEvents { detected: bad, corrected: bad, ..HookEvents::default() }
+    }
+}
+
 impl Prepared for PreparedConstantBits {
     fn reads(&self) -> bool {
         true
@@ -96,6 +118,11 @@ impl Prepared for PreparedConstantBits {
             let read = (word | always) & sometimes;
             (read, read != word)
         }))
+    }
+
+    fn gather_reader(&self, index: usize, _clean: &[f32]) -> Option<Box<dyn GatherReader>> {
+        let Forced { always, sometimes } = self.forced[index];
+        Some(Box::new(ForcedWords { always: always as u32, sometimes: sometimes as u32 }))
     }
 
     fn cost(&self) -> Cost {

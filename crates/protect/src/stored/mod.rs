@@ -1,6 +1,7 @@
 //! Protections of stored words: shields, codes, copies, guards, checksums.
 
 mod constant_bits;
+mod gather;
 mod hamming;
 pub mod hsiao;
 mod mset;
@@ -11,6 +12,8 @@ mod secded;
 mod tmr;
 
 pub use constant_bits::ConstantBits;
+pub(crate) use gather::ids;
+pub use gather::{GatherHooks, GatherReader, Lookups};
 pub use mset::Mset;
 pub use range_guard::{Bound, RangeGuard, Replacement};
 pub use row_checksum::{Checksum, RowAction, RowChecksum};

@@ -1,7 +1,9 @@
 use radhard_fault::{Format, ParameterSpec, Words};
+use radhard_kernels::{LANES, Lane, Limits};
+use radhard_models::HookEvents;
 use rayon::prelude::*;
 
-use super::{each_word, exposable, per_sample, table_rows};
+use super::{GatherReader, Lookups, each_word, exposable, per_sample, table_rows};
 use crate::protection::{
     Checked, Cost, Events, Prepared, ProtectError, Protection, SliceReader, Subject, Touched,
 };
@@ -155,6 +157,50 @@ impl Protection for RangeGuard {
     }
 }
 
+const MAGNITUDE: u32 = !0 >> 1;
+
+impl PreparedRangeGuard {
+    /// The bits of the largest f32 that passes. Magnitudes of f32 are in the order of their bits, NaN above all; the bound is
+    /// rounded towards zero.
+    fn bound(&self, limit: f64) -> u32 {
+        let limit = (limit * self.guard.margin).min(f32::MAX.into());
+        let near = limit as f32;
+        near.to_bits() - u32::from(f64::from(near) > limit)
+    }
+}
+
+/// Bounds of the words of one table.
+struct Bounds {
+    clamp: bool,
+    of: BoundsOf,
+}
+
+/// What has a bound.
+enum BoundsOf {
+    /// The table.
+    Table(u32),
+    /// Each of its rows.
+    Rows(Vec<u32>),
+}
+
+impl GatherReader for Bounds {
+    fn read(&self, lookups: &Lookups<'_>, words: &mut [Lane]) -> HookEvents {
+        let limits = match &self.of {
+            BoundsOf::Table(limit) => Limits::All(*limit),
+            BoundsOf::Rows(limits) => Limits::Rows(limits, (lookups.ids, lookups.fields)),
+        };
+        let mut found = false;
+        lookups.kernels.beyond_limits(limits, words, &mut found);
+        if !found {
+            return HookEvents::default();
+        }
+        let mut changed = vec![[0; LANES]; lookups.groups()];
+        lookups.kernels.limit(limits, self.clamp, words, &mut changed);
+        let bad = lookups.count(&changed);
+        HookEvents { detected: bad, fallbacks: bad, ..HookEvents::default() }
+    }
+}
+
 impl Prepared for PreparedRangeGuard {
     fn reads(&self) -> bool {
         true
@@ -195,13 +241,7 @@ impl Prepared for PreparedRangeGuard {
     }
 
     fn slice_reader(&self, index: usize, clean: &[u32]) -> Option<SliceReader> {
-        const MAGNITUDE: u32 = !0 >> 1;
-        // Magnitudes of f32 are in the order of their bits, NaN above all; the bound is rounded towards zero.
-        let bound = |limit: f64| {
-            let limit = (limit * self.guard.margin).min(f32::MAX.into());
-            let near = limit as f32;
-            near.to_bits() - u32::from(f64::from(near) > limit)
-        };
+        let bound = |limit| self.bound(limit);
         let clamp = self.guard.replacement == Replacement::Clamp;
         let read = move |word: u32, bound: u32| {
             let magnitude = word & MAGNITUDE;
@@ -225,10 +265,10 @@ impl Prepared for PreparedRangeGuard {
                 Some(each_word(move |_, word| read(word, bound)))
             }
             Limit::Row(width) => {
-                let most = |row: &[u32]| row.iter().map(|word| word & MAGNITUDE).max().unwrap_or_default();
-                let limit = |row| bound(f64::from(f32::from_bits(most(row))));
                 let width = width as usize;
-                let bounds: Vec<u32> = clean.chunks(width).map(limit).collect();
+                let most = |row: &[u32]| row.iter().map(|word| word & MAGNITUDE).max().unwrap_or_default();
+                let bounds: Vec<u32> =
+                    clean.chunks(width).map(|row| bound(f32::from_bits(most(row)).into())).collect();
                 Some(Box::new(move |words| {
                     let mut fired = 0;
                     for (row, &bound) in words.chunks_mut(width).zip(&bounds) {
@@ -242,6 +282,19 @@ impl Prepared for PreparedRangeGuard {
                 }))
             }
         }
+    }
+
+    fn gather_reader(&self, index: usize, clean: &[f32]) -> Option<Box<dyn GatherReader>> {
+        let of = match self.limits[index] {
+            Limit::None => return None,
+            Limit::Tensor(limit) => BoundsOf::Table(self.bound(limit)),
+            Limit::Row(width) => {
+                let most = |row: &[f32]| row.iter().fold(0.0, |most: f32, w| most.max(w.abs()));
+                let bounds = clean.par_chunks(width as usize).with_min_len(1 << 12);
+                BoundsOf::Rows(bounds.map(|row| self.bound(most(row).into())).collect())
+            }
+        };
+        Some(Box::new(Bounds { clamp: self.guard.replacement == Replacement::Clamp, of }))
     }
 
     fn cost(&self) -> Cost {

@@ -1,6 +1,9 @@
 use radhard_fault::{Format, ParameterSpec};
+use radhard_kernels::{LANES, Lane};
+use radhard_models::HookEvents;
+use rayon::prelude::*;
 
-use super::{CLEAN_COPY, per_sample, table_rows};
+use super::{CLEAN_COPY, GatherReader, Lookups, per_sample, table_rows};
 use crate::protection::{
     Checked, Cost, Events, Prepared, ProtectError, Protection, SliceReader, Subject, Touched,
 };
@@ -129,6 +132,40 @@ impl Protection for RowChecksum {
     }
 }
 
+/// Sums of the rows of a table, and its clean copy where bad rows are reloaded.
+struct Sums {
+    sums: Vec<u32>,
+    width: usize,
+    copy: Option<Vec<f32>>,
+}
+
+impl GatherReader for Sums {
+    fn read(&self, lookups: &Lookups<'_>, words: &mut [Lane]) -> HookEvents {
+        let groups = lookups.groups();
+        let mut failed = vec![0; lookups.fields * groups];
+        lookups.kernels.unlike_sums(&self.sums, (lookups.ids, lookups.fields), words, &mut failed);
+        let mut events = HookEvents::default();
+        for (at, &failed) in failed.iter().enumerate().filter(|&(_, &failed)| failed != 0) {
+            let (field, g) = (at / groups, at % groups);
+            for l in (0..LANES).filter(|l| failed >> l & 1 == 1 && g * LANES + l < lookups.rows) {
+                let row = lookups.ids[at * LANES + l] as usize * self.width;
+                for d in 0..self.width {
+                    words[(field * self.width + d) * groups + g][l] =
+                        self.copy.as_ref().map_or(0.0, |copy| copy[row + d]);
+                }
+                events.detected += 1;
+                if self.copy.is_some() {
+                    events.reloads += 1;
+                    events.reload_bytes += 4 * self.width as u64;
+                } else {
+                    events.fallbacks += 1;
+                }
+            }
+        }
+        events
+    }
+}
+
 /// The bytes of words, little-endian; two words of half a byte take two.
 fn bytes(format: Format, words: impl Iterator<Item = u64>, out: &mut Vec<u8>) {
     out.clear();
@@ -202,6 +239,14 @@ impl Prepared for PreparedRows {
             }
             Checked { checks: sums.len() as u64, fired }
         }))
+    }
+
+    fn gather_reader(&self, index: usize, clean: &[f32]) -> Option<Box<dyn GatherReader>> {
+        let RowChecksum { checksum: Checksum::Sum, action } = self.checksum else { return None };
+        let width = self.widths[index]? as usize;
+        let sum = |row: &[f32]| row.iter().fold(0, |sum: u32, word| sum.wrapping_add(word.to_bits()));
+        let sums = clean.par_chunks(width).with_min_len(1 << 12).map(sum).collect();
+        Some(Box::new(Sums { sums, width, copy: (action == RowAction::Reload).then(|| clean.to_vec()) }))
     }
 
     fn cost(&self) -> Cost {

@@ -1,0 +1,100 @@
+//! Reading of table words as they are looked up, checked while they are in cache.
+
+use std::borrow::Cow;
+
+use radhard_kernels::{Kernels, LANES, Lane};
+use radhard_models::{HookCall, HookEvents, Hooks, LookupSite};
+
+use crate::combination::Protected;
+
+/// What is looked up in one table for a block of data rows.
+pub struct Lookups<'a> {
+    /// The kernels; all give the same bits.
+    pub kernels: Kernels,
+    /// Table rows `[F, R]`.
+    pub ids: &'a [u32],
+    /// F.
+    pub fields: usize,
+    /// Data rows that are not padding.
+    pub rows: usize,
+}
+
+impl Lookups<'_> {
+    /// Lane groups of the block.
+    pub(crate) fn groups(&self) -> usize {
+        self.ids.len() / self.fields / LANES
+    }
+
+    /// The sum over data rows that are not padding.
+    pub(crate) fn count(&self, of_rows: &[[u32; LANES]]) -> u64 {
+        of_rows.as_flattened()[..self.rows].iter().map(|&count| u64::from(count)).sum()
+    }
+}
+
+/// Reads f32 words of one table in place as they are looked up.
+pub trait GatherReader: Send + Sync {
+    /// Rewrites the bad ones among looked-up words `[F · D, R]`.
+    fn read(&self, lookups: &Lookups<'_>, words: &mut [Lane]) -> HookEvents;
+}
+
+/// Protections whose readers check words as they are looked up, with what they do to values between layers.
+pub struct GatherHooks<'a> {
+    protected: &'a Protected,
+    /// By layer.
+    readers: Vec<Option<(LookupSite, Vec<Box<dyn GatherReader>>)>>,
+}
+
+impl<'a> GatherHooks<'a> {
+    pub(crate) fn new(
+        protected: &'a Protected,
+        readers: impl IntoIterator<Item = (LookupSite, Vec<Box<dyn GatherReader>>)>,
+    ) -> Self {
+        let mut by_layer = Vec::new();
+        for (site, readers) in readers {
+            by_layer.resize_with(site.layer, || None);
+            by_layer.push(Some((site, readers)));
+        }
+        Self { protected, readers: by_layer }
+    }
+}
+
+impl Hooks for GatherHooks<'_> {
+    fn acts(&self, layer: usize) -> bool {
+        self.protected.acts(layer)
+    }
+
+    fn clean_bytes(&self, layer: usize) -> u64 {
+        self.protected.clean_bytes(layer)
+    }
+
+    fn behind(&self, call: &HookCall<'_>, values: &mut [Lane]) -> HookEvents {
+        self.protected.behind(call, values)
+    }
+
+    fn reads(&self, layer: usize) -> bool {
+        matches!(self.readers.get(layer), Some(Some((_, readers))) if !readers.is_empty())
+    }
+
+    fn read(&self, call: &HookCall<'_>, words: &mut [Lane]) -> HookEvents {
+        let mut events = HookEvents::default();
+        if let Some(Some((site, readers))) = self.readers.get(call.layer) {
+            let fields = site.fields.len();
+            let ids = ids(site, call, words.len() / site.width / fields * LANES);
+            let lookups = Lookups { kernels: call.kernels, ids: &ids, fields, rows: call.rows };
+            for reader in readers {
+                events.add(reader.read(&lookups, words));
+            }
+        }
+        events
+    }
+}
+
+/// The table rows that a layer looks up, counted from its table's first; of a block of so many rows.
+pub(crate) fn ids<'a>(site: &LookupSite, call: &HookCall<'a>, block: usize) -> Cow<'a, [u32]> {
+    let ids = &call.ids[site.fields.start * block..site.fields.end * block];
+    if site.first == 0 {
+        Cow::Borrowed(ids)
+    } else {
+        Cow::Owned(ids.iter().map(|id| id - site.first).collect())
+    }
+}
