@@ -68,7 +68,6 @@ pub struct Outside {
     pub nan: u64,
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the slices that are written move in")]
 #[inline(always)]
 fn linear_totals<L: Checks>(clean: LinearSums<'_>, x: &[Lane], y: &[Lane], out: LinearTotals<'_>) {
     let groups = out.totals.len();
@@ -84,6 +83,7 @@ fn linear_totals<L: Checks>(clean: LinearSums<'_>, x: &[Lane], y: &[Lane], out: 
 }
 
 /// The totals of G lane groups side by side, from the `first` of `groups` on.
+#[expect(clippy::needless_pass_by_value, reason = "the slices that are written move in")]
 #[inline(always)]
 fn totals_of<L: Checks, const G: usize>(
     clean: LinearSums<'_>,
@@ -108,7 +108,7 @@ fn totals_of<L: Checks, const G: usize>(
     for g in 0..G {
         total[g].store(&mut out.totals[g]);
         sum[g].store(&mut out.expected[g]);
-        out.magnitudes[g] = magnitudes(clean, rough[g], x[first + g..].iter().step_by(groups));
+        out.magnitudes[g] = magnitudes(clean, rough[g], &x[first + g..].iter().step_by(groups));
     }
 }
 
@@ -117,7 +117,7 @@ fn totals_of<L: Checks, const G: usize>(
 fn magnitudes<'a, L: Checks>(
     clean: LinearSums<'_>,
     rough: L,
-    x: impl Iterator<Item = &'a Lane> + Clone,
+    x: &(impl Iterator<Item = &'a Lane> + Clone),
 ) -> WideLane {
     // A chain of K roundings to f32 loses less than K · 2^-24 / (1 − K · 2^-24) of the sum, and K · 2^-150 where it is subnormal.
     let inputs = clean.sums.len() as f64;
@@ -154,6 +154,7 @@ fn lookup_totals<L: Checks>(clean: &[f64], (ids, fields): (&[u32], usize), x: &[
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the slices that are written move in")]
 #[inline(always)]
 fn sum_totals<L: Checks>(clean: &[f64], (ids, fields): (&[u32], usize), out: LookupSums<'_>) {
     let groups = ids.len() / LANES / fields;

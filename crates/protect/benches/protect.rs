@@ -111,7 +111,7 @@ fn main() {
         for ((name, protected), gather) in protections.iter().zip(&protected).zip(&gathers) {
             match gather {
                 Some(gather) => hooks.push((name, gather)),
-                None => hooks.extend(protected.hooks().map(|hooks| (*name, hooks))),
+                None => hooks.extend(protected.hooks().map(|hooks| (name.as_str(), hooks))),
             }
         }
         let mut scores = Scores::default();

@@ -120,6 +120,26 @@ impl Checked {
         self.sum_passes((found - expected).abs(), rows.len(), magnitude)
     }
 
+    /// The data rows whose sums are to be looked at: of sums over fields those that fail.
+    fn suspects(&self, call: &HookCall<'_>, values: &[Lane]) -> Vec<usize> {
+        let site = &self.site;
+        if site.gives == LookupResult::BagSum || site.width > 1 {
+            return (0..call.rows).collect();
+        }
+        let (groups, fields) = (values.len(), site.fields.len());
+        let (mut expected, mut magnitudes) = (vec![[0.0; LANES]; groups], vec![[0.0; LANES]; groups]);
+        let out = LookupSums { expected: &mut expected, magnitudes: &mut magnitudes };
+        let ids = crate::stored::ids(site, call, groups * LANES);
+        call.kernels.sum_totals(&self.totals, (&ids, fields), out);
+        let fails = |at: &usize| {
+            let (g, l) = (at / LANES, at % LANES);
+            let difference = (f64::from(values[g][l]) - expected[g][l]).abs();
+            // NaN does not pass.
+            !self.sum_passes(difference, fields, magnitudes[g][l])
+        };
+        (0..call.rows).filter(fails).collect()
+    }
+
     /// Whether a sum of so many rows is near enough; NaN is not.
     fn sum_passes(&self, difference: f64, rows: usize, magnitude: f64) -> bool {
         let chain = match self.site.gives {
@@ -234,33 +254,13 @@ impl Checks {
         events
     }
 
-    /// The data rows whose sums are to be looked at: of sums over fields those that fail.
-    fn suspects(&self, layer: &Checked, call: &HookCall<'_>, values: &[Lane]) -> Vec<usize> {
-        let site = &layer.site;
-        if site.gives == LookupResult::BagSum || site.width > 1 {
-            return (0..call.rows).collect();
-        }
-        let (groups, fields) = (values.len(), site.fields.len());
-        let (mut expected, mut magnitudes) = (vec![[0.0; LANES]; groups], vec![[0.0; LANES]; groups]);
-        let out = LookupSums { expected: &mut expected, magnitudes: &mut magnitudes };
-        let ids = crate::stored::ids(site, call, groups * LANES);
-        call.kernels.sum_totals(&layer.totals, (&ids, fields), out);
-        let fails = |at: &usize| {
-            let (g, l) = (at / LANES, at % LANES);
-            let difference = (f64::from(values[g][l]) - expected[g][l]).abs();
-            // NaN does not pass.
-            !layer.sum_passes(difference, fields, magnitudes[g][l])
-        };
-        (0..call.rows).filter(fails).collect()
-    }
-
     /// Sums of rows, data row by data row.
     fn sums(&self, layer: &Checked, call: &HookCall<'_>, values: &mut [Lane]) -> HookEvents {
         let site = &layer.site;
         let groups = values.len() / site.width;
         let mut events = HookEvents::default();
         let (mut rows, mut result) = (Vec::new(), vec![0.0; site.width]);
-        let suspects = self.suspects(layer, call, values);
+        let suspects = layer.suspects(call, values);
         for at in suspects {
             let (g, l) = (at / LANES, at % LANES);
             rows.clear();

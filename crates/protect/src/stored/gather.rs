@@ -37,18 +37,18 @@ pub trait GatherReader: Send + Sync {
     fn read(&self, lookups: &Lookups<'_>, words: &mut [Lane]) -> HookEvents;
 }
 
+/// A layer that looks up, and what reads its words.
+pub(crate) type SiteReaders = (LookupSite, Vec<Box<dyn GatherReader>>);
+
 /// Protections whose readers check words as they are looked up, with what they do to values between layers.
 pub struct GatherHooks<'a> {
     protected: &'a Protected,
     /// By layer.
-    readers: Vec<Option<(LookupSite, Vec<Box<dyn GatherReader>>)>>,
+    readers: Vec<Option<SiteReaders>>,
 }
 
 impl<'a> GatherHooks<'a> {
-    pub(crate) fn new(
-        protected: &'a Protected,
-        readers: impl IntoIterator<Item = (LookupSite, Vec<Box<dyn GatherReader>>)>,
-    ) -> Self {
+    pub(crate) fn new(protected: &'a Protected, readers: impl IntoIterator<Item = SiteReaders>) -> Self {
         let mut by_layer = Vec::new();
         for (site, readers) in readers {
             by_layer.resize_with(site.layer, || None);

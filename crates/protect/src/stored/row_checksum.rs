@@ -134,7 +134,7 @@ impl Protection for RowChecksum {
 
 /// Sums of the rows of a table, and its clean copy where bad rows are reloaded.
 struct Sums {
-    sums: Vec<u32>,
+    of_rows: Vec<u32>,
     width: usize,
     copy: Option<Vec<f32>>,
 }
@@ -143,7 +143,7 @@ impl GatherReader for Sums {
     fn read(&self, lookups: &Lookups<'_>, words: &mut [Lane]) -> HookEvents {
         let groups = lookups.groups();
         let mut failed = vec![0; lookups.fields * groups];
-        lookups.kernels.unlike_sums(&self.sums, (lookups.ids, lookups.fields), words, &mut failed);
+        lookups.kernels.unlike_sums(&self.of_rows, (lookups.ids, lookups.fields), words, &mut failed);
         let mut events = HookEvents::default();
         for (at, &failed) in failed.iter().enumerate().filter(|&(_, &failed)| failed != 0) {
             let (field, g) = (at / groups, at % groups);
@@ -245,8 +245,8 @@ impl Prepared for PreparedRows {
         let RowChecksum { checksum: Checksum::Sum, action } = self.checksum else { return None };
         let width = self.widths[index]? as usize;
         let sum = |row: &[f32]| row.iter().fold(0, |sum: u32, word| sum.wrapping_add(word.to_bits()));
-        let sums = clean.par_chunks(width).with_min_len(1 << 12).map(sum).collect();
-        Some(Box::new(Sums { sums, width, copy: (action == RowAction::Reload).then(|| clean.to_vec()) }))
+        let of_rows = clean.par_chunks(width).with_min_len(1 << 12).map(sum).collect();
+        Some(Box::new(Sums { of_rows, width, copy: (action == RowAction::Reload).then(|| clean.to_vec()) }))
     }
 
     fn cost(&self) -> Cost {
