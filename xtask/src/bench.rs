@@ -43,6 +43,11 @@ const BENCHMARKS: &[Benchmark] = &[
         shows: "reading protected words, beside the pass that looks them up",
     },
     Benchmark {
+        name: "pass",
+        room: "models",
+        shows: "the full pass of each model and shape, beside a loop that only gathers and adds, and a product's peak",
+    },
+    Benchmark {
         name: "train",
         room: "models",
         shows: "one training step of each model and optimiser at MovieLens-1M's and Criteo's size",
@@ -101,6 +106,9 @@ mod tests {
     #[test]
     fn an_unknown_name_shows_the_known_ones() {
         let error = run("speed", &[]).unwrap_err();
-        assert_eq!(error.to_string(), "benchmark \"speed\" is none of inject, auc, metrics, protect, stored, train");
+        assert_eq!(
+            error.to_string(),
+            "benchmark \"speed\" is none of inject, auc, metrics, protect, stored, train"
+        );
     }
 }

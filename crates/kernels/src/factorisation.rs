@@ -2,6 +2,7 @@
 
 use crate::lanes::{LANES, Lane, Lanes};
 use crate::linear::{push, root};
+use crate::row_sums::Block;
 
 /// Levels of a stack that holds more fields than there can be.
 const DEPTH: usize = 32;
@@ -21,9 +22,13 @@ fn field_sum<L: Lanes>(x: &[Lane], out: &mut [Lane]) {
 }
 
 #[inline(always)]
-fn looked_up_sums<L: Lanes>(table: &[f32], offsets: &[u32], indices: &[u32], out: &mut [Lane]) {
+fn looked_up_sums<L: Lanes>(
+    table: &[f32],
+    (offsets, indices, rows): (&[u32], &[u32], usize),
+    out: &mut [Lane],
+) {
     let fields = offsets.len();
-    let rows = indices.len() / fields;
+    let ahead = Block { offsets, indices, rows };
     let mut stack = [[L::splat(0.0)]; DEPTH];
     let mut lane = [0.0; LANES];
     for (g, out) in out.iter_mut().enumerate() {
@@ -31,6 +36,9 @@ fn looked_up_sums<L: Lanes>(table: &[f32], offsets: &[u32], indices: &[u32], out
             let row = (g * LANES + i).min(rows - 1);
             &indices[row * fields..(row + 1) * fields]
         });
+        for r in 0..LANES {
+            ahead.ask(table, 1, g * LANES + r);
+        }
         for (f, &offset) in offsets.iter().enumerate() {
             for (x, row) in lane.iter_mut().zip(&own) {
                 *x = table[(offset + row[f]) as usize];
@@ -104,14 +112,14 @@ kernels! {
     pub fn field_sum(x: &[Lane], out: &mut [Lane]) = field_sum;
 
     /// The sum over fields of one value per field, looked up in a table `[V]` of all fields by index and the field's
-    /// offset; rows of the block without indices repeat the last one.
+    /// offset; rows of the block behind the last one repeat it.
     ///
     /// # Shapes
-    /// `offsets` `[F]`, `indices` `[B, F]` row-major with 1 ≤ B ≤ R, `out` [1, R].
+    /// `rows` as in [`Kernels::row_sums`](crate::Kernels::row_sums), `out` [1, R].
     ///
     /// # Numerics
     /// As [`Kernels::field_sum`](crate::Kernels::field_sum) of the gathered values.
-    pub fn looked_up_sums(table: &[f32], offsets: &[u32], indices: &[u32], out: &mut [Lane]) = looked_up_sums;
+    pub fn looked_up_sums(table: &[f32], rows: (&[u32], &[u32], usize), out: &mut [Lane]) = looked_up_sums;
 
     /// ½ Σ_d[(Σ_f v)² − Σ_f v²].
     ///
@@ -155,7 +163,7 @@ mod tests {
                 }
                 let (mut expected, mut found) = ([[0.0; LANES]; 2], [[0.0; LANES]; 2]);
                 kernels.field_sum(&gathered, &mut expected);
-                kernels.looked_up_sums(&table, &offsets, &indices, &mut found);
+                kernels.looked_up_sums(&table, (&offsets, &indices, rows), &mut found);
                 assert_eq!(found, expected, "{} fields on {path}", dims.len());
             }
         }

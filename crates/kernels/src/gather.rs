@@ -185,9 +185,17 @@ impl crate::Kernels {
 
 #[inline]
 fn prefetch<T>(table: &[T], ids: &[u32], first: u32, dim: usize) {
-    #[cfg(target_arch = "x86_64")]
     for &id in ids {
-        let row = table.as_ptr().wrapping_add(id.wrapping_sub(first) as usize * dim).cast::<i8>();
+        fetch(table, id.wrapping_sub(first) as usize, dim);
+    }
+}
+
+/// Asks for one row of a table.
+#[inline(always)]
+pub(crate) fn fetch<T>(table: &[T], row: usize, dim: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let row = table.as_ptr().wrapping_add(row * dim).cast::<i8>();
         let mut byte = 0;
         while byte < dim * size_of::<T>() {
             // SAFETY: a prefetch is a hint; it may name any address.
@@ -198,5 +206,5 @@ fn prefetch<T>(table: &[T], ids: &[u32], first: u32, dim: usize) {
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = (table, ids, first, dim);
+    let _ = (table, row, dim);
 }

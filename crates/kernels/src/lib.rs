@@ -59,6 +59,7 @@ mod lanes;
 mod linear;
 pub mod plain;
 mod reading;
+mod row_sums;
 mod split;
 mod table;
 mod words;
@@ -69,6 +70,7 @@ pub use dispatch::{Kernels, Path};
 pub use dropout::Mask;
 pub use int8::{CHECK_MODULUS, CHECKED_INPUTS, int8_checksums, int8_row_agrees};
 pub use lanes::{LANES, Lane};
+pub use linear::Ending;
 pub use reading::Limits;
 pub use table::Table;
 

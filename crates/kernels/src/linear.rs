@@ -57,14 +57,29 @@ fn chains<L: Lanes, const OUT: usize, const GROUPS: usize>(
     sums
 }
 
+/// What follows the sums of a linear layer, one value an output each.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ending<'a> {
+    /// Added to the sums `[J]`; empty where there is none.
+    pub bias: &'a [f32],
+    /// Then fma(α, x, β), `[J]` both.
+    pub scale: Option<(&'a [f32], &'a [f32])>,
+    /// Then the rectifier.
+    pub rectify: bool,
+}
+
+/// What follows the sum of output `j`.
 #[inline(always)]
-fn finish<L: Lanes, const GROUPS: usize>(sums: [L; GROUPS], bias: Option<&f32>, y: &mut [Lane]) {
-    for (sum, y) in sums.into_iter().zip(y) {
-        match bias {
-            Some(&b) => sum.add(L::splat(b)).store(y),
-            None => sum.store(y),
-        }
-    }
+pub(crate) fn end<L: Lanes>(sum: L, ending: Ending<'_>, j: usize) -> L {
+    let biased = match ending.bias.get(j) {
+        Some(&b) => sum.add(L::splat(b)),
+        None => sum,
+    };
+    let scaled = match ending.scale {
+        Some((alpha, beta)) => L::splat(alpha[j]).fma(biased, L::splat(beta[j])),
+        None => biased,
+    };
+    if ending.rectify { scaled.relu() } else { scaled }
 }
 
 /// The shape of a layer: fields is 0 where it is an ordinary one.
@@ -78,7 +93,7 @@ struct Shape {
 #[inline(always)]
 fn tile<L: Lanes, const OUT: usize, const GROUPS: usize, const DEPTH: usize>(
     weights: &[f32],
-    bias: &[f32],
+    ending: Ending<'_>,
     x: &[Lane],
     shape: Shape,
     j: usize,
@@ -110,7 +125,9 @@ fn tile<L: Lanes, const OUT: usize, const GROUPS: usize, const DEPTH: usize>(
     };
     for (o, sums) in sums.into_iter().enumerate() {
         let at = (j + o) * groups + g;
-        finish(sums, bias.get(j + o), &mut y[at..at + GROUPS]);
+        for (sum, y) in sums.into_iter().zip(&mut y[at..at + GROUPS]) {
+            end(sum, ending, j + o).store(y);
+        }
     }
 }
 
@@ -157,7 +174,7 @@ fn add_tile<L: Lanes, const OUT: usize, const GROUPS: usize>(
 #[inline(always)]
 fn tiles<L: Lanes, const OUT: usize, const GROUPS: usize, const DEPTH: usize>(
     weights: &[f32],
-    bias: &[f32],
+    ending: Ending<'_>,
     x: &[Lane],
     shape: Shape,
     y: &mut [Lane],
@@ -167,40 +184,51 @@ fn tiles<L: Lanes, const OUT: usize, const GROUPS: usize, const DEPTH: usize>(
     while j + OUT <= outputs {
         let mut g = 0;
         while g + GROUPS <= shape.groups {
-            tile::<L, OUT, GROUPS, DEPTH>(weights, bias, x, shape, j, g, y);
+            tile::<L, OUT, GROUPS, DEPTH>(weights, ending, x, shape, j, g, y);
             g += GROUPS;
         }
         for g in g..shape.groups {
-            tile::<L, OUT, 1, DEPTH>(weights, bias, x, shape, j, g, y);
+            tile::<L, OUT, 1, DEPTH>(weights, ending, x, shape, j, g, y);
         }
         j += OUT;
     }
     for j in j..outputs {
         let mut g = 0;
         while g + GROUPS <= shape.groups {
-            tile::<L, 1, GROUPS, DEPTH>(weights, bias, x, shape, j, g, y);
+            tile::<L, 1, GROUPS, DEPTH>(weights, ending, x, shape, j, g, y);
             g += GROUPS;
         }
         for g in g..shape.groups {
-            tile::<L, 1, 1, DEPTH>(weights, bias, x, shape, j, g, y);
+            tile::<L, 1, 1, DEPTH>(weights, ending, x, shape, j, g, y);
         }
     }
 }
 
 #[inline(always)]
-fn layer<L: Lanes, const DEPTH: usize>(w: &[f32], bias: &[f32], x: &[Lane], shape: Shape, y: &mut [Lane]) {
+fn layer<L: Lanes, const DEPTH: usize>(
+    w: &[f32],
+    ending: Ending<'_>,
+    x: &[Lane],
+    shape: Shape,
+    y: &mut [Lane],
+) {
     assert_eq!(x.len(), shape.inputs * shape.groups, "inputs of a linear layer");
     assert_eq!(y.len() * shape.inputs, w.len() * shape.groups, "outputs of a linear layer");
     if L::WIDE {
-        tiles::<L, 4, 4, DEPTH>(w, bias, x, shape, y);
+        tiles::<L, 4, 4, DEPTH>(w, ending, x, shape, y);
     } else {
-        tiles::<L, 2, 2, DEPTH>(w, bias, x, shape, y);
+        tiles::<L, 2, 2, DEPTH>(w, ending, x, shape, y);
     }
 }
 
 #[inline(always)]
 fn linear<L: Lanes>(weights: &[f32], bias: &[f32], x: &[Lane], inputs: usize, y: &mut [Lane]) {
-    layer::<L, 1>(weights, bias, x, Shape { inputs, fields: 0, groups: x.len() / inputs }, y);
+    dense::<L>(weights, Ending { bias, ..Ending::default() }, x, inputs, y);
+}
+
+#[inline(always)]
+fn dense<L: Lanes>(weights: &[f32], ending: Ending<'_>, x: &[Lane], inputs: usize, y: &mut [Lane]) {
+    layer::<L, 1>(weights, ending, x, Shape { inputs, fields: 0, groups: x.len() / inputs }, y);
 }
 
 #[inline(always)]
@@ -212,11 +240,22 @@ fn field_layer<L: Lanes>(
     fields: usize,
     y: &mut [Lane],
 ) {
+    field_dense::<L>(weights, Ending { bias, ..Ending::default() }, x, (inputs, fields), y);
+}
+
+#[inline(always)]
+fn field_dense<L: Lanes>(
+    weights: &[f32],
+    ending: Ending<'_>,
+    x: &[Lane],
+    (inputs, fields): (usize, usize),
+    y: &mut [Lane],
+) {
     let shape = Shape { inputs, fields, groups: x.len() / inputs };
     match fields {
-        0..4 => layer::<L, 2>(weights, bias, x, shape, y),
-        4..64 => layer::<L, 6>(weights, bias, x, shape, y),
-        _ => layer::<L, 32>(weights, bias, x, shape, y),
+        0..4 => layer::<L, 2>(weights, ending, x, shape, y),
+        4..64 => layer::<L, 6>(weights, ending, x, shape, y),
+        _ => layer::<L, 32>(weights, ending, x, shape, y),
     }
 }
 
@@ -334,6 +373,20 @@ kernels! {
     pub fn field_layer(
         weights: &[f32], bias: &[f32], x: &[Lane], inputs: usize, fields: usize, y: &mut [Lane],
     ) = field_layer;
+
+    /// A linear layer and what follows it.
+    ///
+    /// # Shapes
+    /// `weights` `[J, K]`, `x` `[K, R]`, `y` `[J, R]`.
+    pub fn dense(weights: &[f32], ending: Ending<'_>, x: &[Lane], inputs: usize, y: &mut [Lane]) = dense;
+
+    /// A linear layer on the concatenated embedding rows, and what follows it.
+    ///
+    /// # Shapes
+    /// `weights` [J, F · D], `x` [F · D, R], `shape` = (F · D, F), `y` `[J, R]`.
+    pub fn field_dense(
+        weights: &[f32], ending: Ending<'_>, x: &[Lane], shape: (usize, usize), y: &mut [Lane],
+    ) = field_dense;
 
     /// Adds the gradient of a linear layer's input, Wᵀ · dy.
     ///

@@ -109,7 +109,8 @@ impl<'g> Columns<'g> {
         let groups = values.groups();
         let mut sums: [Lane; BLOCK / LANES] = [[0.0; LANES]; BLOCK / LANES];
         for (&output, products) in self.outputs.iter().zip(products) {
-            kernels.looked_up_sums(products, graph.offsets(), rows.indices, &mut sums[..groups]);
+            let own = (graph.offsets(), rows.indices, rows.len());
+            kernels.looked_up_sums(products, own, &mut sums[..groups]);
             let out = &mut values.get_mut(self.layer.output)[output * groups..(output + 1) * groups];
             match self.layer.bias {
                 Some(bias) => kernels.add_number(&sums[..groups], weights.f32s(bias)[output], out),

@@ -2,6 +2,10 @@
 //!
 //! Letters of shapes: R rows of a block, F fields, D embedding width, H width of a hidden layer.
 
+use std::sync::{Mutex, PoisonError};
+
+use radhard_memory::Buffer;
+
 use crate::architecture::Architecture;
 use crate::config::{Config, ConfigError};
 use crate::layers::batch_norm::BatchNorm;
@@ -52,6 +56,8 @@ pub struct Graph {
     tables: Vec<Table>,
     numeric: Option<Slot>,
     logit: Slot,
+    /// Room of past passes, for the next ones.
+    spare: Mutex<Vec<Buffer<f32>>>,
 }
 
 impl std::fmt::Debug for Graph {
@@ -92,6 +98,18 @@ impl Graph {
     /// The width of each value.
     pub(crate) fn widths(&self) -> &[usize] {
         &self.widths
+    }
+
+    /// Room for `len` values, whatever they are: that of a past pass, or new.
+    pub(crate) fn spare(&self, len: usize) -> Buffer<f32> {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = spare.iter().position(|buffer| buffer.len() == len);
+        at.map_or_else(|| Buffer::zeroed(len), |at| spare.swap_remove(at))
+    }
+
+    /// Keeps room for the next pass.
+    pub(crate) fn keep_spare(&self, buffer: Buffer<f32>) {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
     }
 
     pub(crate) fn layers(&self) -> &[Box<dyn Layer>] {
@@ -141,6 +159,7 @@ impl Builder {
                 tables: Vec::new(),
                 numeric: None,
                 logit: 0,
+                spare: Mutex::default(),
             },
         }
     }

@@ -22,6 +22,7 @@ mod pass;
 mod random;
 mod route;
 mod scores;
+mod steps;
 mod table;
 pub mod training;
 mod worker;

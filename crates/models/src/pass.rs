@@ -1,12 +1,16 @@
 //! One forward pass: the layers with what they derived from the parameters of this moment.
 
+use std::ops::Range;
+
 use radhard_data::RowsView;
-use radhard_kernels::{Kernels, LANES, Lane};
+use radhard_kernels::{Kernels, LANES, Lane, Table};
 
 use crate::graph::Graph;
 use crate::layers::{Scope, Values, Weights};
 use crate::overlay::Overlay;
 use crate::parameter::Parameters;
+use crate::steps::{Step, Steps};
+use crate::table::TableId;
 
 /// What all blocks of a pass share.
 pub(crate) struct Pass<'a> {
@@ -69,6 +73,76 @@ impl<'a> Pass<'a> {
             self.layer(layer, rows, workspace);
         }
         self.end(workspace, logits);
+    }
+
+    /// The steps of a pass over this many rows.
+    pub(crate) fn steps(&self, rows: usize) -> Steps<'a> {
+        Steps::new(self.graph, self.weights, self.kernels, rows)
+    }
+
+    /// The logits of the block `block` of `rows`, by steps.
+    ///
+    /// # Shapes
+    /// `block` B rows, 1 ≤ B ≤ R; `logits` [B].
+    pub(crate) fn run(
+        &self,
+        steps: &Steps<'_>,
+        (rows, block): (&RowsView<'_>, Range<usize>),
+        workspace: &mut Workspace,
+        logits: &mut [f32],
+    ) {
+        let offsets = self.graph.offsets();
+        let own = rows.slice(block.clone());
+        if steps.ids {
+            self.ids(&own, workspace);
+        }
+        self.numeric(&own, workspace);
+        // The rows behind the block are named too, so that they are on their way when their turn comes.
+        let indices = rows.indices.get(block.start * offsets.len()..).unwrap_or_default();
+        let ahead = (offsets, indices, block.len());
+        let kernels = self.kernels;
+        for step in &steps.all {
+            let values = &mut workspace.values;
+            match step {
+                Step::Layer(at) => self.layer(*at, &own, workspace),
+                Step::FirstOrder { table, output } => {
+                    let table = self.f32s(*table);
+                    kernels.looked_up_sums(table, ahead, values.get_mut(*output));
+                }
+                Step::Factorisation { table, width, output } => {
+                    kernels.row_factorisation(self.f32s(*table), *width, ahead, values.get_mut(*output));
+                }
+                Step::Dense(dense) => {
+                    let linear = dense.linear(self.graph);
+                    let ending = dense.ending(linear, self.weights, &self.derived);
+                    let weight = self.weights.f32s(linear.weight);
+                    values.write(dense.output, |values, out| {
+                        let x = values.get(linear.input);
+                        match linear.fields {
+                            Some(fields) => {
+                                kernels.field_dense(weight, ending, x, (linear.inputs, fields), out);
+                            }
+                            None => kernels.dense(weight, ending, x, linear.inputs, out),
+                        }
+                    });
+                }
+                Step::Folded(dense, folded) => {
+                    let linear = dense.linear(self.graph);
+                    let ending = dense.ending(linear, self.weights, &self.derived);
+                    let out = values.get_mut(dense.output);
+                    kernels.row_sums(&folded.products, (folded.width, linear.outputs), ahead, ending, out);
+                }
+            }
+        }
+        self.end(workspace, logits);
+    }
+
+    /// The words of a table that is stored as f32.
+    fn f32s(&self, table: TableId) -> &'a [f32] {
+        match self.weights.table(table) {
+            Table::F32(words) => words,
+            _ => unreachable!("steps read f32 tables only"),
+        }
     }
 
     /// Brings the inputs of a block into the workspace.

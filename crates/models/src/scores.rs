@@ -1,7 +1,9 @@
 //! Evaluation: logits and probabilities of rows.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use radhard_data::RowsView;
-use radhard_kernels::Kernels;
+use radhard_kernels::{Kernels, LANES};
 use rayon::prelude::*;
 use thiserror::Error;
 
@@ -11,6 +13,9 @@ use crate::pass::{Pass, Workspace};
 
 /// Rows evaluated together; the last block is padded, so that a row's score does not depend on its block.
 pub const BLOCK: usize = 64;
+
+/// Rows of one task of a full pass.
+const TASK: usize = 16 * BLOCK;
 
 /// The bits of every stored NaN.
 const CANONICAL_NAN: f32 = f32::from_bits(0x7fc0_0000);
@@ -83,15 +88,25 @@ pub enum ScoresError {
     },
 }
 
-/// Checks that rows have what a model reads, and that every index lies in its field.
-pub(crate) fn check(rows: &RowsView<'_>, config: &Config) -> Result<(), ScoresError> {
-    let (field_dims, numeric) = (&config.field_dims, config.numeric);
+/// Checks that rows have what a model reads, but for their indices.
+fn check_shape(rows: &RowsView<'_>, config: &Config) -> Result<(), ScoresError> {
+    let (fields, numeric) = (config.fields(), config.numeric);
     if config.takes_bags() != rows.bags.is_some() {
         return Err(ScoresError::Bags { model: config.takes_bags() });
     }
     if rows.numeric_width != numeric {
         return Err(ScoresError::Numeric { rows: rows.numeric_width, model: numeric });
     }
+    if rows.bags.is_none() && rows.fields != fields {
+        return Err(ScoresError::Fields { rows: rows.fields, model: fields });
+    }
+    Ok(())
+}
+
+/// Checks that rows have what a model reads, and that every index lies in its field.
+pub(crate) fn check(rows: &RowsView<'_>, config: &Config) -> Result<(), ScoresError> {
+    check_shape(rows, config)?;
+    let field_dims = &config.field_dims;
     if let Some(bags) = rows.bags {
         let bad = (0..bags.len()).into_par_iter().find_map_first(|row| {
             let index = *bags.of(row).iter().find(|index| **index >= field_dims[0])?;
@@ -100,9 +115,6 @@ pub(crate) fn check(rows: &RowsView<'_>, config: &Config) -> Result<(), ScoresEr
         return bad.map_or(Ok(()), Err);
     }
     let fields = field_dims.len();
-    if rows.fields != fields {
-        return Err(ScoresError::Fields { rows: rows.fields, model: fields });
-    }
     let bad = rows.indices.par_chunks(4096 * fields).enumerate().find_map_first(|(chunk, indices)| {
         let at = indices
             .chunks_exact(fields)
@@ -138,24 +150,43 @@ impl Model {
         out: &mut Scores,
     ) -> Result<(), ScoresError> {
         let config = self.config();
-        check(rows, config)?;
+        if rows.bags.is_some() {
+            check(rows, config)?;
+        }
+        check_shape(rows, config)?;
         let graph = self.graph();
         let pass = Pass::new(graph, self.parameters(), kernels);
+        let steps = pass.steps(rows.len());
+        // Indices are checked block by block, where they are in the cache anyway.
+        let fields = rows.fields;
+        let dims = config.field_dims.repeat(LANES);
+        let outside = AtomicBool::new(false);
         out.logits.resize(rows.len(), 0.0);
         out.probabilities.resize(rows.len(), 0.0);
         out.logits
-            .par_chunks_mut(BLOCK)
-            .zip(out.probabilities.par_chunks_mut(BLOCK))
+            .par_chunks_mut(TASK)
+            .zip(out.probabilities.par_chunks_mut(TASK))
             .enumerate()
             .for_each_init(
                 || Workspace::new(graph, BLOCK),
-                |workspace, (block, (logits, probabilities))| {
-                    let first = block * BLOCK;
-                    pass.block(&rows.slice(first..first + logits.len()), workspace, logits);
+                |workspace, (task, (logits, probabilities))| {
+                    if rows.bags.is_none() {
+                        let own = task * TASK * fields..(task * TASK + logits.len()) * fields;
+                        let mut found = false;
+                        kernels.outside(&rows.indices[own], &dims, &mut found);
+                        if found {
+                            outside.store(true, Ordering::Relaxed);
+                            return;
+                        }
+                    }
+                    for (block, logits) in logits.chunks_mut(BLOCK).enumerate() {
+                        let first = task * TASK + block * BLOCK;
+                        pass.run(&steps, (rows, first..first + logits.len()), workspace, logits);
+                    }
                     pass.answers(logits, probabilities);
                     canonical(logits, probabilities);
                 },
             );
-        Ok(())
+        if outside.into_inner() { check(rows, config) } else { Ok(()) }
     }
 }

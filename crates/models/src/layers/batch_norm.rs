@@ -3,7 +3,7 @@
 use radhard_kernels::{LANES, plain};
 
 use crate::graph::{ParameterId, Slot};
-use crate::layers::{BatchLayer, ELEMENT_NS, Gradients, Layer, Scope, Ties, Values, Weights};
+use crate::layers::{BatchLayer, ELEMENT_NS, Gradients, Known, Layer, Scope, Ties, Values, Weights};
 use crate::parameter::Parameters;
 
 /// Added to the variance.
@@ -64,6 +64,10 @@ impl Layer for BatchNorm {
             .map(|i| plain::batch_norm(weight[i], bias[i], mean[i], variance[i], EPSILON))
             .collect();
         pairs.iter().map(|p| p.0).chain(pairs.iter().map(|p| p.1)).collect()
+    }
+
+    fn known(&self) -> Known<'_> {
+        Known::BatchNorm(self)
     }
 
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {

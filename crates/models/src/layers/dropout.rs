@@ -3,7 +3,7 @@
 use radhard_kernels::{Kernels, LANES, Lane, Mask};
 
 use crate::graph::Slot;
-use crate::layers::{Gradients, Layer, Scope, Ties, TrainingScope, Values};
+use crate::layers::{Gradients, Known, Layer, Scope, Ties, TrainingScope, Values};
 use crate::random::{Purpose, Random};
 
 /// In training a value is zero with probability `share`, else divided by 1 − `share`.
@@ -41,6 +41,10 @@ pub(crate) struct Dropout {
 impl Layer for Dropout {
     fn ties(&self) -> Ties {
         Ties { reads: vec![self.input], writes: vec![self.output], ..Ties::default() }
+    }
+
+    fn known(&self) -> Known<'_> {
+        Known::Dropout(self)
     }
 
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {

@@ -6,7 +6,7 @@ use radhard_kernels::LANES;
 
 use crate::graph::Slot;
 use crate::hook::{LookupResult, LookupSite};
-use crate::layers::{GATHER_NS, Gradients, Layer, Scope, Ties, Values};
+use crate::layers::{GATHER_NS, Gradients, Known, Layer, Scope, Ties, Values};
 use crate::table::TableId;
 
 /// The rows of some fields from one table, one after the other.
@@ -25,8 +25,8 @@ impl Layer for Embedding {
         Ties { writes: vec![self.output], cost: GATHER_NS * self.fields.len() as f64, ..Ties::default() }
     }
 
-    fn whole_table(&self) -> Option<&Embedding> {
-        (self.fields.start == 0 && self.first == 0).then_some(self)
+    fn known(&self) -> Known<'_> {
+        Known::Embedding(self)
     }
 
     fn lookup(&self) -> Option<LookupSite> {

@@ -1,7 +1,7 @@
 //! The second-order term of a factorisation machine.
 
 use crate::graph::Slot;
-use crate::layers::{ELEMENT_NS, Gradients, Layer, Scope, Ties, Values};
+use crate::layers::{ELEMENT_NS, Gradients, Known, Layer, Scope, Ties, Values};
 
 /// `[1, R]`: ½ Σ_d[(Σ_f v)² − Σ_f v²].
 pub(crate) struct Factorisation {
@@ -18,6 +18,10 @@ impl Layer for Factorisation {
             cost: ELEMENT_NS * (self.fields * 16 * 4) as f64,
             ..Ties::default()
         }
+    }
+
+    fn known(&self) -> Known<'_> {
+        Known::Factorisation(self)
     }
 
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {

@@ -2,7 +2,7 @@
 
 use crate::graph::Slot;
 use crate::hook::{LookupResult, LookupSite};
-use crate::layers::{Gradients, LOOKUP_NS, Layer, Scope, Ties, Values};
+use crate::layers::{Gradients, Known, LOOKUP_NS, Layer, Scope, Ties, Values};
 use crate::table::TableId;
 
 /// `[1, R]`: the tree of the weights of the fields' values.
@@ -31,6 +31,10 @@ impl Layer for FirstOrder {
             first: 0,
             gives: LookupResult::FieldSum,
         })
+    }
+
+    fn known(&self) -> Known<'_> {
+        Known::FirstOrder(self)
     }
 
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {

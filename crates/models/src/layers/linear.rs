@@ -1,7 +1,7 @@
 //! Linear layers.
 
 use crate::graph::{ParameterId, Slot};
-use crate::layers::{FMA_NS, Gradients, Layer, Scope, Ties, Values};
+use crate::layers::{FMA_NS, Gradients, Known, Layer, Scope, Ties, Values};
 
 /// `[J, R]`: W x + b.
 pub(crate) struct Linear {
@@ -28,8 +28,8 @@ impl Layer for Linear {
         }
     }
 
-    fn field_layer(&self) -> Option<&Linear> {
-        self.fields.map(|_| self)
+    fn known(&self) -> Known<'_> {
+        Known::Linear(self)
     }
 
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {

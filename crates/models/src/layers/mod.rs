@@ -24,8 +24,13 @@ use radhard_memory::Buffer;
 
 use crate::graph::{ParameterId, Slot};
 use crate::hook::LookupSite;
+use crate::layers::batch_norm::BatchNorm;
+use crate::layers::dropout::Dropout;
 use crate::layers::embedding::Embedding;
+use crate::layers::factorisation::Factorisation;
+use crate::layers::first_order::FirstOrder;
 use crate::layers::linear::Linear;
+use crate::layers::rectifier::Rectifier;
 use crate::overlay::Overlay;
 use crate::parameter::{Parameters, Tensor};
 use crate::table::TableId;
@@ -197,19 +202,44 @@ pub(crate) const LOOKUP_NS: f64 = 2.5;
 /// Nanoseconds of a row beside its layers: from the logit to the answer.
 pub(crate) const ROW_NS: f64 = 3.0;
 
+/// A layer by its kind.
+pub(crate) enum Known<'a> {
+    Embedding(&'a Embedding),
+    FirstOrder(&'a FirstOrder),
+    Factorisation(&'a Factorisation),
+    Linear(&'a Linear),
+    BatchNorm(&'a BatchNorm),
+    Rectifier(&'a Rectifier),
+    Dropout(&'a Dropout),
+    Other,
+}
+
+impl dyn Layer + '_ {
+    /// Where it is a linear layer on the concatenated rows of all fields.
+    pub(crate) fn field_layer(&self) -> Option<&Linear> {
+        match self.known() {
+            Known::Linear(linear) if linear.fields.is_some() => Some(linear),
+            _ => None,
+        }
+    }
+
+    /// Where it gathers one row per field from one table of all fields.
+    pub(crate) fn whole_table(&self) -> Option<&Embedding> {
+        match self.known() {
+            Known::Embedding(rows) if rows.first == 0 && rows.fields.start == 0 => Some(rows),
+            _ => None,
+        }
+    }
+}
+
 /// One layer of a graph.
 pub(crate) trait Layer: Send + Sync {
     /// What it is connected to.
     fn ties(&self) -> Ties;
 
-    /// Where it is a linear layer on the concatenated rows of all fields.
-    fn field_layer(&self) -> Option<&Linear> {
-        None
-    }
-
-    /// Where it gathers one row per field from one table of all fields.
-    fn whole_table(&self) -> Option<&Embedding> {
-        None
+    /// What it is, where others treat its kind in a way of its own.
+    fn known(&self) -> Known<'_> {
+        Known::Other
     }
 
     /// Where it looks rows of a table up; the layer's number is not set.

@@ -1,7 +1,7 @@
 //! The rectifier, which keeps NaN.
 
 use crate::graph::Slot;
-use crate::layers::{Gradients, Layer, Scope, Ties, Values};
+use crate::layers::{Gradients, Known, Layer, Scope, Ties, Values};
 
 /// +0 where x ≤ 0, x elsewhere.
 pub(crate) struct Rectifier {
@@ -12,6 +12,10 @@ pub(crate) struct Rectifier {
 impl Layer for Rectifier {
     fn ties(&self) -> Ties {
         Ties { reads: vec![self.input], writes: vec![self.output], ..Ties::default() }
+    }
+
+    fn known(&self) -> Known<'_> {
+        Known::Rectifier(self)
     }
 
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {

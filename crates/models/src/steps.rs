@@ -1,0 +1,227 @@
+//! The steps of a full pass: layers that are taken together, where nobody asks for what lies between them.
+//!
+//! The bits are those of the layers one by one. A linear layer on the rows of all fields becomes a sum over fields, as soon
+//! as each table row has been multiplied by its field's weights: the numeric contract defines the layer that way.
+
+use radhard_kernels::{Ending, Kernels, LANES, Lane};
+use radhard_memory::Buffer;
+use rayon::prelude::*;
+
+use crate::graph::{Graph, Slot};
+use crate::layers::linear::Linear;
+use crate::layers::{Known, Weights};
+use crate::scores::BLOCK;
+use crate::table::{TableFormat, TableId};
+
+/// Widest row of a table whose product with a row of weights is one chain.
+const WIDEST: usize = radhard_kernels::plain::CHAIN;
+
+/// Lookups per table row from which on the products of all table rows pay.
+const LOOKUPS_PER_ROW: usize = 2;
+
+/// What is done at once.
+pub(crate) enum Step {
+    /// One layer.
+    Layer(usize),
+    /// First-order weights, looked up and summed.
+    FirstOrder { table: TableId, output: Slot },
+    /// The second-order term, from the rows of a table of this width.
+    Factorisation { table: TableId, width: usize, output: Slot },
+    /// A linear layer and what follows it.
+    Dense(Dense),
+    /// The same, as a sum over the fields of table rows that were multiplied before.
+    Folded(Dense, Folded),
+}
+
+/// A linear layer and what follows it.
+pub(crate) struct Dense {
+    layer: usize,
+    norm: Option<usize>,
+    rectify: bool,
+    pub(crate) output: Slot,
+}
+
+/// Every table row's product with the layer's weights for its field.
+pub(crate) struct Folded {
+    pub(crate) width: usize,
+    pub(crate) products: Buffer<f32>,
+}
+
+impl Dense {
+    pub(crate) fn linear<'g>(&self, graph: &'g Graph) -> &'g Linear {
+        match graph.layers()[self.layer].known() {
+            Known::Linear(linear) => linear,
+            _ => unreachable!("a dense step begins with a linear layer"),
+        }
+    }
+
+    pub(crate) fn ending<'a>(
+        &self,
+        linear: &Linear,
+        weights: Weights<'a>,
+        derived: &'a [Vec<f32>],
+    ) -> Ending<'a> {
+        Ending {
+            bias: linear.bias.map_or(&[][..], |bias| weights.f32s(bias)),
+            scale: self.norm.map(|norm| {
+                let (alpha, beta) = derived[norm].split_at(linear.outputs);
+                (alpha, &beta[..linear.outputs])
+            }),
+            rectify: self.rectify,
+        }
+    }
+}
+
+/// The steps of a pass over many rows.
+pub(crate) struct Steps<'g> {
+    graph: &'g Graph,
+    pub(crate) all: Vec<Step>,
+    /// Whether a step reads the ids of table rows.
+    pub(crate) ids: bool,
+}
+
+impl<'g> Steps<'g> {
+    /// The steps for `rows` data rows, with the products of table rows where they pay.
+    pub(crate) fn new(graph: &'g Graph, weights: Weights<'_>, kernels: Kernels, rows: usize) -> Self {
+        let mut taken = vec![false; graph.layers().len()];
+        let mut steps = Vec::new();
+        for at in 0..taken.len() {
+            if taken[at] {
+                continue;
+            }
+            steps.push(match graph.layers()[at].known() {
+                Known::Linear(linear) => {
+                    let dense = follow(graph, at, linear, &mut taken);
+                    match fold(graph, weights, kernels, linear, rows) {
+                        Some(folded) => Step::Folded(dense, folded),
+                        None => Step::Dense(dense),
+                    }
+                }
+                Known::FirstOrder(first) if first.table.format == TableFormat::F32 => {
+                    Step::FirstOrder { table: first.table, output: first.output }
+                }
+                Known::Factorisation(term) => match rows_of(graph, term.input) {
+                    Some((table, width)) if table.format == TableFormat::F32 && width % LANES == 0 => {
+                        Step::Factorisation { table, width, output: term.output }
+                    }
+                    _ => Step::Layer(at),
+                },
+                _ => Step::Layer(at),
+            });
+        }
+        // Rows that no step reads from a block are not gathered.
+        let mut wanted: Vec<Slot> = Vec::new();
+        for step in &steps {
+            match step {
+                Step::Layer(at) => wanted.extend(&graph.ties()[*at].reads),
+                Step::Dense(dense) => wanted.push(dense.linear(graph).input),
+                _ => {}
+            }
+        }
+        steps.retain(|step| match step {
+            Step::Layer(at) => match graph.layers()[*at].known() {
+                Known::Embedding(embedding) => wanted.contains(&embedding.output),
+                _ => true,
+            },
+            _ => true,
+        });
+        let ids =
+            steps.iter().any(|s| matches!(s, Step::Layer(at) if graph.layers()[*at].lookup().is_some()));
+        Self { graph, all: steps, ids }
+    }
+}
+
+impl Drop for Steps<'_> {
+    fn drop(&mut self) {
+        for step in self.all.drain(..) {
+            if let Step::Folded(_, folded) = step {
+                self.graph.keep_spare(folded.products);
+            }
+        }
+    }
+}
+
+/// The layers behind a linear one that only go on with its result.
+fn follow(graph: &Graph, layer: usize, linear: &Linear, taken: &mut [bool]) -> Dense {
+    let mut dense = Dense { layer, norm: None, rectify: false, output: linear.output };
+    loop {
+        let mut readers = (0..taken.len()).filter(|&at| graph.ties()[at].reads.contains(&dense.output));
+        let (Some(next), None) = (readers.next(), readers.next()) else { return dense };
+        match graph.layers()[next].known() {
+            Known::BatchNorm(norm) if dense.norm.is_none() && !dense.rectify => {
+                (dense.norm, dense.output) = (Some(next), norm.output);
+            }
+            Known::Rectifier(rectifier) if !dense.rectify => {
+                (dense.rectify, dense.output) = (true, rectifier.output);
+            }
+            Known::Dropout(dropout) => dense.output = dropout.output,
+            _ => return dense,
+        }
+        taken[next] = true;
+    }
+}
+
+/// The table of all fields whose rows a value holds, and their width.
+fn rows_of(graph: &Graph, slot: Slot) -> Option<(TableId, usize)> {
+    graph.layers().iter().find_map(|layer| {
+        layer.whole_table().filter(|embedding| embedding.output == slot).map(|e| (e.table, e.dim))
+    })
+}
+
+/// The products of all table rows, where the rows look up enough of them.
+fn fold(
+    graph: &Graph,
+    weights: Weights<'_>,
+    kernels: Kernels,
+    linear: &Linear,
+    rows: usize,
+) -> Option<Folded> {
+    let fields = linear.fields?;
+    let (table, dim) = rows_of(graph, linear.input)?;
+    let table_rows = graph.config().table_rows();
+    if dim > WIDEST || rows.saturating_mul(fields) < LOOKUPS_PER_ROW * table_rows {
+        return None;
+    }
+    let width = linear.outputs.next_multiple_of(LANES);
+    let matrix = weights.f32s(linear.weight);
+    // Each field's weights, `[F, J, D]`.
+    let by_field: Vec<f32> = (0..fields)
+        .flat_map(|f| {
+            matrix
+                .chunks_exact(linear.inputs)
+                .flat_map(move |row| row[f * dim..(f + 1) * dim].iter().copied())
+        })
+        .collect();
+    let table = weights.table(table);
+    let mut products = graph.spare(table_rows * width);
+    let scratch = || {
+        let lanes = |width: usize| Buffer::<Lane>::zeroed(width * BLOCK / LANES);
+        (vec![0u32; BLOCK], lanes(dim), lanes(linear.outputs), vec![0.0f32; BLOCK * linear.outputs])
+    };
+    products.par_chunks_mut(TASK * width).enumerate().for_each_init(scratch, |scratch, (task, mut out)| {
+        let (ids, values, multiplied, row_major) = scratch;
+        let mut first = task * TASK;
+        while !out.is_empty() {
+            // As many rows as are left in the field, at most a block.
+            let field = graph.offsets().partition_point(|&offset| offset as usize <= first) - 1;
+            let end = graph.offsets().get(field + 1).map_or(table_rows, |&next| next as usize);
+            let count = BLOCK.min(end - first).min(out.len() / width);
+            for (i, id) in ids.iter_mut().enumerate() {
+                *id = (first + i.min(count - 1)) as u32;
+            }
+            kernels.gather(table, ids, 0, dim, values);
+            let weights = &by_field[field * linear.outputs * dim..(field + 1) * linear.outputs * dim];
+            kernels.linear(weights, &[], values, dim, multiplied);
+            kernels.to_rows(multiplied, linear.outputs, row_major);
+            let (now, rest) = out.split_at_mut(count * width);
+            for (to, from) in now.chunks_exact_mut(width).zip(row_major.chunks_exact(linear.outputs)) {
+                to[..linear.outputs].copy_from_slice(from);
+            }
+            (first, out) = (first + count, rest);
+        }
+    });
+    Some(Folded { width, products })
+}
+
+/// Table rows of one task.
+const TASK: usize = 4096;
