@@ -123,7 +123,8 @@ pub struct HookCall<'a> {
     pub rows: usize,
     /// The kernels; all give the same bits.
     pub kernels: Kernels,
-    /// The first value that the layer reads, `[K, R]`; empty for layers that look up.
+    /// The first value that the layer reads, `[K, R]`; empty for layers that look up, and for those that go on with the result of
+    /// a linear layer in one step with it.
     pub input: &'a [Lane],
     /// Ids of table rows, offsets of fields included, `[F, R]`.
     pub ids: &'a [u32],
@@ -278,6 +279,9 @@ impl Model {
         let graph = self.graph();
         let pass = Pass::new(graph, self.parameters(), Kernels::detected());
         let ties = graph.ties();
+        let seen = |layer| hooks.acts(layer) || hooks.reads(layer);
+        let steps = pass.steps(rows.len(), &seen);
+        let ids = (0..ties.len()).any(|layer| graph.layers()[layer].lookup().is_some() && seen(layer));
         out.logits.resize(rows.len(), 0.0);
         out.probabilities.resize(rows.len(), 0.0);
         let noticed = Mutex::new(HookEvents::default());
@@ -288,12 +292,15 @@ impl Model {
             .for_each_init(
                 || Workspace::new(graph, BLOCK),
                 |workspace, (block, (logits, probabilities))| {
-                    let first = block * BLOCK;
-                    let rows = rows.slice(first..first + logits.len());
-                    pass.begin(&rows, workspace);
+                    let block = block * BLOCK..block * BLOCK + logits.len();
+                    let ahead = pass.ahead(rows, &block);
+                    let rows = rows.slice(block);
+                    pass.enter(&rows, steps.ids || ids, workspace);
                     let mut events = HookEvents::default();
-                    for (layer, ties) in ties.iter().enumerate() {
-                        pass.layer(layer, &rows, workspace);
+                    for &(layer, ref step) in &steps.all {
+                        pass.step(step, &rows, ahead, workspace);
+                        let ties = &ties[layer];
+                        let whole = step.is_only(layer);
                         let mut call = |workspace: &mut Workspace, slot, hook: Hook| {
                             let mut noticed = HookEvents::default();
                             let Workspace { ids, values } = workspace;
@@ -302,7 +309,11 @@ impl Model {
                                     layer,
                                     rows: rows.len(),
                                     kernels: pass.kernels,
-                                    input: ties.reads.first().map_or(&[], |&read| values.get(read)),
+                                    input: ties
+                                        .reads
+                                        .first()
+                                        .filter(|_| whole)
+                                        .map_or(&[], |&read| values.get(read)),
                                     ids,
                                     bags: rows.bags,
                                     weights: pass.weights,

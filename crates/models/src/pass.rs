@@ -75,9 +75,9 @@ impl<'a> Pass<'a> {
         self.end(workspace, logits);
     }
 
-    /// The steps of a pass over this many rows.
-    pub(crate) fn steps(&self, rows: usize) -> Steps<'a> {
-        Steps::new(self.graph, self.weights, self.kernels, rows)
+    /// The steps of a pass over this many rows, with layers that are seen.
+    pub(crate) fn steps(&self, rows: usize, seen: &dyn Fn(usize) -> bool) -> Steps<'a> {
+        Steps::new(self.graph, self.weights, self.kernels, rows, seen)
     }
 
     /// The logits of the block `block` of `rows`, by steps.
@@ -91,50 +91,70 @@ impl<'a> Pass<'a> {
         workspace: &mut Workspace,
         logits: &mut [f32],
     ) {
-        let offsets = self.graph.offsets();
         let own = rows.slice(block.clone());
-        if steps.ids {
-            self.ids(&own, workspace);
-        }
-        self.numeric(&own, workspace);
-        // The rows behind the block are named too, so that they are on their way when their turn comes.
-        let indices = rows.indices.get(block.start * offsets.len()..).unwrap_or_default();
-        let ahead = (offsets, indices, block.len());
-        let kernels = self.kernels;
-        for step in &steps.all {
-            let values = &mut workspace.values;
-            match step {
-                Step::Layer(at) => self.layer(*at, &own, workspace),
-                Step::FirstOrder { table, output } => {
-                    let table = self.f32s(*table);
-                    kernels.looked_up_sums(table, ahead, values.get_mut(*output));
-                }
-                Step::Factorisation { table, width, output } => {
-                    kernels.row_factorisation(self.f32s(*table), *width, ahead, values.get_mut(*output));
-                }
-                Step::Dense(dense) => {
-                    let linear = dense.linear(self.graph);
-                    let ending = dense.ending(linear, self.weights, &self.derived);
-                    let weight = self.weights.f32s(linear.weight);
-                    values.write(dense.output, |values, out| {
-                        let x = values.get(linear.input);
-                        match linear.fields {
-                            Some(fields) => {
-                                kernels.field_dense(weight, ending, x, (linear.inputs, fields), out);
-                            }
-                            None => kernels.dense(weight, ending, x, linear.inputs, out),
-                        }
-                    });
-                }
-                Step::Folded(dense, folded) => {
-                    let linear = dense.linear(self.graph);
-                    let ending = dense.ending(linear, self.weights, &self.derived);
-                    let out = values.get_mut(dense.output);
-                    kernels.row_sums(&folded.products, (folded.width, linear.outputs), ahead, ending, out);
-                }
-            }
+        self.enter(&own, steps.ids, workspace);
+        for (_, step) in &steps.all {
+            self.step(step, &own, self.ahead(rows, &block), workspace);
         }
         self.end(workspace, logits);
+    }
+
+    /// Brings what steps read of a block into the workspace.
+    pub(crate) fn enter(&self, rows: &RowsView<'_>, ids: bool, workspace: &mut Workspace) {
+        if ids {
+            self.ids(rows, workspace);
+        }
+        self.numeric(rows, workspace);
+    }
+
+    /// Offsets, indices from a block's rows on, and how many rows the block has. The rows behind the block are named too, so that
+    /// they are on their way when their turn comes.
+    pub(crate) fn ahead<'r>(
+        &self,
+        rows: &RowsView<'r>,
+        block: &Range<usize>,
+    ) -> (&'a [u32], &'r [u32], usize) {
+        let offsets = self.graph.offsets();
+        (offsets, rows.indices.get(block.start * offsets.len()..).unwrap_or_default(), block.len())
+    }
+
+    /// Takes one step on the rows of a block.
+    pub(crate) fn step(
+        &self,
+        step: &Step,
+        rows: &RowsView<'_>,
+        ahead: (&[u32], &[u32], usize),
+        workspace: &mut Workspace,
+    ) {
+        let kernels = self.kernels;
+        let values = &mut workspace.values;
+        match step {
+            Step::Layer(at) => self.layer(*at, rows, workspace),
+            Step::FirstOrder { table, output } => {
+                kernels.looked_up_sums(self.f32s(*table), ahead, values.get_mut(*output));
+            }
+            Step::Factorisation { table, width, output } => {
+                kernels.row_factorisation(self.f32s(*table), *width, ahead, values.get_mut(*output));
+            }
+            Step::Dense(dense) => {
+                let linear = dense.linear(self.graph);
+                let ending = dense.ending(linear, self.weights, &self.derived);
+                let weight = self.weights.f32s(linear.weight);
+                values.write(dense.output, |values, out| {
+                    let x = values.get(linear.input);
+                    match linear.fields {
+                        Some(fields) => kernels.field_dense(weight, ending, x, (linear.inputs, fields), out),
+                        None => kernels.dense(weight, ending, x, linear.inputs, out),
+                    }
+                });
+            }
+            Step::Folded(dense, folded) => {
+                let linear = dense.linear(self.graph);
+                let ending = dense.ending(linear, self.weights, &self.derived);
+                let out = values.get_mut(dense.output);
+                kernels.row_sums(&folded.products, (folded.width, linear.outputs), ahead, ending, out);
+            }
+        }
     }
 
     /// The words of a table that is stored as f32.

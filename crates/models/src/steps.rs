@@ -33,9 +33,21 @@ pub(crate) enum Step {
     Folded(Dense, Folded),
 }
 
+impl Step {
+    /// Whether it is this layer and no other.
+    pub(crate) fn is_only(&self, layer: usize) -> bool {
+        match self {
+            Self::Dense(dense) | Self::Folded(dense, _) => dense.layer == layer,
+            _ => true,
+        }
+    }
+}
+
 /// A linear layer and what follows it.
 pub(crate) struct Dense {
     layer: usize,
+    /// The last layer that it takes together.
+    last: usize,
     norm: Option<usize>,
     rectify: bool,
     pub(crate) output: Slot,
@@ -75,65 +87,86 @@ impl Dense {
 /// The steps of a pass over many rows.
 pub(crate) struct Steps<'g> {
     graph: &'g Graph,
-    pub(crate) all: Vec<Step>,
+    /// With the layer that each ends at.
+    pub(crate) all: Vec<(usize, Step)>,
     /// Whether a step reads the ids of table rows.
     pub(crate) ids: bool,
 }
 
 impl<'g> Steps<'g> {
-    /// The steps for `rows` data rows, with the products of table rows where they pay.
-    pub(crate) fn new(graph: &'g Graph, weights: Weights<'_>, kernels: Kernels, rows: usize) -> Self {
+    /// The steps for `rows` data rows, with the products of table rows where they pay. Layers that are seen end their step, have
+    /// what they read, and are read by others as they are seen.
+    pub(crate) fn new(
+        graph: &'g Graph,
+        weights: Weights<'_>,
+        kernels: Kernels,
+        rows: usize,
+        seen: &dyn Fn(usize) -> bool,
+    ) -> Self {
+        let straight = |input| {
+            let gathers = |at: usize| graph.layers()[at].gathered() == Some(input);
+            !(0..graph.layers().len()).any(|at| gathers(at) && seen(at))
+        };
         let mut taken = vec![false; graph.layers().len()];
         let mut steps = Vec::new();
         for at in 0..taken.len() {
             if taken[at] {
                 continue;
             }
-            steps.push(match graph.layers()[at].known() {
+            let step = match graph.layers()[at].known() {
                 Known::Linear(linear) => {
-                    let dense = follow(graph, at, linear, &mut taken);
-                    match fold(graph, weights, kernels, linear, rows) {
+                    let dense = follow(graph, at, linear, &mut taken, seen);
+                    let folds = !seen(at) && straight(linear.input);
+                    match folds.then(|| fold(graph, weights, kernels, linear, rows)).flatten() {
                         Some(folded) => Step::Folded(dense, folded),
                         None => Step::Dense(dense),
                     }
                 }
-                Known::FirstOrder(first) if first.table.format == TableFormat::F32 => {
+                Known::FirstOrder(first) if first.table.format == TableFormat::F32 && !seen(at) => {
                     Step::FirstOrder { table: first.table, output: first.output }
                 }
                 Known::Factorisation(term) => match rows_of(graph, term.input) {
-                    Some((table, width)) if table.format == TableFormat::F32 && width % LANES == 0 => {
+                    Some((table, width))
+                        if table.format == TableFormat::F32 && width % LANES == 0 && straight(term.input) =>
+                    {
                         Step::Factorisation { table, width, output: term.output }
                     }
                     _ => Step::Layer(at),
                 },
                 _ => Step::Layer(at),
-            });
+            };
+            let end = match &step {
+                Step::Dense(dense) | Step::Folded(dense, _) => dense.last,
+                _ => at,
+            };
+            steps.push((end, step));
         }
         // Rows that no step reads from a block are not gathered.
         let mut wanted: Vec<Slot> = Vec::new();
-        for step in &steps {
+        for (_, step) in &steps {
             match step {
                 Step::Layer(at) => wanted.extend(&graph.ties()[*at].reads),
                 Step::Dense(dense) => wanted.push(dense.linear(graph).input),
                 _ => {}
             }
         }
-        steps.retain(|step| match step {
+        steps.retain(|(_, step)| match step {
             Step::Layer(at) => match graph.layers()[*at].known() {
-                Known::Embedding(embedding) => wanted.contains(&embedding.output),
+                Known::Embedding(embedding) => wanted.contains(&embedding.output) || seen(*at),
                 _ => true,
             },
             _ => true,
         });
-        let ids =
-            steps.iter().any(|s| matches!(s, Step::Layer(at) if graph.layers()[*at].lookup().is_some()));
+        let looks_up =
+            |(_, s): &(_, Step)| matches!(s, Step::Layer(at) if graph.layers()[*at].lookup().is_some());
+        let ids = steps.iter().any(looks_up);
         Self { graph, all: steps, ids }
     }
 }
 
 impl Drop for Steps<'_> {
     fn drop(&mut self) {
-        for step in self.all.drain(..) {
+        for (_, step) in self.all.drain(..) {
             if let Step::Folded(_, folded) = step {
                 self.graph.keep_spare(folded.products);
             }
@@ -142,9 +175,15 @@ impl Drop for Steps<'_> {
 }
 
 /// The layers behind a linear one that only go on with its result.
-fn follow(graph: &Graph, layer: usize, linear: &Linear, taken: &mut [bool]) -> Dense {
-    let mut dense = Dense { layer, norm: None, rectify: false, output: linear.output };
-    loop {
+fn follow(
+    graph: &Graph,
+    layer: usize,
+    linear: &Linear,
+    taken: &mut [bool],
+    seen: &dyn Fn(usize) -> bool,
+) -> Dense {
+    let mut dense = Dense { layer, last: layer, norm: None, rectify: false, output: linear.output };
+    while !seen(dense.last) {
         let mut readers = (0..taken.len()).filter(|&at| graph.ties()[at].reads.contains(&dense.output));
         let (Some(next), None) = (readers.next(), readers.next()) else { return dense };
         match graph.layers()[next].known() {
@@ -157,8 +196,9 @@ fn follow(graph: &Graph, layer: usize, linear: &Linear, taken: &mut [bool]) -> D
             Known::Dropout(dropout) => dense.output = dropout.output,
             _ => return dense,
         }
-        taken[next] = true;
+        (taken[next], dense.last) = (true, next);
     }
+    dense
 }
 
 /// The table of all fields whose rows a value holds, and their width.
