@@ -4,7 +4,7 @@
 //! bits.
 
 use crate::lanes::{LANES, Lane};
-use crate::words::{Checks, Wide as _, prefetch};
+use crate::words::{Checks, Wide as _};
 
 /// f64 values of 16 data rows.
 pub type WideLane = [f64; LANES];
@@ -133,24 +133,40 @@ fn magnitudes<'a, L: Checks>(
     })
 }
 
-/// How many lookups ahead what belongs to them is fetched.
-const AHEAD: usize = 12;
-
 #[inline(always)]
 fn lookup_totals<L: Checks>(clean: &[f64], (ids, fields): (&[u32], usize), x: &[Lane], failed: &mut [u16]) {
-    let groups = ids.len() / LANES / fields;
-    let width = x.len() / groups / fields;
     let (ids, _) = ids.as_chunks();
-    for (at, failed) in failed.iter_mut().enumerate() {
-        if let Some(ids) = ids.get(at + AHEAD) {
-            prefetch(clean, ids);
+    let groups = ids.len() / fields;
+    let width = x.len() / groups / fields;
+    for (field, x) in x.chunks_exact(width * groups).enumerate() {
+        let at = field * groups;
+        let (ids, failed) = (&ids[at..at + groups], &mut failed[at..at + groups]);
+        if groups == 4 {
+            totals_differ::<L, 4>(clean, ids, (x, groups), failed);
+        } else {
+            for g in 0..groups {
+                totals_differ::<L, 1>(clean, &ids[g..], (&x[g..], groups), &mut failed[g..]);
+            }
         }
-        let (field, g) = (at / groups, at % groups);
-        let mut total = L::Wide::splat(0.0);
-        for x in x[field * width * groups + g..].iter().step_by(groups).take(width) {
-            total = total.add(L::Wide::load(x));
+    }
+}
+
+/// One bit for each row of G lane groups whose values don't give its table row's total.
+#[inline(always)]
+fn totals_differ<L: Checks, const G: usize>(
+    clean: &[f64],
+    ids: &[[u32; LANES]],
+    (x, groups): (&[Lane], usize),
+    failed: &mut [u16],
+) {
+    let mut total = [L::Wide::splat(0.0); G];
+    for x in x.chunks(groups) {
+        for g in 0..G {
+            total[g] = total[g].add(L::Wide::load(&x[g]));
         }
-        *failed = total.differs(L::Wide::gather(clean, &ids[at]));
+    }
+    for g in 0..G {
+        failed[g] = total[g].differs(L::Wide::gather(clean, &ids[g]));
     }
 }
 
@@ -162,9 +178,6 @@ fn sum_totals<L: Checks>(clean: &[f64], (ids, fields): (&[u32], usize), out: Loo
     for g in 0..groups {
         let (mut expected, mut magnitude) = (L::Wide::splat(0.0), L::Wide::splat(0.0));
         for field in 0..fields {
-            if let Some(ids) = ids.get((field + AHEAD / 2) * groups + g) {
-                prefetch(clean, ids);
-            }
             let total = L::Wide::gather(clean, &ids[field * groups + g]);
             expected = expected.add(total);
             magnitude = magnitude.add(total.abs());

@@ -4,7 +4,7 @@
 //! usual case, that there is none, costs a pass over words in cache; only then are they replaced, in place.
 
 use crate::lanes::{LANES, Lane, Lanes};
-use crate::words::{Bits as _, Checks, prefetch};
+use crate::words::{Bits, Checks};
 
 /// The bits of an f32 below its sign: magnitudes are in the order of these, NaN above all.
 const MAGNITUDE: u32 = !0 >> 1;
@@ -21,22 +21,38 @@ pub enum Limits<'a> {
     Rows(&'a [u32], (&'a [u32], usize)),
 }
 
-/// The lanes of one field and group of a block.
+/// Takes what `each` makes of the words of each looked-up row, one after another, four groups side by side, and gives it to `then`
+/// with the place of the lookup.
 #[inline(always)]
-fn of_lookup(x: &[Lane], width: usize, groups: usize, at: usize) -> impl Iterator<Item = &Lane> {
-    x[at / groups * width * groups + at % groups..].iter().step_by(groups).take(width)
-}
-
-/// How many lookups ahead what belongs to them is fetched.
-const AHEAD: usize = 12;
-
-/// What a table holds for the lookups at `at`; what it holds for later ones is fetched.
-#[inline(always)]
-fn of_rows<L: Checks>(table: &[u32], ids: &[[u32; LANES]], at: usize) -> L::Bits {
-    if let Some(ids) = ids.get(at + AHEAD) {
-        prefetch(table, ids);
+fn fold_rows<B: Bits>(
+    (ids, fields): (&[u32], usize),
+    x: &[Lane],
+    each: impl Fn(B, B) -> B,
+    mut then: impl FnMut(usize, B, &Words),
+) {
+    let (ids, _) = ids.as_chunks();
+    let groups = ids.len() / fields;
+    let width = x.len() / groups / fields;
+    for (field, x) in x.chunks_exact(width * groups).enumerate() {
+        let mut first = 0;
+        while first + 4 <= groups {
+            let mut all = [B::splat(0); 4];
+            for x in x[first..].chunks(groups) {
+                for g in 0..4 {
+                    all[g] = each(all[g], B::load(&x[g]));
+                }
+            }
+            for g in 0..4 {
+                let at = field * groups + first + g;
+                then(at, all[g], &ids[at]);
+            }
+            first += 4;
+        }
+        for g in first..groups {
+            let all = x[g..].iter().step_by(groups).fold(B::splat(0), |all, x| each(all, B::load(x)));
+            then(field * groups + g, all, &ids[field * groups + g]);
+        }
     }
-    L::Bits::gather(table, &ids[at])
 }
 
 /// The largest magnitude in each lane.
@@ -54,15 +70,13 @@ fn most<'a, L: Checks>(x: impl Iterator<Item = &'a Lane>) -> L::Bits {
 fn beyond_limits<L: Checks>(limits: Limits<'_>, x: &[Lane], found: &mut bool) {
     *found = match limits {
         Limits::All(limit) => most::<L>(x.iter()).above(L::Bits::splat(limit)) != 0,
-        Limits::Rows(limits, (ids, fields)) => {
-            let groups = ids.len() / LANES / fields;
-            let width = x.len() / groups / fields;
+        Limits::Rows(limits, lookups) => {
+            let magnitude = L::Bits::splat(MAGNITUDE);
             let mut beyond = 0;
-            let (ids, _) = ids.as_chunks();
-            for at in 0..ids.len() {
-                let most = most::<L>(of_lookup(x, width, groups, at));
-                beyond |= most.above(of_rows::<L>(limits, ids, at));
-            }
+            let largest = |most: L::Bits, x: L::Bits| most.max(x.and(magnitude));
+            fold_rows(lookups, x, largest, |_, most, ids| {
+                beyond |= most.above(L::Bits::gather(limits, ids));
+            });
             beyond != 0
         }
     };
@@ -135,17 +149,11 @@ fn forced<L: Lanes>(always: u32, sometimes: u32, x: &mut [Lane], changed: &mut [
 }
 
 #[inline(always)]
-fn unlike_sums<L: Checks>(sums: &[u32], (ids, fields): (&[u32], usize), x: &[Lane], failed: &mut [u16]) {
-    let groups = ids.len() / LANES / fields;
-    let width = x.len() / groups / fields;
-    let (ids, _) = ids.as_chunks();
-    for (at, failed) in failed.iter_mut().enumerate() {
-        let mut total = L::Bits::splat(0);
-        for x in of_lookup(x, width, groups, at) {
-            total = total.add(L::Bits::load(x));
-        }
-        *failed = total.differs(of_rows::<L>(sums, ids, at));
-    }
+fn unlike_sums<L: Checks>(sums: &[u32], lookups: (&[u32], usize), x: &[Lane], failed: &mut [u16]) {
+    let add = |total: L::Bits, x: L::Bits| total.add(x);
+    fold_rows(lookups, x, add, |at, total, ids| {
+        failed[at] = total.differs(L::Bits::gather(sums, ids));
+    });
 }
 
 kernels! {

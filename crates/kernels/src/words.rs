@@ -195,19 +195,6 @@ impl Checks for Portable {
     }
 }
 
-/// Asks the processor to fetch what a table holds for sixteen ids.
-#[inline(always)]
-pub(crate) fn prefetch<T>(table: &[T], ids: &[u32; LANES]) {
-    #[cfg(target_arch = "x86_64")]
-    for &id in ids {
-        let at = table.as_ptr().wrapping_add(id as usize).cast::<i8>();
-        // SAFETY: a prefetch is a hint; it may name any address.
-        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (table, ids);
-}
-
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
