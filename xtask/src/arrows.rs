@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("data", &[]),
     ("models", &["kernels", "data"]),
     ("engine", &["fault", "kernels", "metrics", "data", "models"]),
-    ("protect", &["fault", "kernels", "data", "models"]),
+    ("protect", &["fault", "kernels", "metrics", "data", "models"]),
     ("records", &["metrics"]),
     ("campaign", &["fault", "kernels", "metrics", "data", "models", "engine", "protect", "records"]),
     ("report", &["records", "metrics"]),

@@ -5,7 +5,7 @@ use std::time::Instant;
 use radhard_data::{Rows, RowsView};
 use radhard_engine::LentModel;
 use radhard_fault::{Format, Parameters};
-use radhard_models::{Model, Scores};
+use radhard_models::{Hooks, Model, Scores};
 use radhard_protect::{Checked, Protected, SliceReader};
 use radhard_records::TimeRatio;
 use rayon::prelude::*;
@@ -84,28 +84,34 @@ fn gathered(lent: &LentModel, rows: &RowsView<'_>, index: usize) -> Option<(usiz
     Some((table.words, words))
 }
 
-/// Time of a pass with the words it looks up read by a protection, over that of the pass alone; each reads on all cores. None where
-/// there is nothing to time, or tables are not in f32.
+/// Time of a pass with the words it looks up read by a protection, over that of the pass alone; each reads on all cores. Where the
+/// protection can, it reads in the block to which words are looked up, else words gathered apart. None where there is nothing to time,
+/// or tables are not in f32.
 pub(crate) fn time(lent: &LentModel, rows: &Rows<'_>, protected: &Protected) -> Option<TimeRatio> {
     let rows = rows.slice(0..rows.len().min(TIMED_ROWS));
     let mut looked_up = Vec::new();
     let mut once = Vec::new();
+    let gather = protected.gather_hooks(lent.model());
+    let hooks = gather.as_ref().map(|hooks| hooks as &dyn Hooks).or_else(|| protected.hooks());
     for index in 0..lent.specs().len() {
         if lent.model().table_of(index).is_some() {
+            if gather.is_some() {
+                continue;
+            }
             let (width, words) = gathered(lent, &rows, index)?;
             looked_up.extend(pieces(protected, index, width, &words));
         } else if let Some(words) = stored(lent, index) {
             once.extend(pieces(protected, index, 2, &words));
         }
     }
-    if looked_up.is_empty() && once.is_empty() && protected.hooks().is_none() {
+    if looked_up.is_empty() && once.is_empty() && hooks.is_none() {
         return None;
     }
     let mut scores = Scores::default();
     let mut ratios = Vec::new();
     for turn in 0..=TURNS {
         let pass = seconds(|| pass(lent.model(), &rows, &mut scores))?;
-        let hooked = match protected.hooks() {
+        let hooked = match hooks {
             Some(hooks) => {
                 seconds(|| lent.model().scores_hooked(&rows, hooks, &mut scores).ok().map(|_| ()))?
             }

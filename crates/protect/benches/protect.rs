@@ -51,7 +51,7 @@ fn spread(mut values: Vec<f64>, digits: usize) -> String {
 
 fn words_of(model: &Model) -> OwnedParameters {
     let mut parameters = OwnedParameters::default();
-    for tensor in model.parameters().iter() {
+    for tensor in model.parameters() {
         let embedding = tensor.component() == radhard_models::Component::Embedding;
         let component = if embedding { Component::Embedding } else { Component::Dense };
         if tensor.name().ends_with("num_batches_tracked") {

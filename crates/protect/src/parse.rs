@@ -79,10 +79,12 @@ const KNOWN: &[(&str, &str, Parse)] = &[
             Err(rule) => Err(rule.map_or(Wrong::Form, Wrong::Rule)),
         }
     }),
-    ("clip", "clip:paper|artefact or clip:activation|linear,LOW..HIGH|profiled", |settings| {
-        bounded(Bounded::parse(Rule::Clip, settings))
-    }),
-    ("zero", "zero:activation|linear,LOW..HIGH|profiled", |settings| {
+    (
+        "clip",
+        "clip:paper|artefact or clip:activation|linear,LOW..HIGH|profiled|quantile=Q|tuned",
+        |settings| bounded(Bounded::parse(Rule::Clip, settings)),
+    ),
+    ("zero", "zero:activation|linear,LOW..HIGH|profiled|quantile=Q|tuned", |settings| {
         bounded(Bounded::parse(Rule::Zero, settings))
     }),
     ("ranger", "ranger", |settings| boxed(settings.is_empty().then(Bounded::ranger))),
@@ -187,6 +189,9 @@ mod tests {
             "clip:artefact",
             "clip:activation,0..6",
             "clip:linear,profiled",
+            "clip:activation,quantile=0.999",
+            "zero:linear,quantile=1",
+            "zero:activation,tuned",
             "zero:activation,-1..2.5",
             "ranger",
             "abft-gemm:reload",
@@ -227,6 +232,14 @@ mod tests {
         assert!(error("range-guard:row,tensor").contains("settles again"));
         assert!(error("clip:linear,NaN..6").contains("numbers in order"));
         assert!(error("clip:linear,6..-6").contains("numbers in order"));
+        assert!(error("clip:activation,0..0").contains("numbers in order"));
+        assert!(error("clip:activation,..6").contains("not of the form"));
+        for share in ["0", "1.5", "-0.1", "NaN", "inf"] {
+            let error = error(&format!("clip:activation,quantile={share}"));
+            assert!(error.ends_with("is outside (0, 1]"), "{error}");
+        }
+        assert!(error("clip:activation,quantile=").contains("not of the form"));
+        assert!(error("clip:tuned").contains("not of the form"));
         assert!(error("zero:paper").contains("not of the form"));
         assert_eq!(
             error("clip:paper+zero:activation,0..3"),

@@ -24,7 +24,7 @@ fn rows<'a>(indices: &'a [u32], labels: &'a [u8]) -> RowsView<'a> {
 
 fn protect(model: &Model, name: &str) -> Protected {
     let mut parameters = OwnedParameters::default();
-    for tensor in model.parameters().iter() {
+    for tensor in model.parameters() {
         let embedding = tensor.component() == radhard_models::Component::Embedding;
         let component = if embedding { Component::Embedding } else { Component::Dense };
         if tensor.name().ends_with("num_batches_tracked") {

@@ -1,7 +1,10 @@
+use radhard_data::RowsView;
 use radhard_kernels::{Bounds, Kernels, LANES, Lane, Outside};
-use radhard_models::{BLOCK, HookCall, HookEvents, HookSite, Hooks, SiteKind};
+use radhard_models::{BLOCK, HookCall, HookEvents, HookSite, Hooks, Model, SiteKind};
 
 use super::profile::Profile;
+use super::quantile::{self, Quantiles};
+use super::tuned::{self, TuneError, Tuning};
 use crate::protection::{Cost, Prepared, ProtectError, Protection, Subject};
 
 /// Values behind layers kept within bounds.
@@ -41,15 +44,26 @@ pub enum BoundsFrom {
     Fixed(f32, f32),
     /// The smallest and largest value behind each layer over the train rows.
     Profiled,
+    /// The value behind each layer that this share of the values over the train rows does not exceed; within (0, 1].
+    Quantile(f64),
+    /// Searched for, layer by layer, from 0 to the largest value over the train rows, so that the area under AUC over the logarithm
+    /// of the bit error rate is largest.
+    ///
+    /// Source: Hoang, Hanif and Shafique 2020 (FT-ClipAct). Deviation: the interval around the best bound is halved to both
+    /// sides, and AUC stands for accuracy.
+    Tuned,
 }
 
 impl Bounded {
-    /// Bounds behind layers; `None` if fixed ones are NaN or reversed, or leave out 0.
+    /// Bounds behind layers; `None` if fixed ones are NaN or reversed, leave out 0 or hold nothing but 0, or if a quantile is outside
+    /// (0, 1].
     pub fn new(rule: Rule, place: Place, bounds: BoundsFrom) -> Option<Self> {
-        match bounds {
-            BoundsFrom::Fixed(low, high) if !(low <= 0.0 && 0.0 <= high) => None,
-            _ => Some(Self { rule, place, bounds }),
-        }
+        let sound = match bounds {
+            BoundsFrom::Fixed(low, high) => low <= 0.0 && 0.0 <= high && low < high,
+            BoundsFrom::Quantile(q) => q > 0.0 && q <= 1.0,
+            BoundsFrom::Profiled | BoundsFrom::Tuned => true,
+        };
+        sound.then_some(Self { rule, place, bounds })
     }
 
     /// `ranger`: every layer within what it gave on clean rows.
@@ -61,7 +75,13 @@ impl Bounded {
     pub(crate) fn parse(rule: Rule, settings: &[&str]) -> Result<Self, Option<String>> {
         let of = |place, bounds| {
             Self::new(rule, place, bounds).ok_or_else(|| {
-                Some(format!("bounds {bounds:?} must be numbers in order with 0 between them"))
+                Some(match bounds {
+                    BoundsFrom::Quantile(q) => format!("quantile {q} is outside (0, 1]"),
+                    BoundsFrom::Fixed(low, high) => {
+                        format!("bounds {low}..{high} must be two numbers in order with 0 between them")
+                    }
+                    other => format!("bounds {other:?}"),
+                })
             })
         };
         let (place, bounds) = match settings {
@@ -71,8 +91,13 @@ impl Bounded {
             ["linear", bounds] => (Place::Linear, bounds),
             _ => return Err(None),
         };
-        if *bounds == "profiled" {
-            return of(place, BoundsFrom::Profiled);
+        match *bounds {
+            "profiled" => return of(place, BoundsFrom::Profiled),
+            "tuned" => return of(place, BoundsFrom::Tuned),
+            _ => {}
+        }
+        if let Some(share) = bounds.strip_prefix("quantile=") {
+            return of(place, BoundsFrom::Quantile(share.parse().map_err(|_| None)?));
         }
         let (low, high) = bounds.split_once("..").ok_or(None)?;
         let number = |text: &str| text.parse::<f32>().map_err(|_| None);
@@ -105,6 +130,8 @@ impl Protection for Bounded {
             }
             (_, BoundsFrom::Fixed(low, high)) => format!("{rule}:{place},{low}..{high}"),
             (_, BoundsFrom::Profiled) => format!("{rule}:{place},profiled"),
+            (_, BoundsFrom::Quantile(q)) => format!("{rule}:{place},quantile={q}"),
+            (_, BoundsFrom::Tuned) => format!("{rule}:{place},tuned"),
         }
     }
 
@@ -113,7 +140,7 @@ impl Protection for Bounded {
     }
 
     fn calibrates(&self) -> bool {
-        self.bounds == BoundsFrom::Profiled
+        !matches!(self.bounds, BoundsFrom::Fixed(..))
     }
 
     fn prepare(&self, subject: &Subject<'_>) -> Result<Box<dyn Prepared>, ProtectError> {
@@ -122,49 +149,105 @@ impl Protection for Bounded {
             return Err(ProtectError::NoPlace { protection: self.name(), reason });
         };
         let sites = model.sites();
-        let profile = match (self.bounds, subject.calibration) {
-            (BoundsFrom::Fixed(..), _) => None,
-            (BoundsFrom::Profiled, None) => {
-                let part = "the train part".to_owned();
-                return Err(ProtectError::NoCalibration { protection: self.name(), part });
-            }
-            (BoundsFrom::Profiled, Some(rows)) => Some(
-                Profile::of(model, &rows)
-                    .map_err(|source| ProtectError::Pass { protection: self.name(), source })?,
-            ),
-        };
-        let mut cost = Cost { assumptions: vec!["the bounds of layers".to_owned()], ..Cost::default() };
-        let mut limits = vec![None; sites.last().map_or(0, |site| site.layer + 1)];
+        let layers = sites.last().map_or(0, |site| site.layer + 1);
+        let mut acting = vec![false; layers];
         for site in sites.iter().filter(|site| self.acts_at(site)) {
-            let (low, high) = match (self.bounds, &profile) {
-                (BoundsFrom::Fixed(low, high), _) => (low, high),
-                // Eq. 1 and 2 bound an activation from 0 up, and a linear layer by magnitude.
-                (_, Some(ranges)) => match (ranges[site.layer], self.place) {
-                    (range, Place::Everywhere) => range,
-                    ((_, high), Place::Activation) => (0.0, high.max(0.0)),
-                    ((low, high), Place::Linear) => {
-                        let most = high.max(-low);
-                        (-most, most)
-                    }
-                },
-                (BoundsFrom::Profiled, None) => continue,
+            acting[site.layer] = true;
+        }
+        let mut limits = Limits { rule: self.rule, by_layer: vec![None; layers], cost: Cost::default() };
+        let none = !acting.contains(&true);
+        if let BoundsFrom::Fixed(low, high) = self.bounds {
+            limits.by_layer = acting.iter().map(|&acts| acts.then_some((low, high))).collect();
+        } else {
+            let rows = subject.calibration.filter(|rows| !rows.is_empty()).ok_or_else(|| {
+                let part = "the train part".to_owned();
+                ProtectError::NoCalibration { protection: self.name(), part }
+            })?;
+            if !none {
+                self.calibrate(subject, model, (&rows, &acting), &mut limits)?;
+                self.check_finite(&sites, &limits)?;
+            }
+        }
+        let cost = &mut limits.cost;
+        cost.assumptions.insert(0, "the bounds of layers".to_owned());
+        for site in sites.iter().filter(|site| acting[site.layer]) {
+            cost.operations_per_sample += 2.0 * site.width as f64;
+            cost.memory_bits += 64;
+        }
+        if none {
+            let place = if self.place == Place::Activation { "activation" } else { "hidden linear layer" };
+            cost.assumptions = vec![format!("finds no place to act: the model has no {place}")];
+        }
+        Ok(Box::new(limits))
+    }
+}
+
+impl Bounded {
+    /// Takes bounds of the acting layers from clean rows.
+    fn calibrate(
+        &self,
+        subject: &Subject<'_>,
+        model: &Model,
+        (rows, acting): (&RowsView<'_>, &[bool]),
+        limits: &mut Limits,
+    ) -> Result<(), ProtectError> {
+        let failed = |source| ProtectError::Pass { protection: self.name(), source };
+        let within = |most: f32| if self.place == Place::Linear { (-most, most) } else { (0.0, most) };
+        if let BoundsFrom::Quantile(q) = self.bounds {
+            let bounds = Quantiles::of(model, rows, (self.place, acting), q).map_err(failed)?;
+            let bounds = bounds.into_iter().zip(acting);
+            limits.by_layer = bounds.map(|(most, &acts)| acts.then(|| within(most))).collect();
+            limits.cost.calibration_rows = quantile::PASSES * rows.len() as u64;
+            return Ok(());
+        }
+        let ranges = Profile::of(model, rows).map_err(failed)?;
+        // Eq. 1 and 2 bound an activation from 0 up, and a linear layer by magnitude.
+        let profiled = |(low, high): (f32, f32)| match self.place {
+            Place::Everywhere => (low, high),
+            Place::Activation => (0.0, high.max(0.0)),
+            Place::Linear => within(high.max(-low)),
+        };
+        let ranges = ranges.into_iter().zip(acting);
+        limits.by_layer = ranges.map(|(range, &acts)| acts.then(|| profiled(range))).collect();
+        limits.cost.calibration_rows = rows.len() as u64;
+        if self.bounds == BoundsFrom::Tuned {
+            let unfit = |source: TuneError| ProtectError::Setting {
+                protection: self.name(),
+                reason: source.to_string(),
             };
-            if !(low.is_finite() && high.is_finite()) && profile.is_some() {
+            let mut tuning = Tuning::new(model, subject.parameters, rows).map_err(unfit)?;
+            for layer in (0..acting.len()).filter(|&layer| acting[layer]) {
+                let Some((_, most)) = limits.by_layer[layer] else { continue };
+                let with = |bound| {
+                    let mut by_layer = limits.by_layer.clone();
+                    by_layer[layer] = Some(within(bound));
+                    Limits { rule: self.rule, by_layer, cost: Cost::default() }
+                };
+                let best = tuning.best(most, with).map_err(unfit)?;
+                limits.by_layer[layer] = Some(within(best));
+            }
+            let (passes, of) = tuning.passes();
+            limits.cost.calibration_rows += tuning.rows_passed();
+            limits.cost.assumptions.push(format!(
+                "tuned by {passes} passes of {of} rows: {} chips at each of {:?}, and none",
+                tuned::CHIPS,
+                tuned::RATES
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_finite(&self, sites: &[HookSite], limits: &Limits) -> Result<(), ProtectError> {
+        for site in sites {
+            if let Some((low, high)) = limits.by_layer[site.layer]
+                && !(low.is_finite() && high.is_finite())
+            {
                 let reason =
                     format!("{} gives {low}..{high} on clean rows, and a bound is finite", site.name);
                 return Err(ProtectError::Setting { protection: self.name(), reason });
             }
-            limits[site.layer] = Some((low, high));
-            cost.operations_per_sample += 2.0 * site.width as f64;
-            cost.memory_bits += 64;
         }
-        if limits.iter().all(Option::is_none) {
-            let place = if self.place == Place::Activation { "activation" } else { "hidden linear layer" };
-            cost.assumptions = vec![format!("finds no place to act: the model has no {place}")];
-        }
-        cost.calibration_rows =
-            if profile.is_some() { subject.calibration.map_or(0, |rows| rows.len() as u64) } else { 0 };
-        Ok(Box::new(Limits { rule: self.rule, by_layer: limits, cost }))
+        Ok(())
     }
 }
 

@@ -4,5 +4,7 @@
 
 mod bounded;
 mod profile;
+mod quantile;
+mod tuned;
 
 pub use bounded::{Bounded, BoundsFrom, Place, Rule};
