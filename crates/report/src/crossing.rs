@@ -13,6 +13,9 @@ pub const ONSET_LOSS: f64 = 0.001;
 /// A mean AUC loss that no service would accept.
 pub const SEVERE_LOSS: f64 = 0.05;
 
+/// A distance from golden, as root mean square of the outputs, that is counted as a deviation.
+pub const DEVIATION: f64 = 0.01;
+
 /// The rate at which a curve crosses a bound.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(tag = "state", content = "rate", rename_all = "lowercase")]

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::crossing::{Crossing, ONSET_LOSS, SEVERE_LOSS};
+use crate::crossing::{Crossing, DEVIATION, ONSET_LOSS, SEVERE_LOSS};
 use crate::panel::{Curve, Panel};
 use crate::quantity::{loss, rate, score};
 
@@ -19,11 +19,16 @@ impl Panel {
 
     /// Whether any cell has a bit error rate, so that there is a curve over rates.
     pub fn has_rates(&self) -> bool {
-        self.curves.iter().any(|curve| !matches!(curve.onset, Crossing::Undefined))
+        let undefined =
+            |curve: &Curve| (curve.onset, curve.deviating) == (Crossing::Undefined, Crossing::Undefined);
+        !self.curves.iter().all(undefined)
     }
 
     /// What breaks first, and at which rate, as a sentence without its full stop.
     pub fn finding(&self) -> String {
+        if self.by_rmse() && self.has_rates() {
+            return self.deviation_finding();
+        }
         if self.reference.is_none() {
             return "The golden AUC is undefined, so no loss can be stated".to_owned();
         }
@@ -62,8 +67,30 @@ impl Panel {
         }
     }
 
+    /// What moves away from golden first, where there is no AUC.
+    fn deviation_finding(&self) -> String {
+        let ordered = self.by_fragility();
+        let part = ordered.iter().find(|curve| curve.target != WHOLE).or(ordered.first());
+        let Some(first) = part else { return "No cell was run".to_owned() };
+        let reached = |crossing: Crossing| match crossing {
+            Crossing::Below(lowest) => format!("already at {}", rate(lowest)),
+            Crossing::At(_) => format!("from {crossing}"),
+            Crossing::Above(highest) => format!("not up to {}", rate(highest)),
+            Crossing::Undefined => "at no known rate".to_owned(),
+        };
+        format!(
+            "Hit in {}, its outputs move first: half of the chips are more than {DEVIATION} (RMSE) from golden {}, and half have outputs that are no finite numbers {}",
+            first.target,
+            reached(first.deviating),
+            reached(first.non_finite)
+        )
+    }
+
     /// The golden score in words.
     pub fn golden_line(&self) -> String {
+        if self.by_rmse() {
+            return "Rows without labels: outputs are held against golden ones by RMSE".to_owned();
+        }
         match (self.golden, self.reference) {
             (Some(golden), Some(reference)) if golden != reference => {
                 format!("Golden AUC {} (unprotected {})", score(self.golden), score(self.reference))
@@ -73,8 +100,14 @@ impl Panel {
     }
 }
 
-fn fragility(a: &Curve, b: &Curve) -> Ordering {
-    a.half.fragility(b.half).then(a.severe.fragility(b.severe)).then(a.onset.fragility(b.onset))
+/// Which of two curves breaks first.
+pub(crate) fn fragility(a: &Curve, b: &Curve) -> Ordering {
+    a.half
+        .fragility(b.half)
+        .then(a.severe.fragility(b.severe))
+        .then(a.onset.fragility(b.onset))
+        .then(a.deviating.fragility(b.deviating))
+        .then(a.non_finite.fragility(b.non_finite))
 }
 
 fn clause(curve: &Curve) -> String {

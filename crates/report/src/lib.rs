@@ -4,12 +4,16 @@
 //! `report --json`, the figures, and the page. Nothing here runs a model.
 #![forbid(unsafe_code)]
 
+pub mod advice;
 pub mod benefit;
 pub mod chart;
 pub mod crossing;
+pub mod deviation;
 pub mod drawing;
+pub mod embedded;
 pub mod files;
 pub mod finding;
+pub mod heat;
 pub mod page;
 pub mod panel;
 pub mod png;
@@ -20,6 +24,7 @@ pub mod terminal;
 
 pub use benefit::{Benefit, Gain};
 pub use crossing::Crossing;
+pub use deviation::Deviation;
 pub use files::{ReportError, write_all};
 pub use panel::{Curve, Panel};
 pub use summary::{CellLine, GoldenLine, Summary};

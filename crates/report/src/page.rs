@@ -2,18 +2,31 @@
 
 use minijinja::{Environment, Value, context};
 
+use crate::advice::advice;
 use crate::benefit::{Benefit, columns, front, head};
 use crate::chart::chart;
-use crate::crossing::{ONSET_LOSS, SEVERE_LOSS};
-use crate::panel::Panel;
-use crate::quantity::{UNDEFINED, count, loss, rate, score, share, whole};
+use crate::crossing::{Crossing, DEVIATION, ONSET_LOSS, SEVERE_LOSS};
+use crate::embedded::embedded;
+use crate::finding::fragility;
+use crate::heat::{HeatField, HeatMap, HeatRow, LOSS_LEVELS, RMSE_LEVELS, heat_maps, legend};
+use crate::panel::{Curve, Panel};
+use crate::quantity::{UNDEFINED, count, loss, rate, rmse, score, share, whole};
 use crate::summary::{CellLine, Summary};
 use crate::svg::{Colours, style, svg};
-use crate::terminal::{mean_with_interval, predicted};
+use crate::terminal::{finite_or_infinite, mean_with_interval, predicted, rmse_with_interval};
 
-const TEMPLATE: &str = include_str!("page.html");
-const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+const TEMPLATE: &str = include_str!("page/page.html");
+const STYLE: &str = include_str!("page/page.css");
+/// The scripts, in the order in which they need each other.
+const SCRIPTS: [&str; 5] = [
+    include_str!("page/data.js"),
+    include_str!("page/plot.js"),
+    include_str!("page/explorer.js"),
+    include_str!("page/tables.js"),
+    include_str!("page/downloads.js"),
+];
+/// Findings that the summary tells in sentences; the table beneath holds all.
+const SENTENCES: usize = 6;
 
 /// Writes the page.
 ///
@@ -21,23 +34,48 @@ const SCRIPT: &str = include_str!("page.js");
 pub fn html(summary: &Summary) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.add_template("page.html", TEMPLATE)?;
-    let panels: Vec<Value> =
-        summary.panels.iter().enumerate().map(|(index, panel)| panel_value(summary, index, panel)).collect();
-    let colours = style();
-    let shown = shown_columns(&summary.cells);
+    let charts: Vec<Value> = summary
+        .panels
+        .iter()
+        .enumerate()
+        .filter_map(|(index, panel)| {
+            Some(svg(&chart(panel, summary)?, Colours::Page, &format!("chart-{index}")))
+        })
+        .map(Value::from_safe_string)
+        .collect();
+    let columns = shown_columns(&summary.cells);
+    let data = embedded(summary).map_err(|source| {
+        minijinja::Error::new(minijinja::ErrorKind::BadSerialization, source.to_string())
+    })?;
     environment.get_template("page.html")?.render(context! {
-        style => Value::from_safe_string(format!("{STYLE}{colours}")),
-        script => Value::from_safe_string(SCRIPT.to_owned()),
-        panels,
+        style => Value::from_safe_string(format!("{STYLE}{}", style())),
+        script => Value::from_safe_string(SCRIPTS.join("")),
+        data => Value::from_safe_string(data),
+        findings => findings(summary),
+        advice => advices(summary),
+        breaking => breaking(summary),
+        with_rmse => summary.panels.iter().any(Panel::by_rmse),
+        with_auc => !summary.panels.iter().all(Panel::by_rmse),
+        dimensions => dimensions(summary),
+        charts,
+        heat => heat_maps(summary).iter().map(heat_value).collect::<Vec<Value>>(),
+        loss_levels => legend(&LOSS_LEVELS),
+        rmse_levels => legend(&RMSE_LEVELS),
         onset => ONSET_LOSS,
         severe => SEVERE_LOSS,
-        columns => shown.iter().map(|place| context! { name => COLUMNS[*place].0, number => COLUMNS[*place].1 }).collect::<Vec<Value>>(),
-        cells => summary.cells.iter().map(|cell| {
-            let fields = cell_fields(cell);
-            shown.iter().map(|place| fields[*place].clone()).collect::<Value>()
-        }).collect::<Vec<Value>>(),
+        deviation => DEVIATION,
+        columns => columns
+            .iter()
+            .map(|column| context! { name => column.name, field => column.field, number => column.number })
+            .collect::<Vec<Value>>(),
+        cells => summary
+            .cells
+            .iter()
+            .map(|cell| columns.iter().map(|column| Value::from((column.shown)(cell))).collect::<Value>())
+            .collect::<Vec<Value>>(),
         protections => protections(summary),
         goldens => summary.goldens.iter().map(golden_value).collect::<Vec<Value>>(),
+        fingerprints => fingerprints(summary),
         plan => summary.plan.as_str(),
         identity => summary.identity.iter().map(|(key, value)| context! { key => key.as_str(), value => value.as_str() }).collect::<Vec<Value>>(),
         seed => summary.seed.to_string(),
@@ -48,8 +86,151 @@ pub fn html(summary: &Summary) -> Result<String, minijinja::Error> {
         trials => whole(summary.trials),
         known => whole(summary.known),
         cell_count => whole(summary.cells.len() as u64),
-        csv => Value::from_safe_string(cells_csv(summary)?),
     })
+}
+
+/// The panels that say what breaks first: the unprotected ones, or all where every one is protected; the first to break first.
+fn leading(summary: &Summary) -> Vec<&Panel> {
+    let mut panels: Vec<&Panel> = summary.panels.iter().filter(|panel| panel.protection == "none").collect();
+    if panels.is_empty() {
+        panels = summary.panels.iter().collect();
+    }
+    let first = |panel: &Panel| panel.by_fragility().first().map(|curve| (*curve).clone());
+    panels.sort_by(|a, b| match (first(a), first(b)) {
+        (Some(a), Some(b)) => fragility(&a, &b),
+        (a, b) => b.is_some().cmp(&a.is_some()),
+    });
+    panels
+}
+
+fn findings(summary: &Summary) -> Value {
+    let panels = leading(summary);
+    let sentences: Vec<Value> = panels
+        .iter()
+        .take(SENTENCES)
+        .map(|panel| {
+            // What breaks stands out from the rates that follow the colon, and no line ends inside a rate.
+            let finding = panel.finding();
+            let (lead, rest) = finding.split_at(finding.find(": ").unwrap_or(finding.len()));
+            let rest = rest.replace("e-", "e\u{2011}");
+            context! { title => panel.title(), lead, rest, golden => if panel.by_rmse() { String::new() } else { panel.golden_line() } }
+        })
+        .collect();
+    context! { sentences, further => panels.len().saturating_sub(SENTENCES) }
+}
+
+fn advices(summary: &Summary) -> Vec<Value> {
+    summary
+        .protections
+        .chunk_by(|a, b| (&a.model, &a.data) == (&b.model, &b.data))
+        .map(|group| {
+            let title = format!("{} on {}", group[0].model, group[0].data);
+            context! { title, text => advice(&group.iter().collect::<Vec<_>>()) }
+        })
+        .collect()
+}
+
+/// One row for each curve, the first to break first.
+fn breaking(summary: &Summary) -> Vec<Value> {
+    let mut rows: Vec<(&Panel, &Curve)> = summary
+        .panels
+        .iter()
+        .flat_map(|panel| panel.curves.iter().map(move |curve| (panel, curve)))
+        .collect();
+    rows.sort_by(|a, b| fragility(a.1, b.1));
+    rows.into_iter()
+        .filter(|(panel, _)| panel.has_rates())
+        .map(|(panel, curve)| {
+            let rate = |crossing: Crossing| {
+                let key = match crossing {
+                    Crossing::Below(rate) => format!("{:?}", rate * 0.999),
+                    Crossing::At(rate) => format!("{rate:?}"),
+                    Crossing::Above(rate) => format!("{:?}", rate * 1.001),
+                    Crossing::Undefined => String::new(),
+                };
+                context! { shown => crossing.to_string(), key }
+            };
+            context! {
+                subject => panel.title(),
+                target => curve.target.as_str(),
+                onset => rate(curve.onset),
+                severe => rate(curve.severe),
+                half => rate(curve.half),
+                half_predicted => rate(curve.half_predicted),
+                deviating => rate(curve.deviating),
+                non_finite => rate(curve.non_finite),
+            }
+        })
+        .collect()
+}
+
+/// What the controls of the chart choose from; what breaks first is chosen at the beginning.
+fn dimensions(summary: &Summary) -> Vec<Value> {
+    type Name = fn(&CellLine) -> &str;
+    let first = leading(summary).first().copied();
+    let mut out = Vec::new();
+    let fields: [(&str, &str, Name); 5] = [
+        ("model", "model", |cell| &cell.model),
+        ("data", "data set", |cell| &cell.data),
+        ("target", "target", |cell| &cell.target),
+        ("error_model", "error model", |cell| &cell.error_model),
+        ("protection", "protection", |cell| &cell.protection),
+    ];
+    for (name, label, of) in fields {
+        let mut values: Vec<&str> = summary.cells.iter().map(of).collect();
+        values.sort_unstable();
+        values.dedup();
+        if name == "protection" {
+            values.sort_by_key(|value| *value != "none");
+        }
+        let chosen = first.and_then(|panel| match name {
+            "model" => Some(panel.model.as_str()),
+            "data" => Some(panel.data.as_str()),
+            "error_model" => Some(panel.error_model.as_str()),
+            "protection" => Some(panel.protection.as_str()),
+            _ => None,
+        });
+        let values: Vec<Value> = values.into_iter().map(Value::from).collect();
+        out.push(context! { name, label, values, chosen => chosen.map(str::to_owned) });
+    }
+    out
+}
+
+fn heat_value(map: &HeatMap) -> Value {
+    let first = &map.rows[0];
+    let several = |name: fn(&HeatRow) -> &str| map.rows.iter().any(|row| name(row) != name(first));
+    let (models, sets) = (several(|row| &row.model), several(|row| &row.data));
+    let mut title = map.error_model.clone();
+    title.push_str(if map.protection == "none" { ", unprotected" } else { ", protected by " });
+    if map.protection != "none" {
+        title.push_str(&map.protection);
+    }
+    let named = |row: &HeatRow| {
+        let mut name: Vec<&str> = Vec::new();
+        if models {
+            name.push(&row.model);
+        }
+        if sets {
+            name.push(&row.data);
+        }
+        name.push(&row.target);
+        name.join(" · ")
+    };
+    let rows: Vec<Value> = map
+        .rows
+        .iter()
+        .map(|row| {
+            let field = |field: &Option<HeatField>| match field {
+                None => context! { shown => "", class => "" },
+                Some(field) => context! {
+                    shown => field.shown.as_str(),
+                    class => field.level.map_or_else(String::new, |level| format!("h{level}")),
+                },
+            };
+            context! { name => named(row), fields => row.fields.iter().map(field).collect::<Vec<Value>>() }
+        })
+        .collect();
+    context! { title, rates => map.rates.iter().map(|value| rate(*value)).collect::<Vec<String>>(), rows }
 }
 
 /// The protections of each model: a picture, and a row for each.
@@ -99,101 +280,74 @@ fn protections(summary: &Summary) -> Vec<Value> {
         .collect()
 }
 
-fn panel_value(summary: &Summary, index: usize, panel: &Panel) -> Value {
-    let drawing = chart(panel, summary);
-    let svg = drawing.map(|drawing| svg(&drawing, Colours::Page, &format!("chart-{index}")));
-    let curves: Vec<Value> = panel
-        .by_fragility()
-        .into_iter()
-        .map(|curve| {
-            context! {
-                target => curve.target.as_str(),
-                onset => curve.onset.to_string(),
-                severe => curve.severe.to_string(),
-                half => curve.half.to_string(),
-                half_predicted => curve.half_predicted.to_string(),
-            }
-        })
-        .collect();
-    // What breaks stands out from the rates that follow the colon, and no line ends inside a rate.
-    let finding = panel.finding();
-    let (lead, rest) = finding.split_at(finding.find(": ").unwrap_or(finding.len()));
-    let rest = rest.replace("e-", "e\u{2011}");
-    context! {
-        title => panel.title(),
-        has_rates => panel.has_rates(),
-        lead,
-        rest,
-        golden => panel.golden_line(),
-        stand_in => panel.stand_in,
-        svg => svg.map(Value::from_safe_string),
-        curves,
+/// A column of the table of cells.
+struct Column {
+    /// Its head.
+    name: &'static str,
+    /// The field of the embedded data that it is sorted by.
+    field: &'static str,
+    number: bool,
+    shown: fn(&CellLine) -> String,
+}
+
+const COLUMNS: [Column; 21] = [
+    Column::name("model", "model", |cell| cell.model.clone()),
+    Column::name("data", "data", |cell| {
+        if cell.stand_in { format!("{} (stand-in)", cell.data) } else { cell.data.clone() }
+    }),
+    Column::name("target", "target", |cell| cell.target.clone()),
+    Column::name("error model", "error_model", |cell| cell.error_model.clone()),
+    Column::name("protection", "protection", |cell| cell.protection.clone()),
+    Column::number("BER", "ber", |cell| cell.ber.map_or_else(|| UNDEFINED.to_owned(), rate)),
+    Column::number("flips", "flips_mean", |cell| count(cell.flips_mean)),
+    Column::number("n", "n", |cell| whole(cell.n)),
+    Column::number("mean AUC [95 %]", "mean", mean_with_interval),
+    Column::number("loss", "loss", |cell| loss(cell.loss)),
+    Column::number("min", "min", |cell| score(cell.min)),
+    Column::number("median", "median", |cell| score(cell.median)),
+    Column::number("max", "max", |cell| score(cell.max)),
+    Column::number("sd", "sd", |cell| score(cell.sd)),
+    Column::number("NaN chips", "non_finite_share", |cell| {
+        with_bound(cell.non_finite_share, cell.non_finite_high)
+    }),
+    Column::number("collapsed", "collapse", |cell| share(cell.collapse)),
+    Column::number("predicted", "predicted", predicted),
+    Column::number("median RMSE [95 %]", "rmse_median", rmse_with_interval),
+    Column::number("largest RMSE", "rmse_max", |cell| {
+        rmse(finite_or_infinite(cell, cell.deviation.rmse_max))
+    }),
+    Column::number("chips not finite", "rmse_undefined_share", |cell| {
+        share(cell.deviation.rmse_undefined_share)
+    }),
+    Column::number("exposed bits", "exposed_bits", |cell| whole(cell.exposed_bits)),
+];
+
+impl Column {
+    const fn name(name: &'static str, field: &'static str, shown: fn(&CellLine) -> String) -> Self {
+        Self { name, field, number: false, shown }
+    }
+
+    const fn number(name: &'static str, field: &'static str, shown: fn(&CellLine) -> String) -> Self {
+        Self { name, field, number: true, shown }
     }
 }
 
-/// Heads of the table of cells, and whether they hold numbers.
-const COLUMNS: [(&str, bool); 18] = [
-    ("model", false),
-    ("data", false),
-    ("target", false),
-    ("error model", false),
-    ("protection", false),
-    ("BER", true),
-    ("flips", true),
-    ("n", true),
-    ("mean AUC [95 %]", true),
-    ("loss", true),
-    ("min", true),
-    ("median", true),
-    ("max", true),
-    ("sd", true),
-    ("NaN chips", true),
-    ("collapsed", true),
-    ("predicted", true),
-    ("exposed bits", true),
-];
-
-/// Places of the columns that the table shows: error model and protection only where there are several.
-fn shown_columns(cells: &[CellLine]) -> Vec<usize> {
+/// The columns that the table shows: error model and protection only where there are several, AUC and RMSE where cells have
+/// them.
+fn shown_columns(cells: &[CellLine]) -> Vec<&'static Column> {
+    const AUC: [&str; 9] =
+        ["mean", "loss", "min", "median", "max", "sd", "non_finite_share", "collapse", "predicted"];
     let several = |name: fn(&CellLine) -> &str| cells.iter().any(|cell| name(cell) != name(&cells[0]));
-    (0..COLUMNS.len())
-        .filter(|place| match COLUMNS[*place].0 {
-            "error model" => several(|cell| &cell.error_model),
+    let with_auc = cells.is_empty() || !cells.iter().all(CellLine::by_rmse);
+    COLUMNS
+        .iter()
+        .filter(|column| match column.field {
+            "error_model" => several(|cell| &cell.error_model),
             "protection" => several(|cell| &cell.protection),
-            _ => true,
+            field if field.starts_with("rmse") => cells.iter().any(CellLine::by_rmse),
+            field => with_auc || !AUC.contains(&field),
         })
         .collect()
-}
-
-fn cell_fields(cell: &CellLine) -> Vec<Value> {
-    // What is shown, and what it is sorted by.
-    let field = |shown: String, key: String| context! { shown, key };
-    let name = |name: &str| field(name.to_owned(), name.to_owned());
-    let real = |value: Option<f64>, shown: String| {
-        field(shown, value.map_or_else(String::new, |value| format!("{value:?}")))
-    };
-    let exact = |value: u64| field(whole(value), value.to_string());
-    let data = if cell.stand_in { format!("{} (stand-in)", cell.data) } else { cell.data.clone() };
-    vec![
-        name(&cell.model),
-        name(&data),
-        name(&cell.target),
-        name(&cell.error_model),
-        name(&cell.protection),
-        real(cell.ber, cell.ber.map_or_else(|| UNDEFINED.to_owned(), rate)),
-        real(cell.flips_mean, count(cell.flips_mean)),
-        exact(cell.n),
-        real(cell.mean, mean_with_interval(cell)),
-        real(cell.loss, loss(cell.loss)),
-        real(cell.min, score(cell.min)),
-        real(cell.median, score(cell.median)),
-        real(cell.max, score(cell.max)),
-        real(cell.sd, score(cell.sd)),
-        real(cell.non_finite_share, with_bound(cell.non_finite_share, cell.non_finite_high)),
-        real(cell.collapse, share(cell.collapse)),
-        real(cell.predicted, predicted(cell)),
-        exact(cell.exposed_bits),
-    ]
 }
 
 /// A share, and what no event at all still allows.
@@ -205,6 +359,20 @@ fn with_bound(value: Option<f64>, high: Option<f64>) -> String {
         }
         _ => share(value),
     }
+}
+
+/// Fingerprints of models and data, each once.
+fn fingerprints(summary: &Summary) -> Vec<Value> {
+    let mut all: Vec<(&str, &str)> = Vec::new();
+    for golden in &summary.goldens {
+        for one in [(&golden.model, &golden.model_fingerprint), (&golden.data, &golden.data_fingerprint)] {
+            let one = (one.0.as_str(), one.1.as_str());
+            if !all.contains(&one) {
+                all.push(one);
+            }
+        }
+    }
+    all.into_iter().map(|(name, sha256)| context! { name => name, sha256 => sha256 }).collect()
 }
 
 fn golden_value(golden: &crate::summary::GoldenLine) -> Value {
@@ -219,26 +387,6 @@ fn golden_value(golden: &crate::summary::GoldenLine) -> Value {
         split => golden.split.as_str(),
         parameters => whole(golden.parameters),
         stand_in => golden.stand_in,
-        model_fingerprint => golden.model_fingerprint.as_str(),
-        data_fingerprint => golden.data_fingerprint.as_str(),
         seconds => format!("{:.2}", golden.seconds),
     }
-}
-
-/// The cells as a `data:` address of csv.
-fn cells_csv(summary: &Summary) -> Result<String, minijinja::Error> {
-    let mut csv = Vec::new();
-    radhard_records::export::write_cells(&mut csv, &summary.records).map_err(|source| {
-        minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, source.to_string())
-    })?;
-    let mut address = String::from("data:text/csv;charset=utf-8,");
-    for byte in csv {
-        if byte.is_ascii_alphanumeric() || b"-._~,".contains(&byte) {
-            address.push(char::from(byte));
-        } else {
-            let digit = |half: u8| char::from(b"0123456789ABCDEF"[usize::from(half)]);
-            address.extend(['%', digit(byte >> 4), digit(byte & 15)]);
-        }
-    }
-    Ok(address)
 }

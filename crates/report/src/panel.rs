@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::crossing::{Crossing, ONSET_LOSS, SEVERE_LOSS};
+use crate::crossing::{Crossing, DEVIATION, ONSET_LOSS, SEVERE_LOSS};
 use crate::summary::CellLine;
 
 /// The curves of one model on one data set under one error model and protection.
@@ -39,6 +39,10 @@ pub struct Curve {
     pub half: Crossing,
     /// The same of the predicted curve.
     pub half_predicted: Crossing,
+    /// First tested rate whose median distance from golden exceeds [`DEVIATION`]; of models without an AUC.
+    pub deviating: Crossing,
+    /// First tested rate where half of the chips have an output that is no finite number; of models without an AUC.
+    pub non_finite: Crossing,
     /// The cells by ascending rate, those without a rate first.
     #[serde(skip)]
     pub cells: Vec<CellLine>,
@@ -87,7 +91,16 @@ impl Curve {
                 Crossing::interpolated(points, 0.5 + 0.5 * (golden - 0.5))
             })
         };
+        let without_auc = cells.iter().all(|cell| cell.by_rmse());
+        // A crossing looks for a fall, so what rises is taken negative.
+        let reached = |rising: fn(&CellLine) -> f64, bound: f64| {
+            let points: Vec<(f64, f64)> =
+                cells.iter().filter_map(|cell| Some((cell.ber?, -rising(cell)))).collect();
+            if without_auc { Crossing::first_below(&points, -bound) } else { Crossing::Undefined }
+        };
         Self {
+            deviating: reached(|cell| cell.deviation.rmse_median.unwrap_or(f64::INFINITY), DEVIATION),
+            non_finite: reached(|cell| cell.deviation.rmse_undefined_share.unwrap_or(1.0), 0.5 - 1e-12),
             target: cells[0].target.clone(),
             onset: below(ONSET_LOSS),
             severe: below(SEVERE_LOSS),
@@ -104,6 +117,11 @@ impl Curve {
 }
 
 impl Panel {
+    /// Whether it is measured by the distance from golden: its rows have no labels, so there is no AUC.
+    pub fn by_rmse(&self) -> bool {
+        self.curves.iter().flat_map(|curve| &curve.cells).all(CellLine::by_rmse)
+    }
+
     /// Model and data set, marked where the data are a stand-in; error model and protection where they are not the usual ones.
     pub fn title(&self) -> String {
         let mut title = format!("{} on {}", self.model, self.data);

@@ -23,6 +23,20 @@ pub fn loss(value: Option<f64>) -> String {
     }
 }
 
+/// A distance from golden to three digits; ∞ where an output is no finite number.
+pub fn rmse(value: Option<f64>) -> String {
+    match value {
+        None => UNDEFINED.to_owned(),
+        Some(value) if value.is_infinite() => "∞".to_owned(),
+        Some(0.0) => "0".to_owned(),
+        Some(value) if (1e-3..1e4).contains(&value) => {
+            let places = if value < 1.0 { 4 } else { 2 };
+            format!("{value:.places$}")
+        }
+        Some(value) => rate(value),
+    }
+}
+
 /// A share of chips in percent.
 pub fn share(value: Option<f64>) -> String {
     value.map_or_else(
@@ -84,6 +98,11 @@ mod tests {
         assert_eq!(
             [0.0, 0.0012, 0.5, 12.34, 1234.0, 1.6e8].map(|value| count(Some(value))),
             ["0", "1.2e-3", "0.50", "12.3", "1234", "1.6e8"]
+        );
+        let distances = [0.0, 1.2e-7, 0.01234, 12.345, 3.4e38, f64::INFINITY];
+        assert_eq!(
+            distances.map(|value| rmse(Some(value))),
+            ["0", "1.2e-7", "0.0123", "12.35", "3.4e38", "∞"]
         );
         assert_eq!([0, 999, 1000, 1_234_567].map(whole), ["0", "999", "1,000", "1,234,567"]);
     }

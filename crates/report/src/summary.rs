@@ -8,6 +8,7 @@ use radhard_records::{CellRecord, Golden, RecordsError, Store};
 use serde::Serialize;
 
 use crate::benefit::{Benefit, benefits};
+use crate::deviation::Deviation;
 use crate::panel::{Panel, panels};
 
 /// Everything that reports show, worked out from records once.
@@ -39,9 +40,6 @@ pub struct Summary {
     pub trials: u64,
     /// Trials among them on chips without a flip.
     pub known: u64,
-    /// The cells with all their statistics, for csv.
-    #[serde(skip)]
-    pub records: Vec<CellRecord>,
 }
 
 /// One cell as reports show it; undefined is `None`.
@@ -81,6 +79,10 @@ pub struct CellLine {
     pub max: Option<f64>,
     /// Median AUC.
     pub median: Option<f64>,
+    /// First quartile of the AUC.
+    pub quartile_1: Option<f64>,
+    /// Third quartile.
+    pub quartile_3: Option<f64>,
     /// Lower end of the 95 % interval of the mean.
     pub ci_low: Option<f64>,
     /// Upper end of it.
@@ -97,6 +99,9 @@ pub struct CellLine {
     pub collapse: Option<f64>,
     /// Share of chips whose AUC loss is critical.
     pub critical_share: Option<f64>,
+    /// Distance of the outputs from golden.
+    #[serde(flatten)]
+    pub deviation: Deviation,
     /// Mean flips over the chips.
     pub flips_mean: Option<f64>,
     /// Bits that can be hit.
@@ -150,7 +155,10 @@ impl Summary {
     /// Errors: records that cannot be read, or hold what nobody writes.
     pub fn of(store: &Store) -> Result<Self, RecordsError> {
         let records = store.cell_records()?;
-        let cells: Vec<CellLine> = records.iter().map(CellLine::of).collect();
+        let mut cells = Vec::with_capacity(records.len());
+        for ((id, _), record) in store.cells().zip(&records) {
+            cells.push(CellLine::of(record, Deviation::of(store, id)?));
+        }
         let header = store.header();
         Ok(Self {
             panels: panels(&cells),
@@ -165,7 +173,6 @@ impl Summary {
             trials: cells.iter().map(|cell| cell.n).sum(),
             known: cells.iter().map(|cell| cell.known).sum(),
             cells,
-            records,
         })
     }
 
@@ -184,7 +191,7 @@ impl Summary {
 }
 
 impl CellLine {
-    fn of(record: &CellRecord) -> Self {
+    fn of(record: &CellRecord, deviation: Deviation) -> Self {
         let CellRecord { cell, statistics, unprotected, .. } = record;
         let golden = statistics.golden;
         let interval = statistics.mean_interval;
@@ -207,6 +214,8 @@ impl CellLine {
             min: statistics.min,
             max: statistics.max,
             median: statistics.median,
+            quartile_1: statistics.quartiles.map(|quartiles| quartiles[0]),
+            quartile_3: statistics.quartiles.map(|quartiles| quartiles[1]),
             ci_low: interval.map(|interval| interval.low),
             ci_high: high(interval),
             ci_method: interval.map(|interval| method(interval.method)),
@@ -215,6 +224,7 @@ impl CellLine {
             non_finite_high: high(statistics.non_finite.interval),
             collapse: statistics.collapse.and_then(|collapse| collapse.share),
             critical_share: record.critical.share,
+            deviation,
             flips_mean: statistics.flips_mean,
             exposed_bits: cell.exposed_bits,
             p_no_flip: cell.p_no_flip,
@@ -223,6 +233,13 @@ impl CellLine {
             prediction_note: cell.predicted.as_ref().map(|predicted| predicted.note.clone()),
             stand_in: record.stand_in,
         }
+    }
+}
+
+impl CellLine {
+    /// Whether it is measured by the distance from golden: its rows have no labels, so there is no AUC.
+    pub fn by_rmse(&self) -> bool {
+        self.golden.is_none() && self.mean.is_none() && self.deviation.rmse_undefined_share.is_some()
     }
 }
 

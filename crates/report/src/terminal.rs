@@ -3,7 +3,7 @@
 use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
 use crate::panel::Panel;
-use crate::quantity::{count, loss, rate, score, share, whole};
+use crate::quantity::{count, loss, rate, rmse, score, share, whole};
 use crate::summary::{CellLine, Summary};
 
 /// Columns of a terminal that everything fits into.
@@ -118,6 +118,15 @@ fn table(header: &[&str], right: std::ops::Range<usize>) -> Table {
 }
 
 fn breaking_points(panel: &Panel) -> Table {
+    if panel.by_rmse() {
+        let header = ["target", "median RMSE > 0.01 at", "half of the chips not finite at"];
+        let mut table = table(&header, 1..3);
+        for curve in panel.by_fragility() {
+            let rates = [curve.deviating, curve.non_finite].map(|crossing| crossing.to_string());
+            table.add_row([vec![shortened(&curve.target)], rates.to_vec()].concat());
+        }
+        return table;
+    }
     let header = ["target", "loss > 0.001 at", "loss > 0.05 at", "BER_50", "predicted BER_50"];
     let mut table = table(&header, 1..5);
     for curve in panel.by_fragility() {
@@ -133,14 +142,22 @@ fn breaking_points(panel: &Panel) -> Table {
 }
 
 fn cells(panel: &Panel) -> Table {
-    let header = ["target", "BER", "flips", "n", "mean AUC [95 %]", "min–max", "loss", "NaN", "predicted"];
-    let mut table = table(&header, 1..9);
+    let auc = ["target", "BER", "flips", "n", "mean AUC [95 %]", "min–max", "loss", "NaN", "predicted"];
+    let distance =
+        ["target", "BER", "flips", "n", "median RMSE [95 %]", "min–max", "chips", "outputs not finite"];
+    let by_rmse = panel.by_rmse();
+    let header: &[&str] = if by_rmse { &distance } else { &auc };
+    let mut table = table(header, 1..header.len());
     for (place, curve) in panel.curves.iter().enumerate() {
         if place > 0 {
             table.add_row([""]);
         }
         for (index, cell) in curve.cells.iter().enumerate() {
             let target = if index == 0 { shortened(&curve.target) } else { String::new() };
+            if by_rmse {
+                table.add_row(deviations(target, cell));
+                continue;
+            }
             table.add_row(
                 [
                     target,
@@ -160,6 +177,25 @@ fn cells(panel: &Panel) -> Table {
     table
 }
 
+/// One line of a model without an AUC.
+fn deviations(target: String, cell: &CellLine) -> [String; 8] {
+    let deviation = &cell.deviation;
+    [
+        target,
+        cell.ber.map_or_else(|| score(None), rate),
+        count(cell.flips_mean),
+        cell.n.to_string(),
+        rmse_with_interval(cell),
+        format!(
+            "{}–{}",
+            rmse(finite_or_infinite(cell, deviation.rmse_min)),
+            rmse(finite_or_infinite(cell, deviation.rmse_max))
+        ),
+        share(deviation.rmse_undefined_share),
+        share(deviation.output_non_finite_share),
+    ]
+}
+
 /// Mean and interval of a cell, as in `0.7891 [0.7880, 0.7899]`.
 pub(crate) fn mean_with_interval(cell: &CellLine) -> String {
     match (cell.ci_low, cell.ci_high) {
@@ -168,6 +204,26 @@ pub(crate) fn mean_with_interval(cell: &CellLine) -> String {
         }
         _ => score(cell.mean),
     }
+}
+
+/// Median RMSE of a cell and its interval; ∞ where chips have outputs that are no finite numbers.
+pub(crate) fn rmse_with_interval(cell: &CellLine) -> String {
+    let deviation = &cell.deviation;
+    let or_infinite = |value| rmse(finite_or_infinite(cell, value));
+    match deviation.rmse_low {
+        Some(low) => format!(
+            "{} [{}, {}]",
+            or_infinite(deviation.rmse_median),
+            rmse(Some(low)),
+            or_infinite(deviation.rmse_high)
+        ),
+        None => or_infinite(deviation.rmse_median),
+    }
+}
+
+/// A distance from golden, infinite where chips without one make it so.
+pub(crate) fn finite_or_infinite(cell: &CellLine, value: Option<f64>) -> Option<f64> {
+    value.or(cell.deviation.rmse_undefined_share.filter(|share| *share > 0.0).map(|_| f64::INFINITY))
 }
 
 /// The prediction of a cell, marked where it leaves something out.

@@ -1,0 +1,137 @@
+//! The data that the page carries: every cell and golden run, for its controls and its downloads.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::summary::Summary;
+
+/// Fields of a cell that the page carries, in the order of `cells.csv` first.
+const COLUMNS: [&str; 40] = [
+    "model",
+    "data",
+    "target",
+    "error_model",
+    "ber",
+    "protection",
+    "seed",
+    "n",
+    "known",
+    "golden",
+    "mean",
+    "stratified_mean",
+    "sd",
+    "min",
+    "max",
+    "median",
+    "quartile_1",
+    "quartile_3",
+    "ci_low",
+    "ci_high",
+    "ci_method",
+    "non_finite_share",
+    "collapse",
+    "flips_mean",
+    "exposed_bits",
+    "p_no_flip",
+    "predicted",
+    "prediction",
+    "stand_in",
+    "unprotected",
+    "loss",
+    "non_finite_high",
+    "critical_share",
+    "prediction_note",
+    "rmse_median",
+    "rmse_low",
+    "rmse_high",
+    "rmse_min",
+    "rmse_max",
+    "rmse_undefined_share",
+];
+
+/// Those among them whose values are places in the list of names.
+const NAMED: [&str; 9] = [
+    "model",
+    "data",
+    "target",
+    "error_model",
+    "protection",
+    "seed",
+    "ci_method",
+    "prediction",
+    "prediction_note",
+];
+
+/// One JSON object that may stand inside a `script` element: names are written once, cells are rows of values.
+///
+/// Errors: none that records can cause.
+pub fn embedded(summary: &Summary) -> Result<String, serde_json::Error> {
+    let mut names = Names::default();
+    let mut rows = Vec::with_capacity(summary.cells.len());
+    for cell in &summary.cells {
+        let fields = serde_json::to_value(cell)?;
+        let row: Vec<Value> = COLUMNS
+            .iter()
+            .map(|column| match &fields[*column] {
+                // The seed goes beyond the whole numbers that a script can hold.
+                Value::Number(seed) if *column == "seed" => json!(names.place(&seed.to_string())),
+                Value::String(name) => json!(names.place(name)),
+                value => value.clone(),
+            })
+            .collect();
+        rows.push(Value::Array(row));
+    }
+    let object = json!({
+        "version": summary.version,
+        "seed": summary.seed.to_string(),
+        "stream_version": summary.stream_version,
+        "numeric_contract": summary.numeric_contract,
+        "trials": summary.trials,
+        "known": summary.known,
+        "plan": summary.plan,
+        "identity": summary.identity,
+        "goldens": summary.goldens,
+        "panels": summary.panels,
+        "protections": summary.protections,
+        "columns": COLUMNS.as_slice(),
+        "named": NAMED,
+        "names": names.list,
+        "cells": rows,
+    });
+    Ok(safe(&serde_json::to_string(&object)?))
+}
+
+/// Names in the order in which they first come.
+#[derive(Default)]
+struct Names {
+    list: Vec<String>,
+    places: BTreeMap<String, usize>,
+}
+
+impl Names {
+    fn place(&mut self, name: &str) -> usize {
+        *self.places.entry(name.to_owned()).or_insert_with(|| {
+            self.list.push(name.to_owned());
+            self.list.len() - 1
+        })
+    }
+}
+
+/// JSON without the letters that could end a `script` element or begin a comment in it; it still reads as the same.
+fn safe(json: &str) -> String {
+    json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_name_ends_the_element() {
+        let hostile = "</script><!-- & ]]>";
+        let text = safe(&serde_json::to_string(hostile).expect("text is json"));
+        assert!(!text.contains(['<', '>', '&']));
+        assert_eq!(serde_json::from_str::<String>(&text).expect("still json"), hostile);
+    }
+}

@@ -1,0 +1,31 @@
+  // Tables that sort: by the embedded data where a head names a field, else by the key of each field.
+  for (const table of document.querySelectorAll("table.sortable")) {
+    const heads = [...table.tHead.rows[0].cells];
+    const body = table.tBodies[0];
+    const places = new Map([...body.rows].map((row, place) => [row, place]));
+    heads.forEach((head, column) => {
+      const button = head.querySelector("button");
+      if (!button) return;
+      const numeric = head.classList.contains("number");
+      const key = (row) => {
+        if (!head.dataset.field) return row.cells[column].dataset.key;
+        const value = cells[places.get(row)][head.dataset.field];
+        return value === null ? "" : value;
+      };
+      button.addEventListener("click", () => {
+        const down = head.getAttribute("aria-sort") === "ascending";
+        heads.forEach((other) => other.removeAttribute("aria-sort"));
+        head.setAttribute("aria-sort", down ? "descending" : "ascending");
+        const keyed = [...body.rows].map((row) => [key(row), row]);
+        keyed.sort(([x], [y]) => {
+          if (x === "" || y === "") return (x === "") - (y === "");
+          const order = numeric ? Number(x) - Number(y) : String(x).localeCompare(String(y));
+          return down ? -order : order;
+        });
+        body.append(...keyed.map(([, row]) => row));
+      });
+    });
+  }
+
+  // Inside a page the tooltip of a strip of a chart is its name; the table of the chart above holds the same values.
+  for (const strip of document.querySelectorAll(".hover")) strip.setAttribute("aria-label", strip.querySelector("title").textContent);
