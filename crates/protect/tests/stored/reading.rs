@@ -389,3 +389,33 @@ fn clean_words_raise_no_alarm() {
         assert_eq!(slice, clean, "{name}");
     }
 }
+
+#[test]
+fn sbp_on_sign_and_exponent_leaves_only_the_mantissa_exposed() {
+    // So that a read word lies within a factor of 2 of the stored one; what is built from cells lets the rest through.
+    let within = |memory: &Memory| {
+        let clean: Vec<u64> = memory.clean.words(0).iter().collect();
+        memory.words_read(0).into_iter().zip(clean).all(|(read, clean)| {
+            let (read, clean) = (f32::from_bits(read as u32), f32::from_bits(clean as u32));
+            let ratio = read / clean;
+            read.to_bits() >> 23 == clean.to_bits() >> 23 && ratio > 0.5 && ratio < 2.0
+        })
+    };
+    let mut ideal = Memory::new("sbp", "all", words(1001));
+    let kept_within = |memory: &mut Memory| {
+        (0..20)
+            .filter(|&chip| {
+                memory.chip("flips", chip, Some(0.2));
+                within(memory)
+            })
+            .count()
+    };
+    assert_eq!(kept_within(&mut ideal), 20);
+    assert_eq!(ideal.exposure.memory().bits(), 23 * 1001, "only mantissas can be hit");
+    for (realised, per_word) in [("sbp=tmr", 9 * 3 + 23), ("sbp=sec", 9 + 4 + 23), ("sbp=parity", 9 + 1 + 23)]
+    {
+        let mut memory = Memory::new(realised, "all", words(1001));
+        assert_eq!(memory.exposure.memory().bits(), per_word * 1001, "{realised}");
+        assert_eq!(kept_within(&mut memory), 0, "{realised} at 0.2");
+    }
+}
