@@ -3,6 +3,7 @@
 
 mod arrows;
 mod bench;
+mod browser;
 mod cargo;
 mod check;
 mod finding;

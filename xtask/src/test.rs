@@ -2,12 +2,20 @@
 
 use anyhow::Result;
 
+use crate::browser;
 use crate::cargo;
 
-/// Runs the tests and, unless arguments choose some of them, the doc tests.
+/// Runs the tests and, unless arguments choose some of them, the doc tests; says first and last what this machine cannot test.
 pub(crate) fn run(runner_arguments: &[String]) -> Result<()> {
+    let missing = browser::missing();
+    if let Some(said) = &missing {
+        println!("{said}");
+    }
     for step in steps(cargo::has("nextest"), runner_arguments) {
         cargo::run(&step)?;
+    }
+    if let Some(said) = &missing {
+        println!("{said}");
     }
     Ok(())
 }

@@ -79,7 +79,7 @@ impl Panel {
             Crossing::Undefined => "at no known rate".to_owned(),
         };
         format!(
-            "Hit in {}, its outputs move first: half of the chips are more than {DEVIATION} (RMSE) from golden {}, and half have outputs that are no finite numbers {}",
+            "Hit in {}, its outputs move first: their median RMSE exceeds {DEVIATION} {}, and half of the chips give outputs that are not finite {}",
             first.target,
             reached(first.deviating),
             reached(first.non_finite)
@@ -89,7 +89,7 @@ impl Panel {
     /// The golden score in words.
     pub fn golden_line(&self) -> String {
         if self.by_rmse() {
-            return "Rows without labels: outputs are held against golden ones by RMSE".to_owned();
+            return "No labels, so no AUC: RMSE against golden".to_owned();
         }
         match (self.golden, self.reference) {
             (Some(golden), Some(reference)) if golden != reference => {

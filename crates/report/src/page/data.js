@@ -49,7 +49,7 @@
       of: (cell) => ({ value: cell.non_finite_share, interval: [null, null], band: [null, null], predicted: null }),
     },
     rmse: {
-      axis: "median RMSE against golden", text: distance,
+      axis: "median RMSE from golden", text: distance,
       of: (cell) => ({
         value: far(cell, cell.rmse_median), interval: [cell.rmse_low, far(cell, cell.rmse_high)],
         band: [far(cell, cell.rmse_min), far(cell, cell.rmse_max)], predicted: null,

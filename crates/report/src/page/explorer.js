@@ -170,6 +170,8 @@
     if (left > 0) words += ` ${left} more lines are not drawn: choose fewer.`;
     const hidden = view.y === "log" ? lines.reduce((sum, line) => sum + line.points.filter((point) => point.value !== null && point.value <= 0).length, 0) : 0;
     if (hidden) words += ` ${hidden} points are not above 0 and lie on the lower edge.`;
+    const endless = lines.reduce((sum, line) => sum + line.points.filter((point) => point.value === Infinity).length, 0);
+    if (endless) words += ` ${endless} points are infinite and lie on the upper edge.`;
     if (moved.length) words += ` To fit: ${moved.join(", ")}.`;
     told.textContent = words;
     drawn = lines.length ? draw(plot, lines, view) : null;
