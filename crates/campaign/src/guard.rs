@@ -101,7 +101,7 @@ impl Guard {
         let specs =
             lent.specs().iter().filter(|spec| spec.name.rsplit('.').next() != Some("num_batches_tracked"));
         let bits: u64 = specs.map(radhard_fault::ParameterSpec::bits).sum();
-        let checked = crate::reading::check_clean(lent, &self.protected);
+        let checked = crate::reading::check_clean(lent, &subject.rows, &self.protected);
         ProtectionCost {
             subject: subject.key(self.protected.name()),
             memory_bits: cost.memory_bits,

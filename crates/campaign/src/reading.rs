@@ -49,9 +49,16 @@ fn stored(lent: &LentModel, index: usize) -> Option<Vec<u32>> {
     f32.then(|| lent.words(index).iter().map(|word| word as u32).collect())
 }
 
-/// Reads every clean f32 word once.
-pub(crate) fn check_clean(lent: &LentModel, protected: &Protected) -> Checked {
+/// Reads every clean f32 word once, and makes the checks of values and results on some rows.
+pub(crate) fn check_clean(lent: &LentModel, rows: &Rows<'_>, protected: &Protected) -> Checked {
     let mut all = Checked::default();
+    if let Some(hooks) = protected.hooks() {
+        let rows = rows.slice(0..rows.len().min(TIMED_ROWS));
+        if let Ok(events) = lent.model().scores_hooked(&rows, hooks, &mut Scores::default()) {
+            all.checks += (protected.cost().checks_per_sample * rows.len() as f64) as u64;
+            all.fired += events.detected;
+        }
+    }
     for index in 0..lent.specs().len() {
         let Some(words) = stored(lent, index) else { continue };
         let width = lent.model().table_of(index).map_or(2, |table| table.words);

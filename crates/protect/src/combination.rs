@@ -139,6 +139,18 @@ impl Protected {
                 kept.push((stage, of.clone()));
             }
         }
+        for (index, spec) in specs.iter().enumerate() {
+            let mut owned = 0;
+            for stage in &stages {
+                let twice = owned & stage.owns(index);
+                if twice != 0 {
+                    let reason =
+                        format!("two of its parts protect bit {} of \"{}\"", twice.ilog2(), spec.name);
+                    return Err(ProtectError::Clash { protection: name, reason });
+                }
+                owned |= stage.owns(index);
+            }
+        }
         let shield = |index| stages.iter().fold(0, |all, stage| all | stage.shield(index));
         let shields = (0..specs.len()).map(shield).collect();
         Ok(Self { name, stages, specs: specs.to_vec(), kept, shields })

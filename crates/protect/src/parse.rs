@@ -245,6 +245,7 @@ mod tests {
             error("clip:paper+zero:activation,0..3"),
             "protection \"clip:paper+zero:activation,0..3\": clip:paper and zero:activation,0..3 act at one place"
         );
+        assert!(error("range-guard+range-guard:row").ends_with("act at one place"));
         assert!(error("none+sbp").contains("not known"));
         assert_eq!(error("tmr+tmr"), "protection \"tmr+tmr\": tmr and tmr are the same");
         assert!(error("").contains("not known"));

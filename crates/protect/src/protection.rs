@@ -83,6 +83,11 @@ pub trait Prepared: Send + Sync {
         0
     }
 
+    /// Bits of this parameter that it keeps right, and that no other may keep right too.
+    fn owns(&self, index: usize) -> u64 {
+        self.shield(index)
+    }
+
     /// What it keeps beside the parameters.
     fn kept(&self) -> &[Kept] {
         &[]
@@ -186,6 +191,8 @@ pub struct Cost {
     pub memory_bits: u64,
     /// Operations more per scored row: checks of words that are looked up, or of results.
     pub operations_per_sample: f64,
+    /// Checks of values or results made per scored row; those of stored words are counted where they are made.
+    pub checks_per_sample: f64,
     /// Clean rows passed to take bounds.
     pub calibration_rows: u64,
     /// What is taken as safe, though it lies in memory too.
@@ -197,6 +204,7 @@ impl Cost {
     pub fn add(&mut self, other: Self) {
         self.memory_bits += other.memory_bits;
         self.operations_per_sample += other.operations_per_sample;
+        self.checks_per_sample += other.checks_per_sample;
         self.calibration_rows += other.calibration_rows;
         self.assumptions.extend(other.assumptions);
     }

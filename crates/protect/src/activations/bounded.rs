@@ -172,6 +172,7 @@ impl Protection for Bounded {
         cost.assumptions.insert(0, "the bounds of layers".to_owned());
         for site in sites.iter().filter(|site| acting[site.layer]) {
             cost.operations_per_sample += 2.0 * site.width as f64;
+            cost.checks_per_sample += site.width as f64;
             cost.memory_bits += 64;
         }
         if none {

@@ -58,6 +58,8 @@ impl Protection for AbftEmbedding {
             // Each value is added; per row of a sum its total and magnitude are; then the comparison.
             let per_row = if checked.site.gives == LookupResult::Rows { 1.0 } else { 4.0 };
             cost.operations_per_sample += looked_up + per_row * looked_up / checked.site.width as f64;
+            let single = checked.site.gives == LookupResult::Rows;
+            cost.checks_per_sample += if single { checked.site.fields.len() as f64 } else { 1.0 };
             layers.push(Some(checked));
         }
         if layers.is_empty() {

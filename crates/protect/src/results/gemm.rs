@@ -50,6 +50,7 @@ impl Protection for AbftGemm {
         for site in products {
             layers.resize_with(site.layer, || None);
             cost.memory_bits += 128 * (site.inputs as u64 + 1);
+            cost.checks_per_sample += 1.0;
             cost.operations_per_sample += (4 * site.inputs + site.outputs + 3) as f64;
             layers.push(Some(Checked::new(model, site)));
         }

@@ -113,6 +113,10 @@ impl Protection for RangeGuard {
         format!("range-guard{colon}{}", settings.join(","))
     }
 
+    fn place(&self) -> Option<String> {
+        Some("the range of words".to_owned())
+    }
+
     fn prepare(&self, subject: &Subject<'_>) -> Result<Box<dyn Prepared>, ProtectError> {
         let mut limits = Vec::new();
         let mut cost = Cost::default();

@@ -171,6 +171,10 @@ impl Coded {
 }
 
 impl Prepared for Coded {
+    fn owns(&self, index: usize) -> u64 {
+        self.masks[index]
+    }
+
     fn kept(&self) -> &[Kept] {
         &self.kept
     }

@@ -52,6 +52,10 @@ impl Protection for Tmr {
 }
 
 impl Prepared for Copies {
+    fn owns(&self, index: usize) -> u64 {
+        self.masks[index]
+    }
+
     fn kept(&self) -> &[Kept] {
         &self.kept
     }
