@@ -73,6 +73,11 @@ pub trait ErrorModel: Send + Sync {
     /// rate: whether it grows with their parameter).
     fn nests(&self) -> bool;
 
+    /// Whether bits flip, whatever is stored there: such models fit computed words too, which no draw knows.
+    fn flips_only(&self) -> bool {
+        false
+    }
+
     /// Pushes the effects on each exposed parameter to `out`, which is empty.
     fn fill(
         &self,

@@ -88,6 +88,29 @@ impl Exposure {
         Ok(Self { parameters, identity })
     }
 
+    /// The exposure of words that are computed: those of each spec once for each of `rows` data rows, one row after another. Draws
+    /// on the first rows do not depend on how many there are.
+    pub(crate) fn of_rows(mut self, rows: u64) -> Result<Self, TargetError> {
+        let mut bits: u64 = 0;
+        for parameter in &mut self.parameters {
+            parameter.elements = parameter.elements.saturating_mul(rows);
+            if parameter.elements > MOST_BITS >> parameter.format.bits_log2() {
+                let name = self.identity.specs[parameter.index].name.clone();
+                return Err(TargetError::TooLarge { name });
+            }
+            bits = bits.saturating_add(parameter.bits());
+        }
+        let identity = &*self.identity;
+        self.identity = Arc::new(ExposureIdentity {
+            specs: identity.specs.clone(),
+            fingerprint: identity.fingerprint.clone(),
+            target: identity.target.clone(),
+            expose: identity.expose,
+            bits,
+        });
+        Ok(self)
+    }
+
     /// What memory exposes under a protection: this without the bits of `shields[i]` in parameter i of the model, and with
     /// `further` words, kept beside the model's, and the exposed bits of each of them.
     ///

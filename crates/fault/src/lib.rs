@@ -30,6 +30,7 @@ mod exposure;
 mod format;
 mod injected;
 mod logarithm;
+mod outputs;
 mod parameter;
 pub mod philox;
 mod rate;
@@ -54,6 +55,7 @@ pub use error_model::{
 pub use exposure::{ExposedParameter, Exposure, ExposureIdentity, StoredBits};
 pub use format::{Format, FormatError};
 pub use injected::{InjectError, Injected, with_injected};
+pub use outputs::{Output, Persistence, PersistenceError};
 pub use parameter::{Component, OwnedParameters, ParameterSpec, Parameters, fingerprint};
 pub use rate::{BitErrorRate, RateError};
 pub use safetensors_file::{SafetensorsBytes, SafetensorsError};

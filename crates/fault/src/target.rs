@@ -143,44 +143,59 @@ impl Target {
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(TargetError::DuplicateName(pair[0].to_owned()));
         }
-        let mut masks = vec![0; specs.len()];
+        let groups: Vec<_> = specs.iter().map(std::slice::from_ref).collect();
+        Exposure::new(specs, &self.masks(&groups, expose)?, self.to_string(), expose)
+    }
+
+    /// The bits of each group's words that this target exposes: an item matches a group if it matches one of its specs, and bits
+    /// are those of the first one's format.
+    pub(crate) fn masks(&self, groups: &[&[ParameterSpec]], expose: Expose) -> Result<Vec<u64>, TargetError> {
+        let specs = || groups.iter().copied().flatten();
+        let mut masks = vec![0; groups.len()];
         for item in &self.items {
-            let matched: Vec<_> = (0..specs.len()).filter(|&i| item.matches(&specs[i], expose)).collect();
+            let matched: Vec<_> = (0..groups.len())
+                .filter(|&i| groups[i].iter().any(|spec| item.matches(spec, expose)))
+                .collect();
             if matched.is_empty() {
-                let names = list_names(specs);
-                if item.needs_parts() && specs.iter().all(|spec| spec.component == Component::Unknown) {
+                let names = list_names(specs());
+                if item.needs_parts() && specs().all(|spec| spec.component == Component::Unknown) {
                     return Err(TargetError::UnknownParts { item: item.to_string(), names });
                 }
                 return Err(TargetError::NoMatch { item: item.to_string(), expose, names });
             }
+            let matched_specs = || matched.iter().map(|&index| &groups[index][0]);
             let (mut bits, mut elements) = (0, 0);
-            for &index in &matched {
-                let mask = item.bits.mask(specs[index].format);
+            for (&index, spec) in matched.iter().zip(matched_specs()) {
+                let mask = item.bits.mask(spec.format);
                 masks[index] |= mask;
                 bits |= mask;
-                elements |= if mask == 0 { 0 } else { specs[index].elements() };
+                elements |= if mask == 0 { 0 } else { spec.elements() };
             }
             if bits == 0 {
-                let mut formats: Vec<_> = matched.iter().map(|&index| specs[index].format.name()).collect();
+                let mut formats: Vec<_> = matched_specs().map(|spec| spec.format.name()).collect();
                 formats.sort_unstable();
                 formats.dedup();
                 return Err(TargetError::NoBits { item: item.to_string(), formats: formats.join(" ") });
             }
             if elements == 0 {
-                let matched: Vec<_> = matched.iter().map(|&index| specs[index].clone()).collect();
-                return Err(TargetError::Empty { item: item.to_string(), names: list_names(&matched) });
+                return Err(TargetError::Empty {
+                    item: item.to_string(),
+                    names: list_names(matched_specs()),
+                });
             }
         }
-        Exposure::new(specs, &masks, self.to_string(), expose)
+        Ok(masks)
     }
 }
 
 /// Names for an error message: all of a model's, or the first and how many more.
-fn list_names(specs: &[ParameterSpec]) -> String {
+fn list_names<'a>(specs: impl Iterator<Item = &'a ParameterSpec>) -> String {
     const SHOWN: usize = 40;
-    let mut names: Vec<_> = specs.iter().take(SHOWN).map(|spec| spec.name.clone()).collect();
-    if specs.len() > SHOWN {
-        names.push(format!("and {} more", specs.len() - SHOWN));
+    let mut names: Vec<_> = specs.map(|spec| spec.name.clone()).collect();
+    if names.len() > SHOWN {
+        let more = names.len() - SHOWN;
+        names.truncate(SHOWN);
+        names.push(format!("and {more} more"));
     }
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

@@ -64,6 +64,10 @@ impl ErrorModel for Burst {
         true
     }
 
+    fn flips_only(&self) -> bool {
+        true
+    }
+
     fn fill(
         &self,
         chip: Chip,

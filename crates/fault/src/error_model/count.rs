@@ -32,6 +32,10 @@ impl ErrorModel for Count {
         true
     }
 
+    fn flips_only(&self) -> bool {
+        true
+    }
+
     /// Widens the rate until enough exposed bits arrive below it, then keeps the first ones; ties go to the smaller
     /// (parameter hash, site).
     fn fill(

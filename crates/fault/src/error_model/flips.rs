@@ -20,6 +20,10 @@ impl ErrorModel for Flips {
         true
     }
 
+    fn flips_only(&self) -> bool {
+        true
+    }
+
     fn fill(
         &self,
         chip: Chip,
