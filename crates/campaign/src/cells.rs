@@ -1,6 +1,7 @@
 //! The cells of a plan: target × error model × rate × protection, for one subject.
 
-use radhard_fault::{BitErrorRate, ErrorModel, Expose, Exposure, Parameters, TargetError};
+use radhard_engine::{Computed, LentModel};
+use radhard_fault::{BitErrorRate, ErrorModel, Expose, Exposure, Parameters, Persistence, TargetError};
 use radhard_records::CellKey;
 
 use crate::plan::CheckedPlan;
@@ -28,6 +29,16 @@ pub fn exposures(
     plan.targets().iter().map(|target| target.resolve(parameters.specs(), expose)).collect()
 }
 
+/// What each target of a plan exposes of what a model computes of so many rows; nothing where faults strike memory.
+pub fn computed(plan: &CheckedPlan, lent: &LentModel, rows: usize) -> Result<Vec<Computed>, TargetError> {
+    match plan.persistence() {
+        Persistence::Memory => Ok(Vec::new()),
+        Persistence::Compute => {
+            plan.targets().iter().map(|target| Computed::of(lent, target, rows)).collect()
+        }
+    }
+}
+
 /// The cells of one subject, in the plan's order.
 pub fn cells<'p>(plan: &'p CheckedPlan, model: &str, data: &str) -> Vec<PlannedCell<'p>> {
     let mut cells = Vec::new();
@@ -46,7 +57,7 @@ pub fn cells<'p>(plan: &'p CheckedPlan, model: &str, data: &str) -> Vec<PlannedC
                         model: model.to_owned(),
                         data: data.to_owned(),
                         target: target.to_string(),
-                        error_model: error_model.name(),
+                        error_model: named(error_model, plan.persistence()),
                         ber: rate.map(BitErrorRate::get),
                         protection: name.clone(),
                     },
@@ -59,4 +70,12 @@ pub fn cells<'p>(plan: &'p CheckedPlan, model: &str, data: &str) -> Vec<PlannedC
         }
     }
     cells
+}
+
+/// What records call an error model: faults in what is computed are another one than those in what is stored.
+pub fn named(error_model: &dyn ErrorModel, persistence: Persistence) -> String {
+    match persistence {
+        Persistence::Memory => error_model.name(),
+        Persistence::Compute => format!("{}@{persistence}", error_model.name()),
+    }
 }

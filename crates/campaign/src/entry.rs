@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use radhard_fault::StoredBits;
+use radhard_fault::{Persistence, StoredBits};
 use radhard_records::{Cell, CellKey, Difference, Golden, Header, RecordsError, Store};
 
 use crate::cells::PlannedCell;
@@ -60,9 +60,11 @@ pub(crate) fn cell(
     guard: &Guard,
     predictor: Option<&Predictor>,
 ) -> Cell {
-    let exposure = guard.exposures[cell.exposure].memory();
+    let exposure = guard.exposed(cell.exposure);
     // Theory knows what flips in the model's words do, not what a protection makes of them.
-    let predictor = predictor.filter(|_| !guard.protected.reads() && guard.own.is_none());
+    let predictor = predictor.filter(|_| {
+        !guard.protected.reads() && guard.own.is_none() && plan.persistence() == Persistence::Memory
+    });
     Cell {
         key: cell.key.clone(),
         seed: plan.plan().seed,
@@ -74,6 +76,9 @@ pub(crate) fn cell(
 
 /// The exact probability that a chip of this cell changes nothing; bits are counted only where the law asks for it.
 fn p_no_flip(cell: &PlannedCell<'_>, guard: &Guard, lent: &LentModel) -> Option<f64> {
+    if !guard.computed.is_empty() {
+        return cell.error_model.p_no_flip(guard.exposed(cell.exposure), cell.rate, None);
+    }
     let exposure = &guard.exposures[cell.exposure];
     let of = |stored: Option<&StoredBits>| cell.error_model.p_no_flip(exposure.memory(), cell.rate, stored);
     of(None).or_else(|| of(guard.protected.stored_bits(exposure, lent).ok().as_ref()))

@@ -3,10 +3,12 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use radhard_data::RowsView;
-use radhard_engine::{Changes, Engine, Exposed, LentModel, Outcome, Way, Work};
-use radhard_metrics::Reference;
-use radhard_models::{HookEvents, Hooks, Scores, ScoresError};
+use radhard_engine::{Acted, Changes, Engine, Exposed, LentModel, Outcome, Under, Way, Work};
+use radhard_metrics::{Noticing, Reference};
+use radhard_models::{HookEvents, Noted, Scores, ScoresError};
 use rayon::prelude::*;
+
+use crate::subject::GoldenRun;
 
 /// Evaluates what chips change in one model.
 pub struct Evaluator<'a> {
@@ -15,24 +17,30 @@ pub struct Evaluator<'a> {
     rows: RowsView<'a>,
     engine: &'a Engine,
     reference: &'a Reference<'a>,
-    /// What acts between layers.
-    hooks: Option<&'a dyn Hooks>,
+    noticing: Noticing<'a>,
+    /// Whether the golden run noticed nothing.
+    quiet: bool,
     works: Vec<Mutex<Work>>,
-    passes: Vec<Scores>,
+    passes: Vec<(Scores, Noted)>,
 }
 
 impl<'a> Evaluator<'a> {
-    /// Buffers for as many threads as the pool has.
+    /// Buffers for as many threads as the pool has. `start` is the golden run that chips start from, and `golden` the unprotected one,
+    /// both made into the reference.
     pub fn new(
         lent: &'a mut LentModel,
         rows: RowsView<'a>,
         engine: &'a Engine,
         reference: &'a Reference<'a>,
-        hooks: Option<&'a dyn Hooks>,
+        (start, golden, tolerance): (&'a GoldenRun, &'a GoldenRun, f64),
     ) -> Self {
         let threads = rayon::current_num_threads();
         let works = (0..threads).map(|_| Mutex::new(Work::new(lent.model()))).collect();
-        Self { lent, rows, engine, reference, hooks, works, passes: vec![Scores::default(); threads] }
+        let noticing =
+            Noticing { start: &start.scores.probabilities, golden: &golden.scores.probabilities, tolerance };
+        let quiet = start.noticed == HookEvents::default();
+        let passes = (0..threads).map(|_| <(Scores, Noted)>::default()).collect();
+        Self { lent, rows, engine, reference, noticing, quiet, works, passes }
     }
 
     /// The golden run.
@@ -40,22 +48,33 @@ impl<'a> Evaluator<'a> {
         self.reference
     }
 
-    /// Evaluates changes side by side, each on one thread; `None` where a full pass is cheaper.
-    pub fn beside(&self, changes: &[&Changes]) -> Vec<(Exposed, Option<Outcome>)> {
-        let one = |changes: &&Changes| {
+    /// Evaluates chips side by side, each on one thread; `None` where a full pass is cheaper.
+    pub fn beside(&self, chips: &[Under<'_>]) -> Vec<(Exposed, Option<Acted>)> {
+        let one = |chip: &Under<'_>| {
             let mut work = self.work();
-            // Kept values know no hooks.
-            if self.hooks.is_some() && !changes.is_empty() {
-                return (self.engine.exposed(self.lent, changes, &mut work), None);
+            if !chip.acts() {
+                let (exposed, outcome) =
+                    self.engine.evaluate(self.lent, &self.rows, self.reference, chip.changes, &mut work);
+                return (exposed, outcome.map(|outcome| self.unnoticed(*chip, outcome)));
             }
-            self.engine.evaluate(self.lent, &self.rows, self.reference, changes, &mut work)
+            // Rows that are not evaluated bring what the golden run noticed of them, which is not kept row by row.
+            if !self.quiet {
+                return (self.engine.exposed_under(self.lent, *chip, &mut work), None);
+            }
+            let beside = (self.reference, self.noticing);
+            self.engine.evaluate_under((self.lent, &self.rows), beside, *chip, &mut work)
         };
-        changes.par_iter().map(one).collect()
+        chips.par_iter().map(one).collect()
     }
 
-    /// How far changes are exposed to the rows.
-    pub fn exposed(&self, changes: &Changes) -> Exposed {
-        self.engine.exposed(self.lent, changes, &mut self.work())
+    fn unnoticed(&self, chip: Under<'_>, outcome: Outcome) -> Acted {
+        let as_golden = chip.changes.is_empty() || outcome.scores == *self.reference.metrics();
+        Acted::unnoticed(outcome, as_golden)
+    }
+
+    /// How far a chip is exposed to the rows.
+    pub fn exposed(&self, chip: Under<'_>) -> Exposed {
+        self.engine.exposed_under(self.lent, chip, &mut self.work())
     }
 
     /// How many full passes are held before they are scored.
@@ -63,30 +82,32 @@ impl<'a> Evaluator<'a> {
         self.passes.len()
     }
 
-    /// Evaluates changes by full passes, one after another on all cores, and scores them side by side; with what hooks noticed.
+    /// Evaluates chips by full passes, one after another on all cores, and scores them side by side.
     ///
     /// # Errors
     /// If the rows do not fit the model.
     ///
     /// # Panics
-    /// If there are more changes than [`passes`](Self::passes).
-    pub fn full(&mut self, changes: &[&Changes]) -> Result<Vec<(Outcome, HookEvents)>, ScoresError> {
-        assert!(changes.len() <= self.passes.len(), "{} passes at once", changes.len());
-        let mut bad = Vec::new();
-        for (changes, scores) in changes.iter().zip(&mut self.passes) {
-            bad.push(match self.hooks {
-                Some(hooks) => Engine::full_hooked(self.lent, &self.rows, changes, hooks, scores)?,
-                None => {
-                    Engine::full(self.lent, &self.rows, changes, scores).map(|()| HookEvents::default())?
-                }
-            });
+    /// If there are more chips than [`passes`](Self::passes).
+    pub fn full(&mut self, chips: &[Under<'_>]) -> Result<Vec<Acted>, ScoresError> {
+        assert!(chips.len() <= self.passes.len(), "{} passes at once", chips.len());
+        for (chip, (scores, noted)) in chips.iter().zip(&mut self.passes) {
+            if chip.acts() {
+                Engine::full_under(self.lent, &self.rows, *chip, (scores, noted))?;
+            } else {
+                Engine::full(self.lent, &self.rows, chip.changes, scores)?;
+            }
         }
-        let score = |scores: &Scores| {
-            let mut work = self.work();
-            let scores = self.reference.all(work.metrics(), &scores.probabilities, &scores.logits);
-            Outcome { scores, way: Way::Full }
+        let this = &*self;
+        let score = |(chip, (scores, noted)): (&Under<'_>, &(Scores, Noted))| {
+            let mut work = this.work();
+            if chip.acts() {
+                return Engine::judged((this.reference, this.noticing), (scores, noted), &mut work);
+            }
+            let scores = this.reference.all(work.metrics(), &scores.probabilities, &scores.logits);
+            this.unnoticed(*chip, Outcome { scores, way: Way::Full })
         };
-        Ok(self.passes[..changes.len()].par_iter().map(score).zip(bad).collect())
+        Ok(chips.par_iter().zip(&self.passes[..chips.len()]).map(score).collect())
     }
 
     /// The scores of a full pass under changes, row by row.
@@ -94,8 +115,8 @@ impl<'a> Evaluator<'a> {
     /// # Errors
     /// If the rows do not fit the model.
     pub fn scores(&mut self, changes: &Changes) -> Result<&Scores, ScoresError> {
-        Engine::full(self.lent, &self.rows, changes, &mut self.passes[0])?;
-        Ok(&self.passes[0])
+        Engine::full(self.lent, &self.rows, changes, &mut self.passes[0].0)?;
+        Ok(&self.passes[0].0)
     }
 
     fn work(&self) -> MutexGuard<'_, Work> {

@@ -1,6 +1,6 @@
 //! A subject under one protection of the plan: prepared, with a golden run of its own where it acts on clean data.
 
-use radhard_engine::LentModel;
+use radhard_engine::{Computed, LentModel};
 use radhard_fault::{Exposure, Parameters, TargetError};
 use radhard_metrics::Detection;
 use radhard_models::{Component, Model};
@@ -17,6 +17,8 @@ pub struct Guard {
     pub own: Option<Own>,
     /// What each target exposes in protected memory.
     pub exposures: Vec<ProtectedExposure>,
+    /// What each target exposes of what is computed, where faults strike there.
+    pub computed: Vec<Computed>,
 }
 
 /// A golden run that differs from the unprotected one, or may.
@@ -57,6 +59,7 @@ impl Guard {
         subject: &Subject,
         combination: &Combination,
         targets: &[Exposure],
+        computed: &[Computed],
         unprotected: &GoldenRun,
     ) -> Result<Self, GuardError> {
         let refused = |source| GuardError::Protect { model: subject.model_name.clone(), source };
@@ -86,7 +89,12 @@ impl Guard {
         } else {
             None
         };
-        Ok(Self { protected, own, exposures })
+        Ok(Self { protected, own, exposures, computed: computed.to_vec() })
+    }
+
+    /// What faults of a cell's target are drawn on.
+    pub fn exposed(&self, target: usize) -> &Exposure {
+        self.computed.get(target).map_or_else(|| self.exposures[target].memory(), Computed::exposure)
     }
 
     /// The golden run of cells under this protection.
@@ -102,6 +110,13 @@ impl Guard {
             lent.specs().iter().filter(|spec| spec.name.rsplit('.').next() != Some("num_batches_tracked"));
         let bits: u64 = specs.map(radhard_fault::ParameterSpec::bits).sum();
         let checked = crate::reading::check_clean(lent, &subject.rows, &self.protected);
+        let mut assumptions = cost.assumptions;
+        if !self.computed.is_empty() && self.protected.guards_words() {
+            assumptions.push(
+                "stored words alone are protected: nothing is done about faults in what is computed"
+                    .to_owned(),
+            );
+        }
         ProtectionCost {
             subject: subject.key(self.protected.name()),
             memory_bits: cost.memory_bits,
@@ -113,7 +128,7 @@ impl Guard {
                 .then(|| checked.fired as f64 * 1e6 / checked.checks as f64),
             acts_on_clean: self.own.is_some(),
             time: crate::reading::time(lent, &subject.rows, &self.protected),
-            assumptions: cost.assumptions.join("; "),
+            assumptions: assumptions.join("; "),
         }
     }
 }
@@ -139,17 +154,18 @@ pub(crate) fn noticed(events: Events) -> Noticed {
         reload_bytes: events.reload_bytes,
         retries: events.retries,
         fallbacks: events.fallbacks,
+        ..Noticed::default()
     }
 }
 
-/// What detectors did in a trial: recovered where all is as in the golden run, unrecovered where something found bad was not
-/// restored. Where all that was found was restored and scores differ nevertheless, the rest was silent.
-pub(crate) fn detection(noticed: Noticed, as_golden: bool) -> Detection {
-    if noticed.detected == 0 {
+/// What detectors did in a trial that found so much: recovered where all is as in the golden run, unrecovered where a stored word
+/// that was found bad was not restored. Where all that was found was restored and scores differ nevertheless, the rest was silent.
+pub(crate) fn detection(detected: u64, words: Noticed, as_golden: bool) -> Detection {
+    if detected == 0 {
         Detection::Silent
     } else if as_golden {
         Detection::Recovered
-    } else if noticed.detected > noticed.corrected + noticed.reloads {
+    } else if words.detected > words.corrected + words.reloads {
         Detection::Unrecovered
     } else {
         Detection::Silent

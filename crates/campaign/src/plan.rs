@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use radhard_data::Part;
-use radhard_fault::{BitErrorRate, ErrorModel, Expose, Target, parse_error_model};
+use radhard_fault::{BitErrorRate, ErrorModel, Expose, Persistence, Target, parse_error_model};
 use radhard_metrics::NonFinite;
 use radhard_protect::{Combination, parse_protection};
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,9 @@ pub struct Plan {
     /// `parameters`, or `state` to expose BatchNorm statistics as well.
     #[serde(default = "defaults::expose")]
     pub expose: String,
+    /// `memory` for faults in what is stored, `compute` for transient ones in what layers compute.
+    #[serde(default)]
+    pub persistence: Persistence,
     /// What is hit: `all`, `embedding`, `dense`, globs over parameter names, each with an optional `@bits`.
     #[serde(default = "defaults::targets")]
     pub targets: Vec<String>,
@@ -212,6 +215,17 @@ impl CheckedPlan {
         if error_models.is_empty() {
             return Err(wrong("error_models".into(), "the list is empty".into()));
         }
+        if plan.persistence == Persistence::Compute {
+            if let Some(i) = error_models.iter().position(|model| !model.flips_only()) {
+                let model = &error_models[i];
+                let rule = format!("{} is about what is stored, and persistence is compute", model.name());
+                return Err(wrong(format!("error_models[{i}]"), rule));
+            }
+            if expose == Expose::State {
+                let rule = "state is stored, and persistence is compute".to_owned();
+                return Err(wrong("expose".into(), rule));
+            }
+        }
         unique("error_models", error_models.iter().map(|m| m.name()), &wrong)?;
         let mut rates = Vec::new();
         for (i, &rate) in plan.rates.iter().enumerate() {
@@ -281,6 +295,11 @@ impl CheckedPlan {
     /// Whether BatchNorm statistics are exposed.
     pub fn expose(&self) -> Expose {
         self.expose
+    }
+
+    /// Where faults strike.
+    pub fn persistence(&self) -> Persistence {
+        self.plan.persistence
     }
 
     /// The targets, in the plan's order.
@@ -383,6 +402,12 @@ mod tests {
             ("rates = [1e-3]\nsplit = \"tests\"", &["split", "tests"]),
             ("rates = [1e-3]\nrate = [1e-3]", &["rate", "unknown field"]),
             ("rates = [1e-3]\nevaluation = \"fast\"", &["evaluation", "fast"]),
+            (
+                "rates = [1e-3]\npersistence = \"compute\"\nerror_models = [\"flips\", \"stuck-at:0\"]",
+                &["error_models[1]", "stuck-at:0", "compute"],
+            ),
+            ("rates = [1e-3]\npersistence = \"compute\"\nexpose = \"state\"", &["expose", "compute"]),
+            ("rates = [1e-3]\npersistence = \"disk\"", &["persistence", "disk"]),
             ("rates = [1e-3]\nnon_finite = \"drop\"", &["non_finite", "drop"]),
             ("rates = [1e-3]\ntargets = []", &["targets", "empty"]),
         ] {

@@ -1,6 +1,6 @@
 //! What theory expects of a cell, from a few probing passes over the clean model.
 
-use radhard_engine::Changes;
+use radhard_engine::{Changes, Under};
 use radhard_fault::{BitErrorRate, Exposure, Format, Parameters};
 use radhard_models::Component;
 use radhard_records::{Prediction, PredictionKind};
@@ -72,14 +72,15 @@ impl Predictor {
             .map(|probe| dense[(2 * probe + 1) * dense.len() / (2 * probes)])
             .map(|word| flipped(evaluator.lent, &[word]))
             .collect();
-        let quick = evaluator.beside(&flips.iter().collect::<Vec<_>>());
+        let chips: Vec<Under<'_>> = flips.iter().map(Under::words).collect();
+        let quick = evaluator.beside(&chips);
         let mut lost = 0.0;
-        for (flip, (_, outcome)) in flips.iter().zip(quick) {
-            let outcome = match outcome {
-                Some(outcome) => outcome,
-                None => evaluator.full(&[flip])?.remove(0).0,
+        for (chip, (_, acted)) in chips.iter().zip(quick) {
+            let acted = match acted {
+                Some(acted) => acted,
+                None => evaluator.full(&[*chip])?.remove(0),
             };
-            lost += (golden_auc - outcome.scores.auc.unwrap_or(0.5)) / (golden_auc - 0.5);
+            lost += (golden_auc - acted.outcome.scores.auc.unwrap_or(0.5)) / (golden_auc - 0.5);
         }
         Ok(Self {
             golden_auc,

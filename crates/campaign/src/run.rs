@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
-use radhard_engine::{Changes, Exposed};
-use radhard_fault::{BitErrorRate, Chip, DrawError, DrawnMap, TargetError};
-use radhard_models::HookEvents;
+use radhard_engine::{Exposed, Under};
+use radhard_fault::{BitErrorRate, Chip, DrawError, DrawnMap, Persistence, TargetError};
 use radhard_records::{CellId, RecordsError, Store, Trial};
 use rayon::prelude::*;
 
-use crate::cells::{PlannedCell, cells, exposures};
+use crate::cells::{PlannedCell, cells, computed, exposures};
 use crate::entry;
 use crate::evaluator::Evaluator;
 use crate::guard::{Guard, GuardError, Own};
@@ -203,12 +202,14 @@ fn prepare_guards(
 ) -> Result<Vec<Guard>, RunError> {
     let targets = exposures(plan, &subject.lent, plan.expose())
         .map_err(|source| RunError::Target { model: subject.model_name.clone(), source })?;
+    let computed = computed(plan, &subject.lent, subject.rows.len())
+        .map_err(|source| RunError::Target { model: subject.model_name.clone(), source })?;
     let mut guards = Vec::new();
     for combination in plan.protections() {
         if !combination.is_none() {
             watch.stage(&format!("preparing {} for {}", combination.name(), subject.model_name));
         }
-        let guard = Guard::prepare(subject, combination, &targets, golden)?;
+        let guard = Guard::prepare(subject, combination, &targets, &computed, golden)?;
         refuse_what_cannot_be_drawn(plan, subject, &guard)?;
         guards.push(guard);
     }
@@ -218,14 +219,16 @@ fn prepare_guards(
 /// Draws one chip of every error model on every target, at rate 0 where it takes one: what fails there fails on all chips.
 fn refuse_what_cannot_be_drawn(plan: &CheckedPlan, subject: &Subject, guard: &Guard) -> Result<(), RunError> {
     let mut map = DrawnMap::new();
-    for exposure in &guard.exposures {
+    for (place, exposure) in guard.exposures.iter().enumerate() {
         for error_model in plan.error_models() {
             let rate = error_model.takes_rate().then_some(BitErrorRate::ZERO);
             let chip = Chip::new(plan.plan().seed, 0);
-            error_model.draw(chip, exposure.memory(), rate, &mut map).map_err(|source| RunError::Draw {
-                model: subject.model_name.clone(),
-                target: exposure.target().identity().target.clone(),
-                source,
+            error_model.draw(chip, guard.exposed(place), rate, &mut map).map_err(|source| {
+                RunError::Draw {
+                    model: subject.model_name.clone(),
+                    target: exposure.target().identity().target.clone(),
+                    source,
+                }
             })?;
         }
     }
@@ -261,8 +264,9 @@ impl SubjectRun<'_, '_> {
         let kept_bytes = if how.evaluation == Evaluation::Full { 0 } else { how.memory_bytes };
         let mut own_model = own.and_then(|place| guards[place].own.take());
         let guards = &*guards;
-        let hooks = own.and_then(|place| guards[place].protected.hooks());
-        let kept_bytes = if hooks.is_some() { 0 } else { kept_bytes };
+        // Kept values know no hooks, and are of no use where no word changes.
+        let hooked = own.is_some_and(|place| guards[place].protected.hooks().is_some());
+        let kept_bytes = if hooked || plan.persistence() == Persistence::Compute { 0 } else { kept_bytes };
         let stored = own_model.as_ref().and_then(|own| own.lent.as_ref()).unwrap_or(&subject.lent);
         let engine = subject.engine(stored, kept_bytes)?;
         let (kept, readers) = engine.bytes();
@@ -273,7 +277,8 @@ impl SubjectRun<'_, '_> {
             None => (subject_lent, golden),
         };
         let reference = start.reference(golden, scoring);
-        let mut evaluator = Evaluator::new(lent, scoring.rows.view(), &engine, &reference, hooks);
+        let beside = (start, golden, scoring.options.tolerance);
+        let mut evaluator = Evaluator::new(lent, scoring.rows.view(), &engine, &reference, beside);
         let mut predictor = None;
         for cell in self.planned {
             let guard = &guards[cell.protection];
@@ -283,7 +288,8 @@ impl SubjectRun<'_, '_> {
             let id = if let Some(id) = store.cell_id(&cell.key) {
                 id
             } else {
-                if let (None, Some(auc), None) = (&predictor, golden.auc, own) {
+                let memory = plan.persistence() == Persistence::Memory;
+                if let (None, Some(auc), None, true) = (&predictor, golden.auc, own, memory) {
                     watch.stage(&format!("probing {} on {} for the predicted curve", names.0, names.1));
                     predictor = Some(Predictor::measure(&mut evaluator, scoring, golden, auc)?);
                 }
@@ -324,8 +330,8 @@ impl CellRun<'_, '_> {
         store: &mut Store,
         chips: &[u64],
     ) -> Result<(), RunError> {
-        let exposure = &self.guard.exposures[self.cell.exposure];
-        let expected = self.cell.rate.map_or(1.0, |rate| rate.get() * exposure.memory().bits() as f64);
+        let exposed = self.guard.exposed(self.cell.exposure).bits();
+        let expected = self.cell.rate.map_or(1.0, |rate| rate.get() * exposed as f64);
         let most = if expected < RARE { BATCH_OF_RARE } else { BATCH };
         let batch = ((DRAWN_AHEAD / expected.max(1.0)) as usize).clamp(1, most);
         for chips in chips.chunks(batch) {
@@ -338,7 +344,17 @@ impl CellRun<'_, '_> {
                 .par_iter()
                 .with_min_len(DRAWN_BY_ONE.min(chips.len()))
                 .map_init(Buffers::default, |buffers, &chip| {
-                    let memory = (&self.guard.protected, exposure);
+                    let Guard { protected, exposures, computed, .. } = self.guard;
+                    if let Some(computed) = computed.get(self.cell.exposure) {
+                        return DrawnChip::draw_computed(
+                            seed,
+                            chip,
+                            self.cell,
+                            (protected, computed),
+                            buffers,
+                        );
+                    }
+                    let memory = (protected, &exposures[self.cell.exposure]);
                     DrawnChip::draw(seed, chip, self.cell, memory, evaluator.lent, buffers)
                 })
                 .collect::<Result<_, _>>()?;
@@ -360,30 +376,24 @@ impl CellRun<'_, '_> {
         let full = self.evaluation == Evaluation::Full;
         let (mut left, known): (Vec<_>, Vec<_>) = drawn.iter().partition(|chip| full || !chip.is_known());
         let golden = evaluator.reference().metrics();
+        let protected = &self.guard.protected;
         let mut trials: Vec<Trial> = known.iter().map(|chip| chip.known(golden)).collect();
         let mut since = Instant::now();
         let mut dear: Vec<(&DrawnChip, Exposed)> = Vec::new();
         let mut piece = rayon::current_num_threads();
         if full {
-            dear = left.drain(..).map(|chip| (chip, evaluator.exposed(&chip.changes))).collect();
+            dear = left.drain(..).map(|chip| (chip, evaluator.exposed(chip.under(protected)))).collect();
         }
         let mut left = left.as_slice();
         while !left.is_empty() {
             let (now, later) = left.split_at(piece.min(left.len()));
             let start = Instant::now();
-            let changes: Vec<&Changes> = now.iter().map(|chip| &chip.changes).collect();
-            let outcomes = evaluator.beside(&changes);
+            let chips: Vec<Under<'_>> = now.iter().map(|chip| chip.under(protected)).collect();
+            let outcomes = evaluator.beside(&chips);
             let seconds = start.elapsed().as_secs_f64();
-            for (chip, (exposed, outcome)) in now.iter().zip(outcomes) {
-                match outcome {
-                    Some(outcome) => {
-                        trials.push(chip.record(
-                            golden,
-                            (outcome, HookEvents::default()),
-                            exposed,
-                            seconds / now.len() as f64,
-                        ));
-                    }
+            for (chip, (exposed, acted)) in now.iter().zip(outcomes) {
+                match acted {
+                    Some(acted) => trials.push(chip.record(acted, exposed, seconds / now.len() as f64)),
                     None => dear.push((chip, exposed)),
                 }
             }
@@ -397,13 +407,13 @@ impl CellRun<'_, '_> {
         }
         for group in dear.chunks(evaluator.passes()) {
             let start = Instant::now();
-            let changes: Vec<&Changes> = group.iter().map(|(chip, _)| &chip.changes).collect();
-            let outcomes = evaluator.full(&changes).map_err(TrialError::from)?;
+            let chips: Vec<Under<'_>> = group.iter().map(|(chip, _)| chip.under(protected)).collect();
+            let outcomes = evaluator.full(&chips).map_err(TrialError::from)?;
             let seconds = start.elapsed().as_secs_f64() / group.len() as f64;
             let records = group
                 .iter()
                 .zip(outcomes)
-                .map(|((chip, exposed), out)| chip.record(golden, out, *exposed, seconds));
+                .map(|((chip, exposed), acted)| chip.record(acted, *exposed, seconds));
             trials.extend(records);
             if self.pause(store, &mut trials, &mut since)? {
                 return Ok(());

@@ -6,7 +6,7 @@ use std::time::Instant;
 use radhard_data::{DataSet, Meta, Part, Rows};
 use radhard_engine::Engine;
 use radhard_metrics::{Golden, NonFinite, Observed, Reference, ScoreOptions, TrialScores, UserRows};
-use radhard_models::{Hooks, Model, Scores};
+use radhard_models::{HookEvents, Hooks, Model, Scores};
 use radhard_records::SubjectKey;
 
 use crate::lend::LentModel;
@@ -66,6 +66,8 @@ pub struct GoldenRun {
     pub metrics: TrialScores,
     /// Its AUC; none where scores are raw outputs, which have no labels.
     pub auc: Option<f64>,
+    /// What hooks noticed on clean words.
+    pub noticed: HookEvents,
     /// Time it took.
     pub seconds: f64,
 }
@@ -277,12 +279,13 @@ impl Subject {
         let (model, data) = (self.model_name.clone(), self.data_name.clone());
         let start = Instant::now();
         let passed = match hooks {
-            Some(hooks) => of.scores_hooked(&self.rows.view(), hooks, &mut scores).map(|_| ()),
-            None => of.scores(&self.rows.view(), &mut scores),
+            Some(hooks) => of.scores_hooked(&self.rows.view(), hooks, &mut scores),
+            None => of.scores(&self.rows.view(), &mut scores).map(|()| HookEvents::default()),
         };
-        if let Err(source) = passed {
-            return Err(GoldenError::Pass { model, data, source });
-        }
+        let noticed = match passed {
+            Ok(noticed) => noticed,
+            Err(source) => return Err(GoldenError::Pass { model, data, source }),
+        };
         let observed = Observed {
             probabilities: &scores.probabilities,
             logits: Some(&scores.logits),
@@ -304,6 +307,6 @@ impl Subject {
             return Err(GoldenError::OneClass { model, data, rows, positives });
         }
         let seconds = start.elapsed().as_secs_f64();
-        Ok(GoldenRun { scores, metrics, auc, seconds })
+        Ok(GoldenRun { scores, metrics, auc, noticed, seconds })
     }
 }

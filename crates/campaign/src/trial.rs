@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use radhard_engine::{Changes, Exposed, LentModel, Outcome, Way};
+use radhard_engine::{Acted, Changes, Computed, Exposed, LentModel, Outcome, Transients, Under, Way};
 use radhard_fault::{Chip, DrawError, DrawnMap, InjectError, TargetError};
 use radhard_metrics::TrialScores;
-use radhard_models::{HookEvents, ScoresError};
+use radhard_models::ScoresError;
 use radhard_protect::{Events, Protected, ProtectedExposure, ReadWork};
 use radhard_records::{Noticed, Path as TrialPath, Trial};
 
@@ -38,6 +38,8 @@ pub struct DrawnChip {
     pub flips: u64,
     /// The words that are read otherwise than stored.
     pub changes: Changes,
+    /// What happens to results as they are computed, where faults strike there.
+    pub transients: Option<Transients>,
     /// What protections noticed.
     pub noticed: Noticed,
     /// What drawing cost.
@@ -75,34 +77,59 @@ impl DrawnChip {
             (flips, events) = (changes.flips(), Events::default());
         }
         let seconds = start.elapsed().as_secs_f64();
-        Ok(Self { chip, flips, changes, noticed: guard::noticed(events), seconds })
+        Ok(Self { chip, flips, changes, transients: None, noticed: guard::noticed(events), seconds })
+    }
+
+    /// Draws what a chip does to results as they are computed; under protections that look at results, to those computed again too.
+    pub fn draw_computed(
+        seed: u64,
+        chip: u64,
+        cell: &PlannedCell<'_>,
+        (protected, computed): (&Protected, &Computed),
+        buffers: &mut Buffers,
+    ) -> Result<Self, TrialError> {
+        let start = Instant::now();
+        let of = (Chip::new(seed, chip), cell.rate);
+        let again = protected.hooks().is_some();
+        let transients = Transients::draw(cell.error_model, of, computed, again, &mut buffers.drawn)?;
+        Ok(Self {
+            chip,
+            flips: transients.flips(),
+            changes: Changes::default(),
+            transients: Some(transients),
+            noticed: Noticed::default(),
+            seconds: start.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// What is to be evaluated, under these protections.
+    pub fn under<'a>(&'a self, protected: &'a Protected) -> Under<'a> {
+        Under { changes: &self.changes, transients: self.transients.as_ref(), hooks: protected.hooks() }
     }
 
     /// Whether nothing changed and nothing was noticed: the trial *is* the golden run.
     pub fn is_known(&self) -> bool {
-        self.changes.is_empty() && self.noticed.is_empty()
+        let computed = self.transients.as_ref().is_none_or(Transients::is_empty);
+        self.changes.is_empty() && computed && self.noticed.is_empty()
     }
 
-    /// The record of this chip, with what hooks noticed.
-    pub fn record(
-        &self,
-        golden: &TrialScores,
-        (outcome, hooked): (Outcome, HookEvents),
-        exposed: Exposed,
-        seconds: f64,
-    ) -> Trial {
+    /// The record of this chip.
+    pub fn record(&self, acted: Acted, exposed: Exposed, seconds: f64) -> Trial {
+        let Acted { outcome, events, rows, as_golden } = acted;
         let mut scores = outcome.scores;
         let mut noticed = self.noticed;
-        noticed.detected += hooked.detected;
-        noticed.corrected += hooked.corrected;
-        noticed.reloads += hooked.reloads;
-        noticed.reload_bytes += hooked.reload_bytes;
-        noticed.retries += hooked.retries;
-        noticed.fallbacks += hooked.fallbacks;
-        if !noticed.is_empty() {
-            let as_golden = self.changes.is_empty() || scores == *golden;
-            scores = scores.with_detection(guard::detection(noticed, as_golden));
+        noticed.detected += events.detected;
+        noticed.corrected += events.corrected;
+        noticed.reloads += events.reloads;
+        noticed.reload_bytes += events.reload_bytes;
+        noticed.retries += events.retries;
+        noticed.fallbacks += events.fallbacks;
+        if noticed.detected > 0 {
+            // What was not restored of rows has made them DUE already.
+            scores = scores.with_detection(guard::detection(noticed.detected, self.noticed, as_golden));
         }
+        (noticed.rows_detected, noticed.rows_recovered) = (rows.detected, rows.recovered);
+        noticed.rows_missed = rows.missed;
         Trial {
             chip: self.chip,
             flips: self.flips,
@@ -123,6 +150,6 @@ impl DrawnChip {
     /// The record of a chip that is known.
     pub fn known(&self, golden: &TrialScores) -> Trial {
         let outcome = Outcome { scores: golden.clone(), way: Way::Known };
-        self.record(golden, (outcome, HookEvents::default()), Exposed::default(), 0.0)
+        self.record(Acted::unnoticed(outcome, true), Exposed::default(), 0.0)
     }
 }

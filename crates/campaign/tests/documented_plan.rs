@@ -21,9 +21,11 @@ fn the_example_is_a_plan() {
 
 #[test]
 fn the_example_of_protections_is_a_plan_and_names_them_as_records_do() {
-    let plan = CheckedPlan::read(&repository("examples/protections.toml")).expect("a plan");
-    for (combination, name) in plan.protections().iter().zip(&plan.plan().protections) {
-        assert_eq!(&combination.name(), name);
+    for example in ["examples/protections.toml", "examples/compute.toml"] {
+        let plan = CheckedPlan::read(&repository(example)).expect("a plan");
+        for (combination, name) in plan.protections().iter().zip(&plan.plan().protections) {
+            assert_eq!(&combination.name(), name);
+        }
     }
 }
 
@@ -48,7 +50,7 @@ fn the_page_shows_a_plan_and_an_example_of_each_key() {
         CheckedPlan::parse(&text, Path::new("plan.md")).unwrap_or_else(|error| panic!("{example}: {error}"));
         keys += 1;
     }
-    assert_eq!(keys, 11, "a key without an example");
+    assert_eq!(keys, 12, "a key without an example");
 }
 
 #[test]

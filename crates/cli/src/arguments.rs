@@ -361,6 +361,21 @@ pub(crate) struct Evaluate {
     /// What protects activations: clip:paper, clip:artefact, or clip and zero with fixed bounds
     #[arg(long, default_value = "none", value_name = "P")]
     pub(crate) protection: String,
+    /// compute: transient faults strike what layers compute, as they do a chip of a campaign; faults in memory are inject's
+    #[arg(long, value_name = "WHERE", requires = "ber")]
+    pub(crate) persistence: Option<String>,
+    /// Bit error rate of transient faults, per computed bit that is exposed
+    #[arg(long, value_name = "P", requires = "persistence", allow_hyphen_values = true)]
+    pub(crate) ber: Option<f64>,
+    /// Of transient faults: the layers that read these parameters, as inject's target
+    #[arg(long, default_value = "all", value_name = "T")]
+    pub(crate) target: String,
+    /// Of transient faults: the seed of the chips
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Of transient faults: the chip
+    #[arg(long, default_value_t = 0)]
+    pub(crate) chip: u64,
     /// Write probabilities and labels to this safetensors file
     #[arg(long, value_name = "FILE")]
     pub(crate) scores: Option<PathBuf>,
@@ -434,6 +449,9 @@ pub(crate) struct Run {
     /// Override the plan's evaluation: auto or full (same records, other cost)
     #[arg(long, value_name = "HOW")]
     pub(crate) evaluation: Option<String>,
+    /// Override where faults strike: memory (stored words) or compute (what layers compute, transient; cells of their own)
+    #[arg(long, value_name = "WHERE")]
+    pub(crate) persistence: Option<String>,
     /// Bytes of golden values kept for quick evaluation, at most: 512MiB, 2GiB … (same records, other cost)
     #[arg(long, default_value = "2GiB", value_name = "BYTES", value_parser = bytes)]
     pub(crate) memory: u64,

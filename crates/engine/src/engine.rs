@@ -3,16 +3,16 @@
 use radhard_data::RowsView;
 use radhard_kernels::Kernels;
 use radhard_metrics::{MetricsWork, Reference, TrialScores};
-use radhard_models::{Evaluation, HookEvents, Hooks, Kept, Model, Overlay, Scores, ScoresError, Worker};
+use radhard_models::{Evaluation, Kept, Model, Noted, Overlay, Scores, ScoresError, Worker};
 
 use crate::changes::{Changes, Written};
 use crate::lend::LentModel;
 use crate::readers::{Found, Marks, Readers};
 
 /// What a row costs that is evaluated among others that lie apart, in parts of a row of a full pass.
-const ROW_APART: f64 = 1.25;
+pub(crate) const ROW_APART: f64 = 1.25;
 /// A way that costs more than this share of a full pass is left for it.
-const WORTH: f64 = 0.9;
+pub(crate) const WORTH: f64 = 0.9;
 
 /// How a model's changes were evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,21 +48,22 @@ pub struct Outcome {
 /// One model with its rows, prepared.
 #[derive(Debug)]
 pub struct Engine {
-    readers: Readers,
+    pub(crate) readers: Readers,
     kept: Kept,
 }
 
 /// Buffers of one thread.
 #[derive(Debug)]
 pub struct Work {
-    overlay: Overlay,
-    worker: Worker,
-    marks: Marks,
-    listed: Vec<u32>,
-    ids: Vec<u32>,
-    all: Scores,
-    some: Scores,
-    metrics: MetricsWork,
+    pub(crate) overlay: Overlay,
+    pub(crate) worker: Worker,
+    pub(crate) marks: Marks,
+    pub(crate) listed: Vec<u32>,
+    pub(crate) ids: Vec<u32>,
+    pub(crate) all: Scores,
+    pub(crate) some: Scores,
+    pub(crate) noted: Noted,
+    pub(crate) metrics: MetricsWork,
 }
 
 impl Work {
@@ -76,6 +77,7 @@ impl Work {
             ids: Vec::new(),
             all: Scores::default(),
             some: Scores::default(),
+            noted: Noted::default(),
             metrics: MetricsWork::default(),
         }
     }
@@ -107,7 +109,7 @@ impl Engine {
     }
 
     /// How far changes are exposed to the rows; collects the ids of changed table rows that are read.
-    fn expose(&self, lent: &LentModel, changes: &Changes, ids: &mut Vec<u32>) -> Exposed {
+    pub(crate) fn expose(&self, lent: &LentModel, changes: &Changes, ids: &mut Vec<u32>) -> Exposed {
         use radhard_fault::Parameters;
         let mut exposed = Exposed::default();
         ids.clear();
@@ -209,22 +211,5 @@ impl Engine {
             return lent.model().scores(rows, out);
         }
         Written::new(lent, changes).model().scores(rows, out)
-    }
-
-    /// As [`full`](Self::full), with hooks between layers; gives what they noticed.
-    ///
-    /// # Errors
-    /// If the rows do not fit the model.
-    pub fn full_hooked(
-        lent: &mut LentModel,
-        rows: &RowsView<'_>,
-        changes: &Changes,
-        hooks: &dyn Hooks,
-        out: &mut Scores,
-    ) -> Result<HookEvents, ScoresError> {
-        if changes.is_empty() {
-            return lent.model().scores_hooked(rows, hooks, out);
-        }
-        Written::new(lent, changes).model().scores_hooked(rows, hooks, out)
     }
 }

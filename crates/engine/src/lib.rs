@@ -10,12 +10,16 @@
 //! - *full*: all rows from their inputs, with the words written into the model under a guard.
 #![forbid(unsafe_code)]
 
+mod acted;
 mod changes;
 mod engine;
 pub mod lend;
 mod readers;
+mod upsets;
 
+pub use acted::{Acted, Under};
 pub use changes::{Changes, Written};
 pub use engine::{Engine, Exposed, Outcome, Way, Work};
 pub use lend::LentModel;
 pub use readers::Readers;
+pub use upsets::{Computed, Transients};

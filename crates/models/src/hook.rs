@@ -1,18 +1,17 @@
 //! Hooks: what a caller may do to values between layers.
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
 
-use radhard_data::{BagsView, RowsView};
-use radhard_kernels::{Kernels, Lane};
-use rayon::prelude::*;
+use radhard_data::BagsView;
+use radhard_kernels::{Kernels, LANES, Lane};
 
 use crate::graph::Table;
+use crate::hooked::BlockNotes;
 use crate::layers::{Layer, Weights};
 use crate::model::Model;
 use crate::parameter::Component;
-use crate::pass::{Pass, Workspace};
-use crate::scores::{BLOCK, Scores, ScoresError, canonical, check};
+use crate::scores::CANONICAL_NAN;
+use crate::table::TableFormat;
 
 /// A place between layers where a hook can act: behind one layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +35,19 @@ pub enum SiteKind {
     Activation,
     /// Anything else.
     Other,
+}
+
+/// What a layer computes of each data row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputSite {
+    /// The layer's number in the order of evaluation.
+    pub layer: usize,
+    /// Values per row.
+    pub width: usize,
+    /// The parameters that it reads.
+    pub parameters: Vec<usize>,
+    /// The component of these; of a layer without any, that of what it reads first.
+    pub component: Component,
 }
 
 /// A layer that multiplies by a matrix of weights.
@@ -92,7 +104,7 @@ pub struct HookEvents {
     pub corrected: u64,
     /// Of these, computed anew from the clean copy.
     pub reloads: u64,
-    /// Bytes of the clean copy that were read for single rows.
+    /// Bytes of the clean copy that were read: of a table row once a pass, as a reload mends it.
     pub reload_bytes: u64,
     /// Layers whose parameters were taken from the clean copy, one bit each.
     pub reloaded_layers: u128,
@@ -130,8 +142,14 @@ pub struct HookCall<'a> {
     pub ids: &'a [u32],
     /// The bags of the block's rows, where the model reads bags.
     pub bags: Option<BagsView<'a>>,
-    weights: Weights<'a>,
-    tables: &'a [Table],
+    pub(crate) weights: Weights<'a>,
+    pub(crate) tables: &'a [Table],
+    pub(crate) upsets: Option<&'a dyn Upsets>,
+    /// The data rows of the block.
+    pub(crate) data_rows: &'a [u32],
+    /// Lane groups of the block.
+    pub(crate) groups: usize,
+    pub(crate) notes: &'a BlockNotes,
 }
 
 impl<'a> HookCall<'a> {
@@ -147,11 +165,87 @@ impl<'a> HookCall<'a> {
     pub fn dense(&self, parameter: usize) -> &'a [f32] {
         self.weights.f32s(parameter)
     }
+
+    /// Lane groups of the block: a value has this many lanes per feature.
+    pub fn groups(&self) -> usize {
+        self.groups
+    }
+
+    /// Says that a check of this row of the block failed.
+    pub fn detected(&self, row: usize) {
+        self.notes.flag(row, ROW_DETECTED);
+    }
+
+    /// Says that what was found bad in this row of the block did not become right again.
+    pub fn unrestored(&self, row: usize) {
+        self.notes.flag(row, ROW_UNRESTORED);
+    }
+
+    /// Says that a row of this layer's table was taken from the clean copy.
+    pub fn reloaded(&self, table_row: u32) {
+        self.notes.reloaded(self.layer, table_row);
+    }
+
+    /// What happens to the layer's results `[width, R]` as they are computed again, for the `attempt`-th time from 1.
+    pub fn recomputed(&self, attempt: u32, values: &mut [Lane]) {
+        if let Some(upsets) = self.upsets.filter(|upsets| upsets.acts(self.layer)) {
+            strike(upsets, (self.layer, attempt), (self.data_rows, self.groups), values);
+        }
+    }
+
+    /// The same of one row of the block: of its results from element `first` on.
+    pub fn recomputed_row(&self, attempt: u32, row: usize, first: usize, results: &mut [f32]) {
+        if let Some(upsets) = self.upsets.filter(|upsets| upsets.acts(self.layer)) {
+            upsets.each(self.layer, attempt, &self.data_rows[row..=row], &mut |_, element, bits| {
+                if let Some(value) = element.checked_sub(first).and_then(|at| results.get_mut(at)) {
+                    *value = flipped(*value, bits);
+                }
+            });
+        }
+    }
+}
+
+/// A check of a row failed.
+pub const ROW_DETECTED: u8 = 1;
+
+/// What was found bad in a row did not become right again.
+pub const ROW_UNRESTORED: u8 = 2;
+
+/// Bits that flip in results as they are computed.
+///
+/// They belong to a data row, a layer and an attempt alone, not to the block in which it is computed.
+pub trait Upsets: Sync {
+    /// Whether it flips bits of this layer's results.
+    fn acts(&self, layer: usize) -> bool;
+
+    /// Calls `flip` with the place in `rows`, the element and the bits of each result of these data rows that is hit when the layer
+    /// computes it for the `attempt`-th time, the first being 0.
+    fn each(&self, layer: usize, attempt: u32, rows: &[u32], flip: &mut dyn FnMut(usize, usize, u32));
+}
+
+/// Flips bits of a layer's results `[width, R]`, of which the first belong to `rows`.
+pub(crate) fn strike(
+    upsets: &dyn Upsets,
+    (layer, attempt): (usize, u32),
+    (rows, groups): (&[u32], usize),
+    values: &mut [Lane],
+) {
+    upsets.each(layer, attempt, rows, &mut |row, element, bits| {
+        let value = &mut values[element * groups + row / LANES][row % LANES];
+        *value = flipped(*value, bits);
+    });
+}
+
+/// A value with bits flipped; of a NaN, whose bits no contract fixes, the stored one.
+fn flipped(value: f32, bits: u32) -> f32 {
+    let stored = if value.is_nan() { CANONICAL_NAN } else { value };
+    f32::from_bits(stored.to_bits() ^ bits)
 }
 
 /// What a caller does to values between layers.
 ///
-/// What it makes of a row's values must depend on the row and the parameters alone, not on the block.
+/// What it makes of a row's values, and what it notices of the row, must depend on the row and the parameters alone, not on the
+/// block and its size: rows are picked from anywhere and put together.
 pub trait Hooks: Sync {
     /// Whether it acts behind this layer.
     fn acts(&self, layer: usize) -> bool;
@@ -169,7 +263,7 @@ pub trait Hooks: Sync {
         HookEvents::default()
     }
 
-    /// Rewrites the values behind a layer: `[width, BLOCK]`, of which the first `rows` of each feature are rows, the rest padding.
+    /// Rewrites the values behind a layer: `[width, R]`, of which the first `rows` of each feature are rows, the rest padding.
     /// Gives how many values of rows it found bad.
     fn after(&self, layer: usize, rows: usize, values: &mut [f32]) -> u64 {
         let _ = (layer, rows, values);
@@ -188,9 +282,6 @@ pub trait Hooks: Sync {
         HookEvents { detected: bad, fallbacks: bad, ..HookEvents::default() }
     }
 }
-
-/// One of the two things that hooks do to a value.
-type Hook = fn(&dyn Hooks, &HookCall<'_>, &mut [Lane]) -> HookEvents;
 
 impl Model {
     /// Where hooks can act, in the order of evaluation.
@@ -250,6 +341,36 @@ impl Model {
         graph.layers().iter().map(Box::as_ref).enumerate().filter_map(product).collect()
     }
 
+    /// The results that layers compute or look up; those that only pass values on (activation, dropout, concatenation) have none
+    /// of their own.
+    pub fn outputs(&self) -> Vec<OutputSite> {
+        let graph = self.graph();
+        let mut written: Vec<Option<Component>> = vec![None; graph.widths().len()];
+        let mut sites = Vec::new();
+        for (layer, tied) in graph.layers().iter().enumerate() {
+            let ties = tied.ties();
+            let Some(&result) = ties.writes.last() else { continue };
+            let width = graph.widths()[result];
+            let mut parameters: Vec<usize> = ties.parameters.iter().map(|(id, _)| *id).collect();
+            let mut component = if parameters.is_empty() { None } else { Some(Component::Dense) };
+            if let Some(site) = tied.lookup() {
+                let table = table_of(graph.tables(), site.table).id;
+                let parts = if table.format == TableFormat::Int8Rowwise { 3 } else { 1 };
+                parameters.extend(site.table..site.table + parts);
+                component = Some(Component::Embedding);
+            }
+            let read = ties.reads.iter().map(|&slot| graph.widths()[slot]).sum::<usize>();
+            let passes_on = component.is_none() && read == width;
+            let component = component.or_else(|| ties.reads.iter().find_map(|&slot| written[slot]));
+            written[result] = component;
+            if !passes_on {
+                let component = component.unwrap_or(Component::Dense);
+                sites.push(OutputSite { layer, width, parameters, component });
+            }
+        }
+        sites
+    }
+
     /// The layers that look rows of tables up.
     pub fn lookups(&self) -> Vec<LookupSite> {
         let layers = self.graph().layers().iter().enumerate();
@@ -264,103 +385,21 @@ impl Model {
         let of = table_of(self.graph().tables(), table);
         of.id.of(self.parameters().as_slice()).row(row, out);
     }
-
-    /// Evaluates rows as [`scores`](Self::scores) does, with hooks between layers; gives what they noticed.
-    ///
-    /// # Errors
-    /// As [`scores`](Self::scores).
-    pub fn scores_hooked(
-        &self,
-        rows: &RowsView<'_>,
-        hooks: &dyn Hooks,
-        out: &mut Scores,
-    ) -> Result<HookEvents, ScoresError> {
-        check(rows, self.config())?;
-        let graph = self.graph();
-        let pass = Pass::new(graph, self.parameters(), Kernels::detected());
-        let ties = graph.ties();
-        let seen = |layer| hooks.acts(layer) || hooks.reads(layer);
-        let steps = pass.steps(rows.len(), &seen);
-        let ids = (0..ties.len()).any(|layer| graph.layers()[layer].lookup().is_some() && seen(layer));
-        out.logits.resize(rows.len(), 0.0);
-        out.probabilities.resize(rows.len(), 0.0);
-        let noticed = Mutex::new(HookEvents::default());
-        out.logits
-            .par_chunks_mut(BLOCK)
-            .zip(out.probabilities.par_chunks_mut(BLOCK))
-            .enumerate()
-            .for_each_init(
-                || Workspace::new(graph, BLOCK),
-                |workspace, (block, (logits, probabilities))| {
-                    let block = block * BLOCK..block * BLOCK + logits.len();
-                    let ahead = pass.ahead(rows, &block);
-                    let rows = rows.slice(block);
-                    pass.enter(&rows, steps.ids || ids, workspace);
-                    let mut events = HookEvents::default();
-                    for &(layer, ref step) in &steps.all {
-                        pass.step(step, &rows, ahead, workspace);
-                        let ties = &ties[layer];
-                        let whole = step.is_only(layer);
-                        let mut call = |workspace: &mut Workspace, slot, hook: Hook| {
-                            let mut noticed = HookEvents::default();
-                            let Workspace { ids, values } = workspace;
-                            values.write(slot, |values, out| {
-                                let call = HookCall {
-                                    layer,
-                                    rows: rows.len(),
-                                    kernels: pass.kernels,
-                                    input: ties
-                                        .reads
-                                        .first()
-                                        .filter(|_| whole)
-                                        .map_or(&[], |&read| values.get(read)),
-                                    ids,
-                                    bags: rows.bags,
-                                    weights: pass.weights,
-                                    tables: graph.tables(),
-                                };
-                                noticed = hook(hooks, &call, out);
-                            });
-                            events.add(noticed);
-                            noticed
-                        };
-                        let gathered = graph.layers()[layer].gathered().filter(|_| hooks.reads(layer));
-                        if let Some(slot) = gathered
-                            && call(workspace, slot, |hooks, call, words| hooks.read(call, words))
-                                != HookEvents::default()
-                        {
-                            pass.again(layer, &rows, workspace);
-                        }
-                        if let Some(&slot) = ties.writes.last().filter(|_| hooks.acts(layer)) {
-                            call(workspace, slot, |hooks, call, values| hooks.behind(call, values));
-                        }
-                    }
-                    if events != HookEvents::default() {
-                        noticed.lock().unwrap_or_else(PoisonError::into_inner).add(events);
-                    }
-                    pass.end(workspace, logits);
-                    pass.answers(logits, probabilities);
-                    canonical(logits, probabilities);
-                },
-            );
-        let mut noticed = noticed.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let reloaded =
-            (0..graph.layers().len()).filter(|&layer| noticed.reloaded_layers >> layer.min(127) & 1 == 1);
-        noticed.reload_bytes += reloaded.map(|layer| hooks.clean_bytes(layer)).sum::<u64>();
-        Ok(noticed)
-    }
 }
 
-fn table_of(tables: &[Table], first: usize) -> &Table {
+pub(crate) fn table_of(tables: &[Table], first: usize) -> &Table {
     let of = tables.iter().find(|table| table.id.first == first);
     of.unwrap_or_else(|| panic!("parameter {first} begins no table"))
 }
 
 #[cfg(test)]
 mod tests {
+    use radhard_data::RowsView;
+
     use super::*;
     use crate::config::Config;
     use crate::model::Init;
+    use crate::scores::{BLOCK, Scores};
 
     fn sites(name: &str, kind: SiteKind) -> Vec<String> {
         let model = Model::new(&Config::new(name, vec![5, 4]), Init::TorchFm, 1).unwrap();

@@ -12,6 +12,7 @@ mod config;
 mod file;
 mod graph;
 mod hook;
+mod hooked;
 pub mod import;
 mod kept;
 mod layers;
@@ -31,7 +32,11 @@ pub use architecture::{Architecture, architecture, architectures, components};
 pub use config::{Config, ConfigError};
 pub use file::{DataMeta, FORMAT_VERSION, NamedTensor, OpenError, StateDictError, TrainingMeta};
 pub use graph::Graph;
-pub use hook::{HookCall, HookEvents, HookSite, Hooks, LookupResult, LookupSite, ProductSite, SiteKind};
+pub use hook::{
+    HookCall, HookEvents, HookSite, Hooks, LookupResult, LookupSite, OutputSite, ProductSite, ROW_DETECTED,
+    ROW_UNRESTORED, SiteKind, Upsets,
+};
+pub use hooked::{Acting, Noted};
 pub use kept::Kept;
 pub use model::{Init, Model, TableRows};
 pub use overlay::Overlay;

@@ -18,7 +18,7 @@ pub const BLOCK: usize = 64;
 const TASK: usize = 16 * BLOCK;
 
 /// The bits of every stored NaN.
-const CANONICAL_NAN: f32 = f32::from_bits(0x7fc0_0000);
+pub(crate) const CANONICAL_NAN: f32 = f32::from_bits(0x7fc0_0000);
 
 /// Stores every NaN as the same bits.
 pub(crate) fn canonical(logits: &mut [f32], probabilities: &mut [f32]) {

@@ -23,7 +23,7 @@ pub struct Evaluation<'a> {
 pub struct Worker {
     /// A whole block, and one lane group for few rows.
     pub(crate) workspaces: [Workspace; 2],
-    staged: Staged,
+    pub(crate) staged: Staged,
     /// Of each output that is redone, its products by table row.
     pub(crate) products: Vec<Vec<f32>>,
 }
@@ -36,7 +36,7 @@ impl std::fmt::Debug for Worker {
 
 /// Rows that lie apart, brought together.
 #[derive(Debug, Default)]
-struct Staged {
+pub(crate) struct Staged {
     indices: Vec<u32>,
     numeric: Vec<f32>,
     labels: Vec<u8>,
@@ -56,7 +56,7 @@ impl Worker {
 }
 
 impl Staged {
-    fn gather(&mut self, rows: &RowsView<'_>, selected: &[u32]) -> RowsView<'_> {
+    pub(crate) fn gather(&mut self, rows: &RowsView<'_>, selected: &[u32]) -> RowsView<'_> {
         self.indices.clear();
         self.numeric.clear();
         self.labels.clear();

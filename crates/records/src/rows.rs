@@ -148,7 +148,8 @@ pub(crate) fn each_trial<E: From<RecordsError>>(
     let mut statement = connection
         .prepare_cached(
             "SELECT t.chip, t.flips, t.path, t.outcome, t.seconds, t.flips_read, t.reads, t.detected, t.corrected,
-             t.reloads, t.reload_bytes, t.retries, t.fallbacks, s.* FROM trials t
+             t.reloads, t.reload_bytes, t.retries, t.fallbacks, t.rows_detected, t.rows_recovered, t.rows_missed, s.*
+             FROM trials t
              LEFT JOIN scores s ON s.cell = t.cell AND s.chip = t.chip
              WHERE t.cell = ?1 AND t.chip BETWEEN ?2 AND ?3 ORDER BY t.chip",
         )
@@ -164,13 +165,13 @@ pub(crate) fn each_trial<E: From<RecordsError>>(
             })
         };
         let outcome = parse(file, "trials outcome", word(3, "trials outcome")?)?;
-        let scores = if row.get_ref(14).map_err(failed)? == ValueRef::Null {
+        let scores = if row.get_ref(17).map_err(failed)? == ValueRef::Null {
             TrialScores { outcome, ..golden.scores.clone() }
         } else {
-            score::of_numbers(read_numbers(row, 15, file)?, outcome)
+            score::of_numbers(read_numbers(row, 18, file)?, outcome)
                 .map_err(|column| wrong_type(file, "scores", column))?
         };
-        let mut noticed = [0; 6];
+        let mut noticed = [0; 9];
         for (i, count) in noticed.iter_mut().enumerate() {
             *count = unsigned(row, 7 + i).map_err(failed)?;
         }

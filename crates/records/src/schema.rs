@@ -1,9 +1,10 @@
 //! The tables, as SQL.
 
 use crate::score;
+use crate::trial::Noticed;
 
 /// Version of the tables below; docs/formats/records.md describes it.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 3;
 
 /// SQLite's `application_id` of a records file: "RaDh".
 pub(crate) const APPLICATION: i64 = 0x5261_4468;
@@ -16,6 +17,8 @@ pub(crate) fn create() -> String {
     let scores = list(|name, kind| format!("{name} {kind}"));
     let either =
         list(|name, _| format!("CASE WHEN s.chip IS NULL THEN g.{name} ELSE s.{name} END AS {name}"));
+    let noticed = Noticed::NAMES.map(|name| format!(",\n    {name} INTEGER NOT NULL")).concat();
+    let noticed_of_trial = Noticed::NAMES.map(|name| format!(", t.{name}")).concat();
     format!(
         "PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {VERSION};
@@ -85,13 +88,7 @@ CREATE TABLE trials (
     outcome TEXT NOT NULL,
     seconds REAL NOT NULL,
     flips_read INTEGER,
-    reads INTEGER,
-    detected INTEGER NOT NULL,
-    corrected INTEGER NOT NULL,
-    reloads INTEGER NOT NULL,
-    reload_bytes INTEGER NOT NULL,
-    retries INTEGER NOT NULL,
-    fallbacks INTEGER NOT NULL,
+    reads INTEGER{noticed},
     PRIMARY KEY (cell, chip)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE scores (
@@ -102,8 +99,7 @@ CREATE TABLE scores (
 ) STRICT, WITHOUT ROWID;
 CREATE VIEW trial_scores AS SELECT
     c.model, c.data, c.target, c.error_model, c.ber, c.protection, c.seed,
-    t.chip, t.flips, t.outcome, t.path, t.seconds, t.flips_read, t.reads, t.detected, t.corrected, t.reloads,
-    t.reload_bytes, t.retries, t.fallbacks{either}
+    t.chip, t.flips, t.outcome, t.path, t.seconds, t.flips_read, t.reads{noticed_of_trial}{either}
 FROM cells c
 JOIN goldens g USING (model, data, protection)
 JOIN trials t ON t.cell = c.cell

@@ -279,7 +279,7 @@ impl Store {
         {
             let mut insert_trial = transaction
                 .prepare_cached(
-                    "INSERT INTO trials VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+                    "INSERT INTO trials VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
                      ON CONFLICT (cell, chip) DO NOTHING",
                 )
                 .map_err(failed)?;
@@ -299,30 +299,20 @@ impl Store {
                 let Some((_, cell, golden, golden_numbers)) = &current else { continue };
                 let chip = signed("chip number", trial.chip)?;
                 let counted = |what, count: Option<u64>| count.map(|count| signed(what, count)).transpose();
-                let mut noticed = [0; 6];
-                for ((out, count), name) in noticed.iter_mut().zip(trial.noticed.counts()).zip(Noticed::NAMES)
-                {
-                    *out = signed(name, count)?;
+                let mut values = vec![
+                    Value::from(id.0),
+                    chip.into(),
+                    signed("number of flips", trial.flips)?.into(),
+                    trial.path.word().to_owned().into(),
+                    trial.scores.outcome.to_string().into(),
+                    trial.seconds.into(),
+                    counted("flips read", trial.flips_read)?.into(),
+                    counted("reads", trial.reads)?.into(),
+                ];
+                for (count, name) in trial.noticed.counts().into_iter().zip(Noticed::NAMES) {
+                    values.push(signed(name, count)?.into());
                 }
-                let [detected, corrected, reloads, reload_bytes, retries, fallbacks] = noticed;
-                let inserted = insert_trial
-                    .execute(params![
-                        id.0,
-                        chip,
-                        signed("number of flips", trial.flips)?,
-                        trial.path.word(),
-                        trial.scores.outcome.to_string(),
-                        trial.seconds,
-                        counted("flips read", trial.flips_read)?,
-                        counted("reads", trial.reads)?,
-                        detected,
-                        corrected,
-                        reloads,
-                        reload_bytes,
-                        retries,
-                        fallbacks
-                    ])
-                    .map_err(failed)?;
+                let inserted = insert_trial.execute(params_from_iter(values)).map_err(failed)?;
                 let numbers = score::numbers(&trial.scores);
                 if inserted == 0 {
                     let mut recorded = None;

@@ -47,22 +47,58 @@ pub struct Noticed {
     pub retries: u64,
     /// Of those detected, replaced by a default.
     pub fallbacks: u64,
+    /// Scored rows in which a check of results fired.
+    pub rows_detected: u64,
+    /// Of these, rows with the score of the golden run under the same protection.
+    pub rows_recovered: u64,
+    /// Scored rows in which no check of results fired though their score is another; 0 where none looks at results.
+    pub rows_missed: u64,
 }
 
 impl Noticed {
     /// Names of the counts, in the order of the tables.
-    pub const NAMES: [&'static str; 6] =
-        ["detected", "corrected", "reloads", "reload_bytes", "retries", "fallbacks"];
+    pub const NAMES: [&'static str; 9] = [
+        "detected",
+        "corrected",
+        "reloads",
+        "reload_bytes",
+        "retries",
+        "fallbacks",
+        "rows_detected",
+        "rows_recovered",
+        "rows_missed",
+    ];
 
     /// The counts, in the order of [`NAMES`](Self::NAMES).
-    pub fn counts(&self) -> [u64; 6] {
-        [self.detected, self.corrected, self.reloads, self.reload_bytes, self.retries, self.fallbacks]
+    pub fn counts(&self) -> [u64; 9] {
+        [
+            self.detected,
+            self.corrected,
+            self.reloads,
+            self.reload_bytes,
+            self.retries,
+            self.fallbacks,
+            self.rows_detected,
+            self.rows_recovered,
+            self.rows_missed,
+        ]
     }
 
     /// From counts in the order of [`NAMES`](Self::NAMES).
-    pub fn of_counts(counts: [u64; 6]) -> Self {
-        let [detected, corrected, reloads, reload_bytes, retries, fallbacks] = counts;
-        Self { detected, corrected, reloads, reload_bytes, retries, fallbacks }
+    pub fn of_counts(counts: [u64; 9]) -> Self {
+        let [detected, corrected, reloads, reload_bytes, retries, fallbacks, rows @ ..] = counts;
+        let [rows_detected, rows_recovered, rows_missed] = rows;
+        Self {
+            detected,
+            corrected,
+            reloads,
+            reload_bytes,
+            retries,
+            fallbacks,
+            rows_detected,
+            rows_recovered,
+            rows_missed,
+        }
     }
 
     /// Whether nothing was noticed.

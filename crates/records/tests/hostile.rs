@@ -76,7 +76,7 @@ fn the_database_of_another_program_is_foreign_and_stays() {
 fn another_schema_version_is_named() {
     let dir = tampered("PRAGMA user_version = 99");
     let error = Store::open(dir.path()).unwrap_err().to_string();
-    assert!(error.ends_with("has records schema 99, this program reads 2"), "{error}");
+    assert!(error.ends_with("has records schema 99, this program reads 3"), "{error}");
 }
 
 #[test]

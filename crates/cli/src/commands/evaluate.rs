@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use radhard_campaign::subject::Subject;
-use radhard_fault::Parameters;
+use radhard_engine::{Computed, Transients};
+use radhard_fault::{BitErrorRate, Chip, DrawnMap, Flips, Parameters, Persistence, Target};
 use radhard_memory::write_atomically;
 use radhard_metrics::{NonFinite, Observed, TrialScores};
-use radhard_models::Scores;
+use radhard_models::{Acting, Noted, Scores, Upsets};
 use radhard_protect::{Protected, parse_protection};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::json;
@@ -26,11 +27,15 @@ pub(crate) fn run(arguments: &Evaluate, console: &Console) -> Result<Exit, Failu
         Subject::open(&arguments.model, &arguments.data, None, part, non_finite).or_exit(Exit::Input)?;
     let protected = protection(&arguments.protection, &subject)?;
     let start = Instant::now();
-    let mut scores = Scores::default();
+    let (mut scores, mut noted) = (Scores::default(), Noted::default());
     let (model, rows) = (subject.lent.model(), subject.rows.view());
-    match protected.as_ref().and_then(Protected::hooks) {
-        Some(hooks) => model.scores_hooked(&rows, hooks, &mut scores).map(|_| ()),
-        None => model.scores(&rows, &mut scores),
+    let hooks = protected.as_ref().and_then(Protected::hooks);
+    let transients = transients(arguments, &subject, hooks.is_some())?;
+    let upsets = transients.as_ref().map(|transients| transients as &dyn Upsets);
+    if hooks.is_some() || upsets.is_some() {
+        model.scores_under(&rows, Acting { hooks, upsets }, &mut scores, &mut noted)
+    } else {
+        model.scores(&rows, &mut scores)
     }
     .or_exit(Exit::Input)?;
     let labels = subject.rows.labels();
@@ -54,6 +59,8 @@ pub(crate) fn run(arguments: &Evaluate, console: &Console) -> Result<Exit, Failu
         "calibration": metrics.calibration,
         "non_finite": metrics.non_finite,
         "saturated": metrics.saturated,
+        "flips": transients.as_ref().map(Transients::flips),
+        "detected": noted.events.detected,
         "seconds": seconds,
     });
     console.result(&result, || {
@@ -75,6 +82,24 @@ pub(crate) fn run(arguments: &Evaluate, console: &Console) -> Result<Exit, Failu
         )
     })?;
     Ok(Exit::Done)
+}
+
+/// The transient faults of a chip, where they are asked for.
+fn transients(arguments: &Evaluate, subject: &Subject, again: bool) -> Result<Option<Transients>, Failure> {
+    let usage = |error: &dyn std::fmt::Display| failure(Exit::Usage, error.to_string());
+    let (Some(persistence), Some(ber)) = (&arguments.persistence, arguments.ber) else { return Ok(None) };
+    if persistence.parse::<Persistence>().map_err(|e| usage(&format!("--persistence: {e}")))?
+        == Persistence::Memory
+    {
+        return Err(usage(&"--persistence: faults in memory are put into a file by inject"));
+    }
+    let rate = BitErrorRate::new(ber).map_err(|error| usage(&format!("--ber: {error}")))?;
+    let target: Target = arguments.target.parse().map_err(|error| usage(&format!("--target: {error}")))?;
+    let computed = Computed::of(&subject.lent, &target, subject.rows.len())
+        .map_err(|error| usage(&format!("--target: {error}")))?;
+    let chip = (Chip::new(arguments.seed, arguments.chip), Some(rate));
+    let drawn = Transients::draw(&Flips, chip, &computed, again, &mut DrawnMap::new()).or_exit(Exit::Bug)?;
+    Ok(Some(drawn))
 }
 
 /// The protection of activations that a text names; others are refused, since this command has one model and no chip.

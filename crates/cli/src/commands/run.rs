@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use indicatif::ProgressBar;
 use radhard_campaign::guard::GuardError;
-use radhard_campaign::{CheckedPlan, How, PlanError, RunError, RunReport, Watch};
+use radhard_campaign::{CheckedPlan, How, Plan, PlanError, RunError, RunReport, Watch};
 use radhard_records::{CellKey, RecordsError};
 use serde_json::json;
 
@@ -17,6 +17,15 @@ const BAR: &str = "{bar:24} {human_pos}/{human_len} trials · {per_sec} · {eta}
 
 pub(crate) fn run(arguments: &Run, console: &Console) -> Result<Exit, Failure> {
     let plan = CheckedPlan::read(&arguments.plan).map_err(plan_failure)?;
+    let plan = match &arguments.persistence {
+        Some(text) => {
+            let persistence =
+                text.parse().map_err(|error| failure(Exit::Usage, format!("--persistence: {error}")))?;
+            let changed = Plan { persistence, ..plan.plan().clone() };
+            CheckedPlan::check(changed, plan.text(), &arguments.plan).map_err(plan_failure)?
+        }
+        None => plan,
+    };
     let evaluation = match &arguments.evaluation {
         Some(how) => how.parse().map_err(|error| failure(Exit::Usage, error))?,
         None => plan.plan().evaluation,

@@ -205,3 +205,56 @@ fn injecting_and_evaluating_under_a_clip_gives_the_recorded_scores() {
         .run("inject wide-deep.model --ber 1e-3 --protection clip:paper --out x")
         .fails(1, &["clip:paper", "stored words alone"]);
 }
+
+const RESULTS: &str = "[\"none\", \"sbp\", \"mset\", \"clip:paper\", \"zero:linear,-2..2\", \"ranger\", \"abft-gemm:recompute\", \
+    \"abft-gemm:reload\", \"abft-gemm:fallback\", \"abft-embedding:recompute\", \"abft-embedding:reload\", \
+    \"secded:reload+abft-gemm:recompute\"]";
+
+#[test]
+fn rows_under_hooks_and_compute_faults_give_the_digest_of_full_passes() {
+    let bench = Workbench::new();
+    bench.models();
+    for persistence in ["memory", "compute"] {
+        bench.plan(&format!(
+            "seed = 3\nchips = 5\npersistence = \"{persistence}\"\ntargets = [\"embedding\", \"dense\", \"*@20-31\"]\n\
+             error_models = [\"flips\", \"count:3\"]\nrates = [1e-6, 1e-4]\nprotections = {RESULTS}\n"
+        ));
+        let [one, two] = ["auto", "full"].map(|way| format!("{persistence}-{way}"));
+        let auto = bench.run(&format!("run plan.toml --out {one} --threads 1 --json")).json();
+        let full =
+            bench.run(&format!("run plan.toml --out {two} --evaluation full --threads 2 --json")).json();
+        assert_eq!(auto["trials"], full["trials"]);
+        assert!(auto["paths"]["rows"].as_u64().unwrap() > 100, "{persistence}: {auto}");
+        assert_eq!(full["known"], 0);
+        assert_eq!(bench.digest(&one), bench.digest(&two), "{persistence}");
+    }
+}
+
+#[test]
+fn a_chip_of_compute_faults_can_be_evaluated_alone() {
+    let bench = Workbench::new();
+    bench.models();
+    let keys = "seed = 3\nchips = 3\ntargets = [\"dense\"]\nrates = [1e-4]\n";
+    bench.plan(&format!("{keys}protections = [\"none\", \"sbp\", \"abft-gemm:recompute\"]\n"));
+    bench.run("run plan.toml --persistence compute --out run --json").json();
+    bench.run("export run --json").json();
+    let trials = csv(&bench.path("run/trials.csv"));
+    for trial in trials.iter().filter(|trial| trial["model"] == "wide-deep") {
+        assert_eq!(trial["error_model"], "flips@compute");
+        let protection = if trial["protection"] == "sbp" { "none" } else { &trial["protection"] };
+        let words = format!(
+            "evaluate wide-deep.model --data small.data --persistence compute --ber 1e-4 --target dense --seed 3 --chip {} \
+             --protection {protection} --json",
+            trial["chip"]
+        );
+        let scores = bench.run(&words).json();
+        for key in ["auc", "auc_finite", "auc_worst", "log_loss"] {
+            let recorded: Option<f64> = trial[key].parse().ok();
+            assert_eq!(scores[key].as_f64(), recorded, "{protection} {key}");
+        }
+        assert_eq!(scores["flips"].to_string(), trial["flips"]);
+    }
+    bench
+        .run("evaluate wide-deep.model --data small.data --persistence memory --ber 1e-4")
+        .fails(1, &["--persistence", "inject"]);
+}

@@ -266,17 +266,43 @@ impl Hooks for Limits {
 
     fn behind(&self, call: &HookCall<'_>, values: &mut [Lane]) -> HookEvents {
         let Some(limits) = self.by_layer[call.layer] else { return HookEvents::default() };
-        let outside = self.keep(limits, call.kernels, call.rows, values);
+        let nan = nan_rows(values, call.groups());
+        let outside = self.keep(limits, call.kernels, (call.groups(), call.rows), values);
+        if outside.nan > 0 {
+            for row in (0..call.rows).filter(|row| nan[row / LANES] >> (row % LANES) & 1 == 1) {
+                call.detected(row);
+                call.unrestored(row);
+            }
+        }
         HookEvents { detected: outside.nan, fallbacks: outside.nan, ..HookEvents::default() }
     }
 }
 
+/// One bit for each row of a group with a NaN.
+fn nan_rows(values: &[Lane], groups: usize) -> [u16; BLOCK / LANES] {
+    let mut nan = [[false; LANES]; BLOCK / LANES];
+    for values in values.chunks_exact(groups) {
+        for (nan, values) in nan.iter_mut().zip(values) {
+            for (nan, value) in nan.iter_mut().zip(values) {
+                *nan |= value.is_nan();
+            }
+        }
+    }
+    nan.map(|lanes| lanes.iter().rev().fold(0, |bits, &nan| bits << 1 | u16::from(nan)))
+}
+
 impl Limits {
-    fn keep(&self, (low, high): (f32, f32), kernels: Kernels, rows: usize, values: &mut [Lane]) -> Outside {
+    fn keep(
+        &self,
+        (low, high): (f32, f32),
+        kernels: Kernels,
+        block: (usize, usize),
+        values: &mut [Lane],
+    ) -> Outside {
         let (below, above) = if self.rule == Rule::Clip { (low, high) } else { (0.0, 0.0) };
         let bounds = Bounds { low, high, below, above, nan: 0.0_f32.clamp(low, high) };
         let mut outside = Outside::default();
-        kernels.bound(bounds, (BLOCK / LANES, rows), values, &mut outside);
+        kernels.bound(bounds, block, values, &mut outside);
         outside
     }
 }
@@ -299,7 +325,7 @@ mod tests {
         let limits = Limits { rule, by_layer: Vec::new(), cost: Cost::default() };
         let mut block = [[0.0; LANES]; BLOCK / LANES];
         block[0][..6].copy_from_slice(&values);
-        let outside = limits.keep((-6.0, 6.0), Kernels::detected(), 6, &mut block);
+        let outside = limits.keep((-6.0, 6.0), Kernels::detected(), (BLOCK / LANES, 6), &mut block);
         (block[0][..6].try_into().unwrap(), outside)
     }
 
@@ -316,7 +342,7 @@ mod tests {
     fn padding_is_not_counted() {
         let limits = Limits { rule: Rule::Clip, by_layer: Vec::new(), cost: Cost::default() };
         let mut block = [[f32::NAN; LANES]; BLOCK / LANES];
-        let outside = limits.keep((0.0, 1.0), Kernels::detected(), 3, &mut block);
+        let outside = limits.keep((0.0, 1.0), Kernels::detected(), (BLOCK / LANES, 3), &mut block);
         assert_eq!(outside, Outside { beyond: 0, nan: 3 });
     }
 }

@@ -192,43 +192,43 @@ struct Checks {
 }
 
 impl Checks {
-    /// Deals with a result that failed: what stands in its place.
+    /// Deals with a result that failed, of data row `at` of the block and of elements from `first` on: what stands in its place.
     fn recover(
         &self,
         layer: &Checked,
         rows: &[u32],
-        call: &HookCall<'_>,
+        (call, at, first): (&HookCall<'_>, usize, usize),
         events: &mut HookEvents,
-    ) -> Option<Vec<f32>> {
+    ) -> Vec<f32> {
         let width = layer.site.width;
         events.detected += 1;
-        match self.recovery {
-            Recovery::Fallback => {
-                events.fallbacks += 1;
-                Some(vec![0.0; width])
-            }
-            Recovery::Reload => {
-                events.reloads += 1;
-                events.reload_bytes += 4 * (rows.len() * width) as u64;
-                Some(layer.result(rows, |row, out| {
+        call.detected(at);
+        let mut again = vec![0.0; width];
+        if self.recovery == Recovery::Fallback {
+            events.fallbacks += 1;
+            call.unrestored(at);
+            return again;
+        }
+        for attempt in 1..=RETRIES {
+            // What was transient is right when it is looked up again: rows are reloaded where it is not.
+            let reloads = self.recovery == Recovery::Reload && attempt > 1;
+            again = layer.result(rows, |row, out| {
+                if reloads {
+                    call.reloaded(row);
                     out.copy_from_slice(&layer.clean[row as usize * width..][..width]);
-                }))
-            }
-            Recovery::Recompute => {
-                let mut again = None;
-                for _ in 0..RETRIES {
-                    events.retries += 1;
-                    let result = layer.result(rows, |row, out| call.table_row(layer.site.table, row, out));
-                    let passes = layer.passes(rows, &result);
-                    again = Some(result);
-                    if passes {
-                        events.corrected += 1;
-                        break;
-                    }
+                } else {
+                    call.table_row(layer.site.table, row, out);
                 }
-                again
+            });
+            call.recomputed_row(attempt as u32, at, first, &mut again);
+            events.retries += u64::from(!reloads);
+            if layer.passes(rows, &again) {
+                *if reloads { &mut events.reloads } else { &mut events.corrected } += 1;
+                return again;
             }
         }
+        call.unrestored(at);
+        again
     }
 
     /// Single rows, field by field.
@@ -246,10 +246,9 @@ impl Checks {
             let failed = failed & used(call.rows, g);
             for l in (0..LANES).filter(|l| failed >> l & 1 == 1) {
                 let row = ids[field * block + g * LANES + l];
-                if let Some(result) = self.recover(layer, &[row], call, &mut events) {
-                    for (d, x) in result.into_iter().enumerate() {
-                        values[(field * width + d) * groups + g][l] = x;
-                    }
+                let place = (call, g * LANES + l, field * width);
+                for (d, x) in self.recover(layer, &[row], place, &mut events).into_iter().enumerate() {
+                    values[(field * width + d) * groups + g][l] = x;
                 }
             }
         }
@@ -278,10 +277,8 @@ impl Checks {
             if layer.passes(&rows, &result) {
                 continue;
             }
-            if let Some(result) = self.recover(layer, &rows, call, &mut events) {
-                for (d, x) in result.into_iter().enumerate() {
-                    values[d * groups + g][l] = x;
-                }
+            for (d, x) in self.recover(layer, &rows, (call, at, 0), &mut events).into_iter().enumerate() {
+                values[d * groups + g][l] = x;
             }
         }
         events

@@ -205,31 +205,36 @@ impl Hooks for Checks {
                 }
             }
         };
+        each_row(&open, |row| call.detected(row));
         if self.recovery == Recovery::Fallback {
             put(None, &open, values);
+            each_row(&open, |row| call.unrestored(row));
             events.fallbacks = events.detected;
             return events;
         }
-        let attempts = if self.recovery == Recovery::Recompute { RETRIES } else { 1 };
         let mut again = vec![[0.0; LANES]; values.len()];
-        for _ in 0..attempts {
+        for attempt in 1..=RETRIES {
             let before = count(&open);
             if before == 0 {
                 break;
             }
+            // What was transient is right when it is computed again: parameters are reloaded where it is not.
+            let reloads = self.recovery == Recovery::Reload && attempt > 1;
             let (weight, bias) = (layer.site.weight, layer.site.bias);
-            let parameters = match self.recovery {
-                Recovery::Reload => (&layer.clean_weight[..], &layer.clean_bias[..]),
-                _ => (call.dense(weight), bias.map_or(&[][..], |bias| call.dense(bias))),
+            let parameters = if reloads {
+                (&layer.clean_weight[..], &layer.clean_bias[..])
+            } else {
+                (call.dense(weight), bias.map_or(&[][..], |bias| call.dense(bias)))
             };
             layer.compute(call.kernels, parameters, call.input, &mut again);
+            call.recomputed(attempt as u32, &mut again);
             put(Some(&again), &open, values);
             let failed = layer.failed(call.kernels, call.input, values);
             for (open, failed) in open.iter_mut().zip(failed) {
                 *open &= failed;
             }
             let mended = before - count(&open);
-            if self.recovery == Recovery::Reload {
+            if reloads {
                 events.reloads += mended;
                 events.reloaded_layers |= 1 << call.layer.min(127);
             } else {
@@ -237,7 +242,15 @@ impl Hooks for Checks {
                 events.corrected += mended;
             }
         }
+        each_row(&open, |row| call.unrestored(row));
         events
+    }
+}
+
+/// Calls `act` with each row of a block whose bit is set.
+fn each_row(bits: &[u16], mut act: impl FnMut(usize)) {
+    for (g, bits) in bits.iter().enumerate() {
+        (0..LANES).filter(|l| bits >> l & 1 == 1).for_each(|l| act(g * LANES + l));
     }
 }
 

@@ -13,7 +13,7 @@ pub use gemm::AbftGemm;
 pub enum Recovery {
     /// It is computed again from the same parameters, [`RETRIES`] times at most: of no use where a parameter is wrong.
     Recompute,
-    /// It is computed from the clean copy of the parameters.
+    /// It is computed again; if it is wrong again, from the clean copy of the parameters.
     Reload,
     /// It becomes zero.
     Fallback,

@@ -1,0 +1,312 @@
+//! Passes with hooks between layers, and with upsets of what layers compute.
+
+use std::cell::{Cell, RefCell};
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use radhard_data::RowsView;
+use radhard_kernels::{Kernels, LANES, Lane};
+use rayon::prelude::*;
+
+use crate::hook::{HookCall, HookEvents, Hooks, Upsets, strike};
+use crate::model::Model;
+use crate::pass::{Pass, Workspace};
+use crate::scores::{BLOCK, Scores, ScoresError, canonical, check};
+use crate::steps::Steps;
+use crate::worker::{Evaluation, Worker};
+
+/// What acts in a pass beside the layers.
+#[derive(Clone, Copy, Default)]
+pub struct Acting<'a> {
+    /// What is done to values between layers.
+    pub hooks: Option<&'a dyn Hooks>,
+    /// What happens to results as they are computed.
+    pub upsets: Option<&'a dyn Upsets>,
+}
+
+/// What hooks noticed in a pass.
+#[derive(Debug, Default)]
+pub struct Noted {
+    /// All of it.
+    pub events: HookEvents,
+    /// By row that was evaluated: [`ROW_DETECTED`](crate::ROW_DETECTED) and [`ROW_UNRESTORED`](crate::ROW_UNRESTORED).
+    pub rows: Vec<u8>,
+}
+
+/// What hooks note of one block.
+#[derive(Debug)]
+pub(crate) struct BlockNotes {
+    rows: [Cell<u8>; BLOCK],
+    /// Layer and table row.
+    reloaded: RefCell<Vec<(usize, u32)>>,
+}
+
+impl BlockNotes {
+    fn new() -> Self {
+        Self { rows: [const { Cell::new(0) }; BLOCK], reloaded: RefCell::default() }
+    }
+
+    pub(crate) fn flag(&self, row: usize, flag: u8) {
+        let of = &self.rows[row];
+        of.set(of.get() | flag);
+    }
+
+    pub(crate) fn reloaded(&self, layer: usize, row: u32) {
+        self.reloaded.borrow_mut().push((layer, row));
+    }
+
+    /// Moves what was noted of the block's rows out.
+    fn take(&self, rows: &mut [u8]) {
+        for (to, from) in rows.iter_mut().zip(&self.rows) {
+            *to = from.take();
+        }
+    }
+}
+
+/// What all blocks noted together.
+#[derive(Default)]
+struct Sum {
+    events: HookEvents,
+    /// By layer, one bit for each row of its table.
+    reloaded: Vec<Vec<u64>>,
+}
+
+impl Sum {
+    fn add(&mut self, events: HookEvents, notes: &BlockNotes) {
+        self.events.add(events);
+        for (layer, row) in notes.reloaded.borrow_mut().drain(..) {
+            if self.reloaded.len() <= layer {
+                self.reloaded.resize_with(layer + 1, Vec::new);
+            }
+            let (rows, word) = (&mut self.reloaded[layer], row as usize / 64);
+            if rows.len() <= word {
+                rows.resize(word + 1, 0);
+            }
+            rows[word] |= 1 << (row % 64);
+        }
+    }
+
+    /// The events with the bytes that were reloaded: of each table row and of each layer once.
+    fn events(self, model: &Model, hooks: Option<&dyn Hooks>) -> HookEvents {
+        let Self { mut events, reloaded } = self;
+        for site in model.lookups() {
+            let rows = reloaded.get(site.layer).map_or(&[][..], Vec::as_slice);
+            let count: u64 = rows.iter().map(|word| u64::from(word.count_ones())).sum();
+            events.reload_bytes += count * 4 * site.width as u64;
+        }
+        if let Some(hooks) = hooks {
+            let layers = 0..model.graph().layers().len();
+            let layers = layers.filter(|&layer| events.reloaded_layers >> layer.min(127) & 1 == 1);
+            events.reload_bytes += layers.map(|layer| hooks.clean_bytes(layer)).sum::<u64>();
+        }
+        events
+    }
+}
+
+/// One of the two things that hooks do to a value.
+type Hook = fn(&dyn Hooks, &HookCall<'_>, &mut [Lane]) -> HookEvents;
+
+/// What all blocks of a pass share.
+struct Hooked<'a> {
+    model: &'a Model,
+    pass: Pass<'a>,
+    acting: Acting<'a>,
+    /// Layers taken together, where the words of tables are the stored ones.
+    steps: Option<Steps<'a>>,
+    /// Whether table rows are read by their ids.
+    ids: bool,
+}
+
+impl<'a> Hooked<'a> {
+    fn new(model: &'a Model, pass: Pass<'a>, acting: Acting<'a>, rows: Option<usize>) -> Self {
+        let graph = model.graph();
+        let seen = |layer| {
+            acting.hooks.is_some_and(|hooks| hooks.acts(layer) || hooks.reads(layer))
+                || acting.upsets.is_some_and(|upsets| upsets.acts(layer))
+        };
+        let steps = rows.map(|rows| pass.steps(rows, &seen));
+        let looks = |layer: usize| graph.layers()[layer].lookup().is_some() && seen(layer);
+        let ids = steps.as_ref().is_none_or(|steps| steps.ids || (0..graph.layers().len()).any(looks));
+        Self { model, pass, acting, steps, ids }
+    }
+
+    /// The logits of one block of the data rows `ids`; `all` are those that it is taken from, for what is read ahead.
+    fn block(
+        &self,
+        (all, block): (&RowsView<'_>, Range<usize>),
+        ids: &[u32],
+        workspace: &mut Workspace,
+        notes: &BlockNotes,
+        logits: &mut [f32],
+    ) -> HookEvents {
+        let Self { model, pass, .. } = self;
+        let ahead = pass.ahead(all, &block);
+        let rows = all.slice(block);
+        let mut events = HookEvents::default();
+        pass.enter(&rows, self.ids, workspace);
+        if let Some(steps) = &self.steps {
+            for &(layer, ref step) in &steps.all {
+                pass.step(step, &rows, ahead, workspace);
+                self.behind((layer, step.is_only(layer)), (&rows, ids), workspace, notes, &mut events);
+            }
+        } else {
+            for layer in 0..model.graph().layers().len() {
+                pass.layer(layer, &rows, workspace);
+                self.behind((layer, true), (&rows, ids), workspace, notes, &mut events);
+            }
+        }
+        pass.end(workspace, logits);
+        events
+    }
+
+    /// What happens behind a layer; `whole` where what it reads is there.
+    fn behind(
+        &self,
+        (layer, whole): (usize, bool),
+        (rows, ids): (&RowsView<'_>, &[u32]),
+        workspace: &mut Workspace,
+        notes: &BlockNotes,
+        events: &mut HookEvents,
+    ) {
+        let Self { model, pass, acting, .. } = self;
+        let graph = model.graph();
+        let (ties, groups) = (&graph.ties()[layer], workspace.values.groups());
+        let result = ties.writes.last().copied();
+        if let (Some(upsets), Some(slot)) = (acting.upsets.filter(|upsets| upsets.acts(layer)), result) {
+            strike(upsets, (layer, 0), (ids, groups), workspace.values.get_mut(slot));
+        }
+        let Some(hooks) = acting.hooks else { return };
+        let mut call = |workspace: &mut Workspace, slot, hook: Hook| {
+            let mut noticed = HookEvents::default();
+            let Workspace { ids: table_rows, values } = workspace;
+            values.write(slot, |values, out| {
+                let call = HookCall {
+                    layer,
+                    rows: rows.len(),
+                    kernels: pass.kernels,
+                    input: ties.reads.first().filter(|_| whole).map_or(&[], |&read| values.get(read)),
+                    ids: table_rows,
+                    bags: rows.bags,
+                    weights: pass.weights,
+                    tables: graph.tables(),
+                    upsets: acting.upsets,
+                    data_rows: ids,
+                    groups,
+                    notes,
+                };
+                noticed = hook(hooks, &call, out);
+            });
+            events.add(noticed);
+            noticed
+        };
+        let gathered = graph.layers()[layer].gathered().filter(|_| hooks.reads(layer));
+        if let Some(slot) = gathered
+            && call(workspace, slot, |hooks, call, words| hooks.read(call, words)) != HookEvents::default()
+        {
+            pass.again(layer, rows, workspace);
+        }
+        if let Some(slot) = result.filter(|_| hooks.acts(layer)) {
+            call(workspace, slot, |hooks, call, values| hooks.behind(call, values));
+        }
+    }
+}
+
+impl Model {
+    /// Evaluates rows as [`scores`](Self::scores) does, with hooks between layers; gives what they noticed.
+    ///
+    /// # Errors
+    /// As [`scores`](Self::scores).
+    pub fn scores_hooked(
+        &self,
+        rows: &RowsView<'_>,
+        hooks: &dyn Hooks,
+        out: &mut Scores,
+    ) -> Result<HookEvents, ScoresError> {
+        let mut noted = Noted::default();
+        self.scores_under(rows, Acting { hooks: Some(hooks), upsets: None }, out, &mut noted)?;
+        Ok(noted.events)
+    }
+
+    /// Evaluates rows as [`scores`](Self::scores) does, with what acts beside the layers.
+    ///
+    /// # Errors
+    /// As [`scores`](Self::scores).
+    pub fn scores_under(
+        &self,
+        rows: &RowsView<'_>,
+        acting: Acting<'_>,
+        out: &mut Scores,
+        noted: &mut Noted,
+    ) -> Result<(), ScoresError> {
+        check(rows, self.config())?;
+        let graph = self.graph();
+        let pass = Pass::new(graph, self.parameters(), Kernels::detected());
+        let hooked = Hooked::new(self, pass, acting, Some(rows.len()));
+        out.logits.resize(rows.len(), 0.0);
+        out.probabilities.resize(rows.len(), 0.0);
+        noted.rows.clear();
+        noted.rows.resize(rows.len(), 0);
+        let sum = Mutex::new(Sum::default());
+        let blocks = out.logits.par_chunks_mut(BLOCK).zip(out.probabilities.par_chunks_mut(BLOCK));
+        blocks.zip(noted.rows.par_chunks_mut(BLOCK)).enumerate().for_each_init(
+            || (Workspace::new(graph, BLOCK), BlockNotes::new()),
+            |(workspace, notes), (at, ((logits, probabilities), flags))| {
+                let first = at * BLOCK;
+                let ids: [u32; BLOCK] = std::array::from_fn(|row| (first + row) as u32);
+                let (block, ids) = (first..first + logits.len(), &ids[..logits.len()]);
+                let events = hooked.block((rows, block), ids, workspace, notes, logits);
+                if events != HookEvents::default() {
+                    sum.lock().unwrap_or_else(PoisonError::into_inner).add(events, notes);
+                    notes.take(flags);
+                }
+                hooked.pass.answers(logits, probabilities);
+                canonical(logits, probabilities);
+            },
+        );
+        noted.events = sum.into_inner().unwrap_or_else(PoisonError::into_inner).events(self, acting.hooks);
+        Ok(())
+    }
+
+    /// Evaluates some rows as [`scores_of`](Self::scores_of) does, with what acts beside the layers.
+    ///
+    /// # Numerics
+    /// Bit for bit what [`scores_under`](Self::scores_under) gives with the overlay written into the model: what acts on a row
+    /// depends on the row and the parameters alone.
+    ///
+    /// # Panics
+    /// As [`scores_of`](Self::scores_of).
+    pub fn scores_of_under(
+        &self,
+        evaluation: &Evaluation<'_>,
+        selected: &[u32],
+        acting: Acting<'_>,
+        worker: &mut Worker,
+        (out, noted): (&mut Scores, &mut Noted),
+    ) {
+        out.logits.resize(selected.len(), 0.0);
+        out.probabilities.resize(selected.len(), 0.0);
+        noted.rows.clear();
+        noted.rows.resize(selected.len(), 0);
+        let mut sum = Sum::default();
+        if !selected.is_empty() {
+            let notes = BlockNotes::new();
+            let pass = Pass::under(self.graph(), self.parameters(), evaluation.overlay, evaluation.kernels);
+            let stored = evaluation.overlay.is_empty().then_some(selected.len());
+            let hooked = Hooked::new(self, pass, acting, stored);
+            let outs = out.logits.chunks_mut(BLOCK).zip(out.probabilities.chunks_mut(BLOCK));
+            let outs = outs.zip(noted.rows.chunks_mut(BLOCK));
+            for (selected, ((logits, probabilities), flags)) in selected.chunks(BLOCK).zip(outs) {
+                let workspace = &mut worker.workspaces[usize::from(selected.len() <= LANES)];
+                let rows = worker.staged.gather(&evaluation.rows, selected);
+                let events = hooked.block((&rows, 0..selected.len()), selected, workspace, &notes, logits);
+                if events != HookEvents::default() {
+                    sum.add(events, &notes);
+                    notes.take(flags);
+                }
+                hooked.pass.answers(logits, probabilities);
+                canonical(logits, probabilities);
+            }
+        }
+        noted.events = sum.events(self, acting.hooks);
+    }
+}
