@@ -31,7 +31,7 @@ pub fn advice(benefits: &[&Benefit]) -> String {
 
 fn terms(benefit: &Benefit) -> String {
     let time =
-        benefit.time.map_or_else(|| "time not measured".to_owned(), |time| format!("time × {time:.2}"));
+        benefit.time.map_or_else(|| "time not measured".to_owned(), |time| format!("time ×\u{a0}{time:.2}"));
     let memory = benefit.memory_in_words();
     let memory = if memory == "0" { "no" } else { &memory };
     format!("{} AUC on average for {memory} memory, {time}", loss(benefit.mean_gain))

@@ -219,10 +219,26 @@ pub fn head((target, error_model, ber): &(String, String, Option<f64>)) -> Strin
     if error_model == "flips" { format!("{target}{at}") } else { format!("{target} {error_model}{at}") }
 }
 
+/// Where the number of each point stands: beside it, or lower or farther right where it would cover another number.
+fn labels(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let mut taken: Vec<(f64, f64)> = Vec::with_capacity(points.len());
+    for (x, y) in points {
+        let free = |at: &(f64, f64)| {
+            !taken.iter().any(|other| (at.0 - other.0).abs() < 15.0 && (at.1 - other.1).abs() < 9.0)
+        };
+        let places = (0..8).flat_map(|right| {
+            [0.0, 5.0, -5.0].map(|down| (x + 6.0 + 15.0 * f64::from(right), y + 3.0 + down))
+        });
+        let at = places.into_iter().find(free).unwrap_or((x + 6.0, y + 3.0));
+        taken.push(at);
+    }
+    taken
+}
+
 const WIDTH: f64 = 900.0;
 const HEIGHT: f64 = 330.0;
 const LEFT: f64 = 70.0;
-const RIGHT: f64 = WIDTH - 230.0;
+const RIGHT: f64 = WIDTH - 270.0;
 const TOP: f64 = 44.0;
 const BOTTOM: f64 = HEIGHT - 48.0;
 
@@ -276,6 +292,7 @@ pub fn front(benefits: &[&Benefit]) -> Option<Drawing> {
     if on_front.len() > 1 {
         shapes.push(line(on_front, Ink::Golden, 1.5, Stroke::Dashed));
     }
+    let labels = labels(&points.iter().map(|point| (x(point.1), y(point.2))).collect::<Vec<_>>());
     for (place, (benefit, share, gain)) in points.iter().enumerate() {
         let at = (x(*share), y(*gain));
         shapes.push(Shape::Mark { at, corners: Vec::new(), ink: Ink::Series(place) });
@@ -284,7 +301,7 @@ pub fn front(benefits: &[&Benefit]) -> Option<Drawing> {
         let mark = benefit.mark();
         let name = format!("{mark} {} {}", benefit.protection, loss(Some(*gain)));
         let number = (place + 1).to_string();
-        shapes.push(text((at.0 + 6.0, at.1 - 4.0), &number, 10, Anchor::Start, Ink::Muted, false));
+        shapes.push(text(labels[place], &number, 10, Anchor::Start, Ink::Muted, false));
         shapes.push(text((RIGHT + 32.0, row), &number, 12, Anchor::End, Ink::Muted, false));
         shapes.push(text((RIGHT + 38.0, row), &name, 12, Anchor::Start, Ink::Text, benefit.on_front));
     }

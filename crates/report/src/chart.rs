@@ -226,13 +226,18 @@ impl Series<'_> {
             let Some((low, high)) = cell.ci_low.zip(cell.ci_high) else { continue };
             let x = axes.x(rate);
             let ends = [axes.inside(low), axes.inside(high)];
-            shapes.push(line(vec![(x, ends[0]), (x, ends[1])], self.ink(), 1.2, Stroke::Solid));
-            for (end, value) in ends.into_iter().zip([low, high]) {
-                // A whisker that leaves the chart has no cap.
-                if (axes.y(value) - end).abs() < 0.05 {
-                    shapes.push(line(vec![(x - cap, end), (x + cap, end)], self.ink(), 1.2, Stroke::Solid));
-                }
+            // A whisker that leaves the chart has no cap.
+            let capped =
+                [(low, ends[0]), (high, ends[1])].map(|(value, end)| (axes.y(value) - end).abs() < 0.05);
+            let mut points = Vec::with_capacity(6);
+            if capped[0] {
+                points.extend([(x - cap, ends[0]), (x + cap, ends[0])]);
             }
+            points.extend([(x, ends[0]), (x, ends[1])]);
+            if capped[1] {
+                points.extend([(x - cap, ends[1]), (x + cap, ends[1])]);
+            }
+            shapes.push(line(points, self.ink(), 1.2, Stroke::Solid));
         }
         let means = self.points(axes, |cell| cell.mean);
         if means.len() > 1 {

@@ -24,14 +24,15 @@ pub const SERIES: usize = 7;
 
 /// Colours on light and on dark ground, told apart under every common colour blindness.
 ///
-/// Source: Okabe & Ito 2008 (yellow and black left out), lightened for dark ground.
+/// Source: Okabe & Ito 2008 (yellow and black left out; indigo of Tol 2021 for sky blue, which is faint on white), lightened
+/// for dark ground.
 const PALETTE: [[&str; 2]; SERIES] = [
     ["#0072b2", "#56a9e0"],
     ["#c04f00", "#f0843c"],
     ["#00805f", "#2fc79b"],
     ["#b04f86", "#e28fbf"],
     ["#9a6a00", "#e6b23c"],
-    ["#2f7fb5", "#9bd0f5"],
+    ["#3d2b9c", "#b3a6ff"],
     ["#555555", "#b9b9b9"],
 ];
 

@@ -112,7 +112,9 @@ fn points(points: &[Point]) -> String {
 fn write_shape(out: &mut String, shape: &Shape, colours: Colours) {
     let paint = |kind: &str, ink: Ink| match (colours, kind) {
         (Colours::Page, _) => format!("class=\"{kind} {}\"", class(ink)),
-        (Colours::Own, "line") => format!("fill=\"none\" stroke=\"{}\"", ink.light()),
+        (Colours::Own, "line") => {
+            format!("fill=\"none\" stroke-linejoin=\"round\" stroke=\"{}\"", ink.light())
+        }
         (Colours::Own, "area") => format!("fill=\"{}\" fill-opacity=\"0.13\"", ink.light()),
         (Colours::Own, _) => format!("fill=\"{}\"", ink.light()),
     };
@@ -126,7 +128,7 @@ fn write_shape(out: &mut String, shape: &Shape, colours: Colours) {
             put(
                 out,
                 format_args!(
-                    "<polyline {} stroke-width=\"{}\" stroke-linejoin=\"round\"{dashes} points=\"{}\"/>\n",
+                    "<polyline {} stroke-width=\"{}\"{dashes} points=\"{}\"/>\n",
                     paint("line", *ink),
                     number(*width),
                     points(line)

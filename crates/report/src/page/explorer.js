@@ -1,7 +1,7 @@
   // The chart that its controls choose: one line for each combination of what is set to "every".
   const form = $("choose"), plot = $("plot"), told = $("told"), readout = $("readout"), tip = $("tip");
   const dimensions = ["model", "data", "target", "error_model", "protection"];
-  const mostLines = 14;
+  const mostLines = 24;
   let drawn = null, here = null;
 
   const chosen = () => Object.fromEntries(dimensions.map((name) => [name, form.elements[name].value]));
@@ -48,7 +48,7 @@
       line.points.sort((a, b) => a.rate - b.rate);
       line.place = single ? options.indexOf(line.first[single]) : index;
     });
-    return list;
+    return single ? list.sort((a, b) => a.place - b.place) : list;
   };
 
   const facts = ({ point, line }, measure) => {
@@ -203,12 +203,11 @@
       if (drawn && plot.clientWidth !== width) { width = plot.clientWidth; update(null); }
     }).observe(plot);
     const charts = $("charts"), unfold = $("unfold");
-    if (charts) charts.classList.add("folded");
     if (unfold) {
       const label = unfold.textContent;
       unfold.hidden = false;
       unfold.addEventListener("click", () => {
-        const folded = charts.classList.toggle("folded");
+        const folded = !charts.classList.toggle("unfolded");
         unfold.setAttribute("aria-expanded", String(!folded));
         unfold.textContent = folded ? label : "Hide these charts";
       });

@@ -308,5 +308,5 @@ fn a_grid_of_the_papers_size_is_under_5_mb_and_works() {
     assert_eq!(facts["start"]["told"], "3 lines, 45 points.");
     assert_eq!(facts["steps"]["protection "]["told"], "12 lines, 180 points.");
     let told = facts["steps"]["everything"]["told"].as_str().unwrap();
-    assert!(told.starts_with("14 lines, 210 points. 166 more lines are not drawn"), "{told}");
+    assert!(told.starts_with("24 lines, 360 points. 156 more lines are not drawn"), "{told}");
 }
