@@ -33,11 +33,12 @@ pub fn terminal_table(summary: &Summary) -> String {
     }
     lines.extend(protections(summary));
     lines.extend(wrapped(&format!(
-        "{} trials on {} cells, {} of them on chips without a flip, whose score is golden. Intervals are for the mean, at 95 %. \
+        "{} trials on {} cells, {} of them on chips without a flip, whose score is golden. Intervals are for the mean{}, at 95 %. \
          ~ marks predictions that leave something out. BER_50 is where half of the lead over guessing is lost.",
         whole(summary.trials),
         whole(summary.cells.len() as u64),
-        whole(summary.known)
+        whole(summary.known),
+        if summary.panels.iter().any(Panel::by_rmse) { ", and for the median of RMSE" } else { "" }
     )));
     if summary.stand_in() {
         lines.push(
@@ -144,7 +145,7 @@ fn breaking_points(panel: &Panel) -> Table {
 fn cells(panel: &Panel) -> Table {
     let auc = ["target", "BER", "flips", "n", "mean AUC [95 %]", "min–max", "loss", "NaN", "predicted"];
     let distance =
-        ["target", "BER", "flips", "n", "median RMSE [95 %]", "min–max", "chips", "outputs not finite"];
+        ["target", "BER", "flips", "n", "median RMSE [95 %]", "min–max", "chips not finite", "outputs"];
     let by_rmse = panel.by_rmse();
     let header: &[&str] = if by_rmse { &distance } else { &auc };
     let mut table = table(header, 1..header.len());

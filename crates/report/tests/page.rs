@@ -6,7 +6,7 @@ mod fixture;
 use std::fs;
 use std::path::Path;
 
-use fixture::{SUBJECTS, Subject, campaign};
+use fixture::{SUBJECTS, Subject, UNLABELLED, campaign};
 use radhard_report::svg::{Colours, svg};
 use radhard_report::{ReportError, Summary, chart, files, page, png, write_all};
 
@@ -155,6 +155,17 @@ fn the_heat_map_shows_every_loss_as_text() {
     let losses: Vec<String> =
         summary.cells.iter().map(|cell| radhard_report::quantity::loss(cell.loss)).collect();
     assert_eq!(fields, losses);
+}
+
+#[test]
+fn a_page_without_an_auc_shows_distances_instead_of_dashes() {
+    let html = page::html(&summary_of(&UNLABELLED)).unwrap();
+    let seen = elements(&html);
+    assert_eq!(seen.iter().filter(|name| *name == "svg").count(), 0, "no static chart of AUC");
+    let table = html.split("id=\"all-cells\"").nth(1).unwrap().split("</table>").next().unwrap();
+    assert!(table.contains("median RMSE [95 %]") && !table.contains("mean AUC"));
+    assert!(table.contains("<td>∞</td>") && !table.contains("<td>–</td>"));
+    assert!(html.contains("class=\"h7\">∞<") && html.contains("median RMSE &gt; 0.01 at"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 mod fixture;
 
-use fixture::{SUBJECTS, campaign};
+use fixture::{SUBJECTS, UNLABELLED, campaign};
 use radhard_report::{Crossing, Summary, terminal_table};
 
 fn summary() -> Summary {
@@ -84,4 +84,42 @@ fn what_breaks_first_is_said_first() {
     let Crossing::At(half) = embedding.half else { panic!("{}", embedding.half) };
     assert!(half > 1e-2 && half < 1e-1);
     assert!(matches!(summary.panels[0].curves[0].half, Crossing::Above(rate) if rate == 1e-1));
+}
+
+fn unlabelled() -> Summary {
+    let dir = tempfile::tempdir().unwrap();
+    Summary::of(&campaign(dir.path(), &UNLABELLED, 20)).unwrap()
+}
+
+#[test]
+fn a_model_without_labels_is_shown_by_its_distance_from_golden() {
+    let table = terminal_table(&unlabelled());
+    insta::assert_snapshot!(table);
+    assert!(table.lines().all(|line| line.chars().count() <= 100));
+}
+
+#[test]
+fn the_median_distance_is_that_of_the_trials_and_infinite_without_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = campaign(dir.path(), &UNLABELLED, 21);
+    let summary = Summary::of(&store).unwrap();
+    let mut infinite = 0;
+    for ((id, _), line) in store.cells().zip(&summary.cells) {
+        let mut rmse: Vec<f64> = store
+            .trials(id)
+            .unwrap()
+            .iter()
+            .map(|trial| trial.scores.rmse.unwrap_or(f64::INFINITY))
+            .collect();
+        rmse.sort_by(f64::total_cmp);
+        assert!(line.by_rmse());
+        let deviation = line.deviation;
+        assert_eq!(deviation.rmse_median.unwrap_or(f64::INFINITY), rmse[10]);
+        assert_eq!(deviation.rmse_max.unwrap_or(f64::INFINITY), rmse[20]);
+        let none = rmse.iter().filter(|rmse| rmse.is_infinite()).count();
+        assert_eq!(deviation.rmse_undefined_share, Some(none as f64 / 21.0));
+        infinite += usize::from(rmse[10].is_infinite());
+    }
+    assert!(infinite > 0, "the fixture has no cell whose outputs are not finite");
+    assert!(summary.panels[0].finding().starts_with("Hit in dense, its outputs move first"));
 }

@@ -12,8 +12,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
-use fixture::{SUBJECTS, Subject, campaign, protected_campaign};
-use radhard_report::quantity::{loss, rate, score};
+use fixture::{SUBJECTS, Subject, UNLABELLED, campaign, protected_campaign};
+use radhard_report::quantity::{loss, rate, rmse, score};
 use radhard_report::{CellLine, Summary, page};
 use serde_json::Value;
 
@@ -274,6 +274,26 @@ fn a_reader_without_eyes_or_mouse_finds_everything_named() {
             facts["wide"]
         );
     }
+}
+
+#[test]
+fn a_model_without_labels_is_drawn_by_its_distance_from_golden() {
+    let summary = summary_of(&UNLABELLED);
+    let html = page::html(&summary).unwrap();
+    let Some(facts) = driven(&html, WIDE) else { return };
+    let start = &facts["start"];
+    assert_eq!(
+        start["explained"],
+        "median RMSE from golden against bit error rate: model dummy-d1, data dummy-0.001, unprotected"
+    );
+    assert!(start["told"].as_str().unwrap().contains("points are infinite"), "{}", start["told"]);
+    for row in start["values"].as_array().unwrap() {
+        let row = texts(row);
+        let cell = cell(&summary, "dummy-d1", row[0], row[1].parse().unwrap());
+        let median = cell.deviation.rmse_median.unwrap_or(f64::INFINITY);
+        assert!(row[2].starts_with(&rmse(Some(median))), "{row:?} is not {median}");
+    }
+    assert_eq!(facts["steps"]["auc"]["told"], "No cell of this choice has such a value.");
 }
 
 #[test]
