@@ -256,6 +256,13 @@ pub trait Hooks: Sync {
         false
     }
 
+    /// Whether it would rewrite none of a table's words `[V, D]`, those that this layer looks up. Asked once per pass where rows look up
+    /// more words than the table has: then nothing is read where they are looked up.
+    fn passes_whole(&self, layer: usize, words: &[f32]) -> bool {
+        let _ = (layer, words);
+        false
+    }
+
     /// Reads looked-up words `[F · D, R]` before anything is computed from them, as a gather that checks would: words that it finds
     /// bad it rewrites.
     fn read(&self, call: &HookCall<'_>, words: &mut [Lane]) -> HookEvents {

@@ -115,19 +115,27 @@ struct Hooked<'a> {
     steps: Option<Steps<'a>>,
     /// Whether table rows are read by their ids.
     ids: bool,
+    /// By layer: whether hooks read words as they are looked up.
+    reads: Vec<bool>,
 }
 
 impl<'a> Hooked<'a> {
     fn new(model: &'a Model, pass: Pass<'a>, acting: Acting<'a>, rows: Option<usize>) -> Self {
         let graph = model.graph();
-        let seen = |layer| {
-            acting.hooks.is_some_and(|hooks| hooks.acts(layer) || hooks.reads(layer))
+        let whole = |layer, hooks: &dyn Hooks| rows.is_some_and(|rows| pass.reads_whole(layer, rows, hooks));
+        let reads_at = |layer, hooks: &dyn Hooks| hooks.reads(layer) && !whole(layer, hooks);
+        let reads: Vec<bool> = (0..graph.layers().len())
+            .map(|layer| acting.hooks.is_some_and(|hooks| reads_at(layer, hooks)))
+            .collect();
+        let seen = |layer: usize| {
+            reads[layer]
+                || acting.hooks.is_some_and(|hooks| hooks.acts(layer))
                 || acting.upsets.is_some_and(|upsets| upsets.acts(layer))
         };
         let steps = rows.map(|rows| pass.steps(rows, &seen));
         let looks = |layer: usize| graph.layers()[layer].lookup().is_some() && seen(layer);
         let ids = steps.as_ref().is_none_or(|steps| steps.ids || (0..graph.layers().len()).any(looks));
-        Self { model, pass, acting, steps, ids }
+        Self { model, pass, acting, steps, ids, reads }
     }
 
     /// The logits of one block of the data rows `ids`; `all` are those that it is taken from, for what is read ahead.
@@ -199,7 +207,7 @@ impl<'a> Hooked<'a> {
             events.add(noticed);
             noticed
         };
-        let gathered = graph.layers()[layer].gathered().filter(|_| hooks.reads(layer));
+        let gathered = graph.layers()[layer].gathered().filter(|_| self.reads[layer]);
         if let Some(slot) = gathered
             && call(workspace, slot, |hooks, call, words| hooks.read(call, words)) != HookEvents::default()
         {

@@ -6,6 +6,7 @@ use radhard_data::RowsView;
 use radhard_kernels::{Kernels, LANES, Lane, Table};
 
 use crate::graph::Graph;
+use crate::hook::Hooks;
 use crate::layers::{Scope, Values, Weights};
 use crate::overlay::Overlay;
 use crate::parameter::Parameters;
@@ -116,6 +117,18 @@ impl<'a> Pass<'a> {
     ) -> (&'a [u32], &'r [u32], usize) {
         let offsets = self.graph.offsets();
         (offsets, rows.indices.get(block.start * offsets.len()..).unwrap_or_default(), block.len())
+    }
+
+    /// Whether the words that a layer looks up are fewer than so many rows' look-ups of them, and pass as a whole.
+    pub(crate) fn reads_whole(&self, layer: usize, rows: usize, hooks: &dyn Hooks) -> bool {
+        let Some(site) = self.graph.layers()[layer].lookup() else { return false };
+        let table = self.graph.tables().iter().find(|table| table.id.first == site.table);
+        match table.map(|table| self.weights.table(table.id)) {
+            Some(Table::F32(words)) if words.len() < rows * site.fields.len() * site.width => {
+                !self.weights.rewrites_rows() && hooks.passes_whole(layer, words)
+            }
+            _ => false,
+        }
     }
 
     /// Takes one step on the rows of a block.

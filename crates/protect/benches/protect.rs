@@ -11,7 +11,8 @@ use std::time::Instant;
 use radhard_data::synth::{SHAPES, SynthOptions, synth};
 use radhard_data::{DataSet, Part};
 use radhard_fault::{Component, OwnedParameters};
-use radhard_models::{Config, HookEvents, Hooks, Init, Model, Scores};
+use radhard_kernels::Lane;
+use radhard_models::{Config, HookCall, HookEvents, Hooks, Init, Model, Scores};
 use radhard_protect::{Subject, parse_protection};
 
 const PROTECTIONS: [&str; 10] = [
@@ -33,6 +34,19 @@ struct Nowhere;
 impl Hooks for Nowhere {
     fn acts(&self, _layer: usize) -> bool {
         false
+    }
+}
+
+/// A hook that looks at every looked-up word and linear layer, and does nothing: what it costs that they can be looked at.
+struct Seen(Vec<bool>);
+
+impl Hooks for Seen {
+    fn acts(&self, layer: usize) -> bool {
+        self.0[layer]
+    }
+
+    fn behind(&self, _call: &HookCall<'_>, _values: &mut [Lane]) -> HookEvents {
+        HookEvents::default()
     }
 }
 
@@ -64,7 +78,7 @@ fn words_of(model: &Model) -> OwnedParameters {
 }
 
 fn main() {
-    let (mut models, mut protections, mut rows, mut turns) = (Vec::new(), Vec::new(), 200_000, 15);
+    let (mut models, mut protections, mut rows, mut turns) = (Vec::new(), Vec::new(), 1_000_000, 9);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut number = || arguments.next().and_then(|n| n.parse().ok()).expect("a number");
@@ -107,7 +121,16 @@ fn main() {
             .map(|name| parse_protection(name).expect("a name").prepare(&subject).expect("a place to act"))
             .collect();
         let gathers: Vec<_> = protected.iter().map(|of| of.gather_hooks(&model)).collect();
-        let mut hooks: Vec<(&str, &dyn Hooks)> = vec![("nothing, hooked", &Nowhere)];
+        let seen =
+            |wanted: &[usize]| Seen((0..model.sites().len()).map(|layer| wanted.contains(&layer)).collect());
+        let lookups: Vec<usize> = model.lookups().into_iter().map(|site| site.layer).collect();
+        let products: Vec<usize> = model.products().into_iter().map(|site| site.layer).collect();
+        let (lookups, products) = (seen(&lookups), seen(&products));
+        let mut hooks: Vec<(&str, &dyn Hooks)> = vec![
+            ("nothing, hooked", &Nowhere),
+            ("look-ups seen, unchecked", &lookups),
+            ("linear layers seen, unchecked", &products),
+        ];
         for ((name, protected), gather) in protections.iter().zip(&protected).zip(&gathers) {
             match gather {
                 Some(gather) => hooks.push((name, gather)),

@@ -3,7 +3,7 @@
 
 use radhard_data::RowsView;
 use radhard_fault::{Component, OwnedParameters};
-use radhard_models::{Config, HookEvents, Init, Model, Scores};
+use radhard_models::{Config, HookEvents, Hooks as _, Init, Model, Scores};
 use radhard_protect::{Protected, Subject, parse_protection};
 
 const ROWS: usize = 200;
@@ -112,6 +112,28 @@ fn a_pass_that_reads_what_it_looks_up_equals_a_pass_over_words_read_before() {
             clean.scores(&rows, &mut wanted).unwrap();
             assert_eq!(events, HookEvents::default(), "{name} under {reader}: no false alarm");
             assert!(scores.same_bits(&wanted), "{name} under {reader}");
+        }
+    }
+}
+
+#[test]
+fn a_clean_table_that_is_read_often_is_checked_once_and_a_bad_one_by_row() {
+    let clean = model("deepfm");
+    for reader in ["range-guard", "range-guard:row", "constant-bits", "row-checksum"] {
+        let protected = protect(&clean, reader);
+        let hooks = protected.gather_hooks(&clean).unwrap();
+        for site in clean.lookups() {
+            let words = clean.parameters().as_slice()[site.table].f32s();
+            assert!(hooks.passes_whole(site.layer, words), "{reader}");
+            // First-order weights beyond 2 have no constant bit.
+            if reader == "constant-bits" && site.width == 1 {
+                continue;
+            }
+            for at in [0, words.len() / 2, words.len() - 1] {
+                let mut bad = words.to_vec();
+                bad[at] = f32::NAN;
+                assert!(!hooks.passes_whole(site.layer, &bad), "{reader} {at}");
+            }
         }
     }
 }

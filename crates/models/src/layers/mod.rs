@@ -67,6 +67,11 @@ impl<'a> Weights<'a> {
         id.of(self.tensors)
     }
 
+    /// Whether rows of tables may read otherwise than they are stored.
+    pub(crate) fn rewrites_rows(&self) -> bool {
+        self.rows && self.overlay.is_some()
+    }
+
     /// Puts the overlaid rows of a table into a gathered block `[F · D, R]` of the rows `ids` `[F, R]`.
     pub(crate) fn patch(&self, table: TableId, ids: &[u32], block: usize, out: &mut [Lane]) {
         if let Some(overlay) = self.overlay.filter(|_| self.rows) {

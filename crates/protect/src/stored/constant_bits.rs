@@ -1,5 +1,5 @@
 use radhard_fault::{ParameterSpec, Words};
-use radhard_kernels::{LANES, Lane};
+use radhard_kernels::{Kernels, LANES, Lane};
 use radhard_models::HookEvents;
 use rayon::prelude::*;
 
@@ -82,6 +82,12 @@ struct ForcedWords {
 }
 
 impl GatherReader for ForcedWords {
+    fn passes(&self, kernels: Kernels, words: &[Lane]) -> Option<bool> {
+        let mut found = false;
+        kernels.unlike_forced(self.always, self.sometimes, words, &mut found);
+        Some(!found)
+    }
+
     fn read(&self, lookups: &Lookups<'_>, words: &mut [Lane]) -> HookEvents {
         let mut found = false;
         lookups.kernels.unlike_forced(self.always, self.sometimes, words, &mut found);

@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
-use radhard_kernels::{Kernels, LANES, Lane};
-use radhard_models::{HookCall, HookEvents, Hooks, LookupSite};
+use radhard_kernels::{Kernels, LANES, Lane, Table};
+use radhard_models::{BLOCK, HookCall, HookEvents, Hooks, LookupSite};
+
+use rayon::prelude::*;
 
 use crate::combination::Protected;
 
@@ -35,6 +37,32 @@ impl Lookups<'_> {
 pub trait GatherReader: Send + Sync {
     /// Rewrites the bad ones among looked-up words `[F · D, R]`.
     fn read(&self, lookups: &Lookups<'_>, words: &mut [Lane]) -> HookEvents;
+
+    /// Whether none of so many of the table's words, sixteen by sixteen, is bad; none where rows have to be told apart.
+    fn passes(&self, _kernels: Kernels, _words: &[Lane]) -> Option<bool> {
+        None
+    }
+}
+
+/// Lanes of words that are checked at a time.
+const PIECE: usize = 1 << 12;
+
+/// Whether a reader leaves all rows of a table as they are.
+fn passes_whole(reader: &dyn GatherReader, width: usize, words: &[f32]) -> bool {
+    let kernels = Kernels::detected();
+    let (lanes, rest) = words.as_chunks::<LANES>();
+    if rest.is_empty() && reader.passes(kernels, &lanes[..0]).is_some() {
+        return lanes.par_chunks(PIECE).all(|lanes| reader.passes(kernels, lanes) == Some(true));
+    }
+    let rows = words.len() / width;
+    (0..rows.div_ceil(BLOCK)).into_par_iter().with_min_len(PIECE / BLOCK).all(|block| {
+        let mut gathered = vec![[0.0; LANES]; width * BLOCK / LANES];
+        let last = rows - 1;
+        let ids: [u32; BLOCK] = std::array::from_fn(|row| (block * BLOCK + row).min(last) as u32);
+        kernels.gather(Table::F32(words), &ids, 0, width, &mut gathered);
+        let lookups = Lookups { kernels, ids: &ids, fields: 1, rows: BLOCK };
+        reader.read(&lookups, &mut gathered) == HookEvents::default()
+    })
 }
 
 /// A layer that looks up, and what reads its words.
@@ -73,6 +101,11 @@ impl Hooks for GatherHooks<'_> {
 
     fn reads(&self, layer: usize) -> bool {
         matches!(self.readers.get(layer), Some(Some((_, readers))) if !readers.is_empty())
+    }
+
+    fn passes_whole(&self, layer: usize, words: &[f32]) -> bool {
+        let Some(Some((site, readers))) = self.readers.get(layer) else { return false };
+        readers.iter().all(|reader| passes_whole(reader.as_ref(), site.width, words))
     }
 
     fn read(&self, call: &HookCall<'_>, words: &mut [Lane]) -> HookEvents {

@@ -1,5 +1,5 @@
 use radhard_fault::{Format, ParameterSpec, Words};
-use radhard_kernels::{LANES, Lane, Limits};
+use radhard_kernels::{Kernels, LANES, Lane, Limits};
 use radhard_models::HookEvents;
 use rayon::prelude::*;
 
@@ -188,6 +188,13 @@ enum BoundsOf {
 }
 
 impl GatherReader for Bounds {
+    fn passes(&self, kernels: Kernels, words: &[Lane]) -> Option<bool> {
+        let BoundsOf::Table(limit) = self.of else { return None };
+        let mut found = false;
+        kernels.beyond_limits(Limits::All(limit), words, &mut found);
+        Some(!found)
+    }
+
     fn read(&self, lookups: &Lookups<'_>, words: &mut [Lane]) -> HookEvents {
         let limits = match &self.of {
             BoundsOf::Table(limit) => Limits::All(*limit),
