@@ -52,6 +52,11 @@ const BENCHMARKS: &[Benchmark] = &[
         room: "models",
         shows: "one training step of each model and optimiser at MovieLens-1M's and Criteo's size",
     },
+    Benchmark {
+        name: "page",
+        room: "report",
+        shows: "the report's page at the size of the paper's grid: bytes, time to write it, time until a browser has it ready",
+    },
 ];
 
 /// The names, one a line, with what each shows.
@@ -108,7 +113,7 @@ mod tests {
         let error = run("speed", &[]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "benchmark \"speed\" is none of inject, auc, metrics, protect, stored, train"
+            "benchmark \"speed\" is none of inject, auc, metrics, protect, stored, pass, train, page"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The chart of a panel: AUC against bit error rate.
+//! The chart of a panel: AUC against bit error rate, or RMSE from golden where there is no AUC.
 //!
 //! For each target the mean as a line with marks, a band from the smallest to the largest chip, whiskers for the 95 % interval
 //! of the mean, and dashes for what theory predicts; the golden score and that of guessing as levels. The rate axis is
@@ -8,7 +8,7 @@ use crate::drawing::{Anchor, Drawing, Ink, MARK_RADIUS, Point, Shape, Stroke};
 use crate::panel::{Curve, Panel};
 use crate::quantity::{count, rate, score, share};
 use crate::summary::{CellLine, Summary};
-use crate::terminal::{mean_with_interval, predicted};
+use crate::terminal::{finite_or_infinite, mean_with_interval, predicted, rmse_with_interval};
 
 const WIDTH: f64 = 900.0;
 const PLOT_HEIGHT: f64 = 330.0;
@@ -27,9 +27,45 @@ const NAME_LETTERS: usize = 28;
 /// AUC of guessing.
 const GUESS: f64 = 0.5;
 
-/// Draws the chart of a panel, if any of its cells has a rate and a mean.
+/// What a chart shows of its cells.
+struct Measure {
+    /// What stands along the axis.
+    axis: &'static str,
+    /// What the whiskers are an interval of.
+    whiskers: &'static str,
+    value: fn(&CellLine) -> Option<f64>,
+    /// Smallest and largest chip.
+    band: [fn(&CellLine) -> Option<f64>; 2],
+    interval: fn(&CellLine) -> Option<(f64, f64)>,
+    /// Whether the axis is logarithmic: 0 then lies on its lower edge, and infinity on the upper one.
+    logarithmic: bool,
+}
+
+const AUC: Measure = Measure {
+    axis: "AUC",
+    whiskers: "95 % of the mean",
+    value: |cell| cell.mean,
+    band: [|cell| cell.min, |cell| cell.max],
+    interval: |cell| cell.ci_low.zip(cell.ci_high),
+    logarithmic: false,
+};
+
+const RMSE: Measure = Measure {
+    axis: "RMSE from golden",
+    whiskers: "95 % of the median",
+    value: |cell| finite_or_infinite(cell, cell.deviation.rmse_median),
+    band: [
+        |cell| finite_or_infinite(cell, cell.deviation.rmse_min),
+        |cell| finite_or_infinite(cell, cell.deviation.rmse_max),
+    ],
+    interval: |cell| cell.deviation.rmse_low.zip(finite_or_infinite(cell, cell.deviation.rmse_high)),
+    logarithmic: true,
+};
+
+/// Draws the chart of a panel, if any of its cells has a rate and a value.
 pub fn chart(panel: &Panel, summary: &Summary) -> Option<Drawing> {
-    let drawn = |cell: &CellLine| cell.mean.is_some();
+    let measure = if panel.by_rmse() { &RMSE } else { &AUC };
+    let drawn = |cell: &CellLine| cell.mean.is_some() || cell.by_rmse();
     let rates: Vec<f64> = summary
         .panels
         .iter()
@@ -49,14 +85,16 @@ pub fn chart(panel: &Panel, summary: &Summary) -> Option<Drawing> {
             Series { curve, place: place.unwrap_or(0) }
         })
         .collect();
-    let legend = legend(&series);
+    let legend = legend(&series, measure);
     let top = HEAD + LEGEND_ROW * legend.rows as f64;
-    let axes = Axes::of(&rates, panel, top);
+    let axes = Axes::of(&rates, panel, measure, top);
 
     let mut shapes = vec![text((LEFT, 22.0), &panel.title(), 16, Anchor::Start, Ink::Text, true)];
     shapes.extend(legend.shapes);
     axes.draw(&mut shapes);
-    levels(panel, &axes, &mut shapes);
+    if !measure.logarithmic {
+        levels(panel, &axes, &mut shapes);
+    }
     for one in &series {
         one.draw_band(&axes, &mut shapes);
     }
@@ -70,7 +108,7 @@ pub fn chart(panel: &Panel, summary: &Summary) -> Option<Drawing> {
     Some(Drawing {
         width: WIDTH,
         height: axes.bottom + BELOW,
-        title: format!("AUC against bit error rate: {}", panel.title()),
+        title: format!("{} against bit error rate: {}", measure.axis, panel.title()),
         description: format!(
             "{}; {}. One line a target: {}. The table of all cells holds the values.",
             panel.golden_line(),
@@ -88,18 +126,26 @@ struct Axes {
     /// Decades of the first and the last rate shown.
     decades: [i32; 2],
     /// Smallest and largest score shown.
+    ///
+    /// Their decades on a logarithmic axis.
     scores: [f64; 2],
     step: f64,
+    measure: &'static Measure,
 }
 
 impl Axes {
-    fn of(rates: &[f64], panel: &Panel, top: f64) -> Self {
+    fn of(rates: &[f64], panel: &Panel, measure: &'static Measure, top: f64) -> Self {
         let smallest = rates.iter().copied().fold(f64::INFINITY, f64::min);
         let largest = rates.iter().copied().fold(0.0, f64::max);
         // A rate of a whole decade may lie a rounding beside it.
         let first = (smallest.log10() + 1e-9).floor() as i32;
         let last = (largest.log10() - 1e-9).ceil() as i32;
         let decades = if first < last { [first, last] } else { [first - 1, first + 1] };
+        let bottom = top + PLOT_HEIGHT;
+        if measure.logarithmic {
+            let (scores, step) = decades_of(panel, measure);
+            return Self { top, bottom, decades, scores, step, measure };
+        }
 
         let shown = panel
             .curves
@@ -118,7 +164,7 @@ impl Axes {
             .find(|step| (high - low) / step <= 8.0)
             .unwrap_or(0.2);
         low = (low / step + 1e-9).floor() * step - if low < GUESS { 0.0 } else { step };
-        Self { top, bottom: top + PLOT_HEIGHT, decades, scores: [low, high], step }
+        Self { top, bottom, decades, scores: [low, high], step, measure }
     }
 
     fn x(&self, rate: f64) -> f64 {
@@ -128,6 +174,7 @@ impl Axes {
 
     fn y(&self, score: f64) -> f64 {
         let [low, high] = self.scores;
+        let score = if self.measure.logarithmic { score.log10() } else { score };
         self.bottom - (score - low) / (high - low) * (self.bottom - self.top)
     }
 
@@ -149,9 +196,15 @@ impl Axes {
         let [low, high] = self.scores;
         let mut tick = (low / self.step - 1e-9).ceil() * self.step;
         while tick <= high + 1e-9 {
-            let y = self.y(tick);
+            let y = self.y(if self.measure.logarithmic { 10_f64.powf(tick) } else { tick });
             shapes.push(line(vec![(LEFT, y), (RIGHT, y)], Ink::Grid, 1.0, Stroke::Solid));
-            let label = if self.step < 0.01 { format!("{tick:.3}") } else { format!("{tick:.2}") };
+            let label = match self.step {
+                step if self.measure.logarithmic && tick < low + step / 2.0 => "0".to_owned(),
+                step if self.measure.logarithmic && tick > high - step / 2.0 => "∞".to_owned(),
+                _ if self.measure.logarithmic => format!("1e{tick:.0}"),
+                ..0.01 => format!("{tick:.3}"),
+                _ => format!("{tick:.2}"),
+            };
             shapes.push(text((LEFT - 8.0, y + 4.0), &label, 12, Anchor::End, Ink::Muted, false));
             tick += self.step;
         }
@@ -161,7 +214,7 @@ impl Axes {
         shapes.push(text(middle, "bit error rate, per exposed bit", 13, Anchor::Middle, Ink::Text, false));
         shapes.push(Shape::Text {
             at: (17.0, f64::midpoint(self.top, self.bottom)),
-            text: "AUC".to_owned(),
+            text: self.measure.axis.to_owned(),
             size: 13,
             anchor: Anchor::Middle,
             ink: Ink::Text,
@@ -169,6 +222,25 @@ impl Axes {
             upwards: true,
         });
     }
+}
+
+/// The decades that the values of a panel span, and how many lie between two ticks.
+fn decades_of(panel: &Panel, measure: &Measure) -> ([f64; 2], f64) {
+    let of = |cell: &CellLine| [(measure.value)(cell), (measure.band[0])(cell), (measure.band[1])(cell)];
+    let cells =
+        panel.curves.iter().flat_map(Curve::rated).flat_map(|(_, cell)| of(cell).into_iter().flatten());
+    let (mut first, mut last) = (f64::INFINITY, f64::NEG_INFINITY);
+    for value in cells.filter(|value| *value > 0.0 && value.is_finite()) {
+        let decade = value.log10();
+        first = if decade < first { decade } else { first };
+        last = if decade > last { decade } else { last };
+    }
+    if first > last {
+        (first, last) = (-1.0, 0.0);
+    }
+    let step = ((last - first) / 8.0).ceil().max(1.0);
+    // Zero lies a tick under the smallest value, and infinity over the largest.
+    ([(first / step).floor() * step - step, (last / step).ceil() * step + step], step)
 }
 
 /// The scores to compare with. Curves begin at the golden score and end near guessing, so each label stands at the other end.
@@ -205,8 +277,9 @@ impl Series<'_> {
     }
 
     fn draw_band(&self, axes: &Axes, shapes: &mut Vec<Shape>) {
-        let mut corners = self.points(axes, |cell| cell.max);
-        corners.extend(self.points(axes, |cell| cell.min).into_iter().rev());
+        let [low, high] = axes.measure.band;
+        let mut corners = self.points(axes, high);
+        corners.extend(self.points(axes, low).into_iter().rev());
         if corners.len() > 2 {
             shapes.push(Shape::Area { points: corners, ink: self.ink() });
         }
@@ -223,7 +296,7 @@ impl Series<'_> {
         // Whiskers of curves that share a rate lie on each other: caps of unlike width tell them apart.
         let cap = 4.0 + 2.0 * (self.place % 3) as f64;
         for (rate, cell) in self.curve.rated() {
-            let Some((low, high)) = cell.ci_low.zip(cell.ci_high) else { continue };
+            let Some((low, high)) = (axes.measure.interval)(cell) else { continue };
             let x = axes.x(rate);
             let ends = [axes.inside(low), axes.inside(high)];
             // A whisker that leaves the chart has no cap.
@@ -239,7 +312,7 @@ impl Series<'_> {
             }
             shapes.push(line(points, self.ink(), 1.2, Stroke::Solid));
         }
-        let means = self.points(axes, |cell| cell.mean);
+        let means = self.points(axes, axes.measure.value);
         if means.len() > 1 {
             shapes.push(line(means.clone(), self.ink(), 2.2, Stroke::Solid));
         }
@@ -265,7 +338,7 @@ struct Legend {
     rows: usize,
 }
 
-fn legend(series: &[Series<'_>]) -> Legend {
+fn legend(series: &[Series<'_>], measure: &Measure) -> Legend {
     let mut legend = Legend { shapes: Vec::new(), rows: 1 };
     let mut x = LEFT;
     let mut place = |label: &str, key: &dyn Fn(f64, f64) -> Vec<Shape>| {
@@ -288,7 +361,7 @@ fn legend(series: &[Series<'_>]) -> Legend {
         let corners = vec![(x, y - 6.0), (x + 26.0, y - 6.0), (x + 26.0, y + 6.0), (x, y + 6.0)];
         vec![Shape::Area { points: corners, ink: Ink::Muted }]
     });
-    place("95 % of the mean", &|x, y| {
+    place(measure.whiskers, &|x, y| {
         let bar = |from: Point, to: Point| line(vec![from, to], Ink::Muted, 1.2, Stroke::Solid);
         vec![
             bar((x + 13.0, y - 6.0), (x + 13.0, y + 6.0)),
@@ -324,6 +397,17 @@ fn note(panel: &Panel, at: f64) -> String {
     let mut lines = vec![format!("bit error rate {}", rate(at))];
     for curve in &panel.curves {
         for (_, cell) in curve.rated().filter(|(rate, _)| *rate == at) {
+            if cell.by_rmse() {
+                lines.push(format!(
+                    "{}: median RMSE {}, n {}, flips {}, chips not finite {}",
+                    curve.target,
+                    rmse_with_interval(cell),
+                    cell.n,
+                    count(cell.flips_mean),
+                    share(cell.deviation.rmse_undefined_share)
+                ));
+                continue;
+            }
             lines.push(format!(
                 "{}: mean {}, min–max {}–{}, n {}, flips {}, NaN {}, predicted {}",
                 curve.target,

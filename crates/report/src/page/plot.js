@@ -20,7 +20,7 @@
     return shape(parent, "polygon", { class: ink, points: offsets.map(([dx, dy]) => `${x + radius * dx},${y + radius * dy}`).join(" ") });
   };
 
-  // An axis: where values lie, and its ticks. What a logarithm cannot show lies on the lower edge; infinity on the upper one.
+  // An axis: where values lie, and its ticks. What a logarithm cannot show lies on an edge.
   const axis = (values, log, from, to, most) => {
     const finite = values.filter((value) => Number.isFinite(value) && (!log || value > 0));
     let low = Math.min(...finite), high = Math.max(...finite);
@@ -30,7 +30,11 @@
       let first = Math.floor(Math.log10(low) + 1e-9), last = Math.ceil(Math.log10(high) - 1e-9);
       if (first === last) { first -= 1; last += 1; }
       const step = Math.ceil((last - first) / most);
+      last = first + Math.ceil((last - first) / step) * step;
       for (let decade = first; decade <= last; decade += step) ticks.push([Number(`1e${decade}`), `1e${decade}`]);
+      // What has no logarithm lies a tick beyond the others.
+      if (values.some((value) => value <= 0)) { ticks.push([0, "0"]); first -= step; }
+      if (values.includes(Infinity)) { ticks.push([Infinity, "∞"]); last += step; }
       [low, high] = [first, last];
     } else {
       if (low === high) { low -= 0.05 * (Math.abs(low) || 1); high += 0.05 * (Math.abs(high) || 1); }

@@ -5,6 +5,8 @@
 
 #[path = "../fixture/mod.rs"]
 mod fixture;
+#[path = "../fixture/grid.rs"]
+mod grid;
 
 use std::env;
 use std::fs;
@@ -12,7 +14,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
-use fixture::{SUBJECTS, Subject, UNLABELLED, campaign, protected_campaign};
+use fixture::{SUBJECTS, Subject, UNLABELLED, campaign};
 use radhard_report::quantity::{loss, rate, rmse, score};
 use radhard_report::{CellLine, Summary, page};
 use serde_json::Value;
@@ -299,28 +301,7 @@ fn a_model_without_labels_is_drawn_by_its_distance_from_golden() {
 #[test]
 fn a_grid_of_the_papers_size_is_under_5_mb_and_works() {
     let dir = tempfile::tempdir().unwrap();
-    let subjects: Vec<Subject> = ["afm", "dcn", "deepfm", "fm", "wide-deep"]
-        .into_iter()
-        .zip([120_000.0, 900_000.0, 800_000.0, 90_000.0, 700_000.0])
-        .flat_map(|(model, words)| {
-            ["criteo", "movielens-1m", "movielens-20m"].map(|data| (model, words, data))
-        })
-        .map(|(model, words, data)| Subject {
-            model,
-            data,
-            golden: 0.75 + 1e-8 * words,
-            stand_in: true,
-            targets: Box::leak(Box::new([
-                ("all", words),
-                ("dense", words / 20.0),
-                ("embedding", words / 300.0),
-            ])),
-        })
-        .collect();
-    let rates: Vec<f64> = (-18..=-4).map(|half| 10_f64.powf(f64::from(half) / 2.0)).collect();
-    let protections = [("none", 1.0), ("clip:paper", 0.3), ("secded", 0.1), ("range-guard", 0.01)];
-    let store = protected_campaign(dir.path(), &subjects, &rates, &protections, 4);
-    let summary = Summary::of(&store).unwrap();
+    let summary = Summary::of(&grid::campaign_of_the_papers_size(dir.path(), 4)).unwrap();
     assert_eq!(summary.cells.len(), 5 * 3 * 3 * 15 * 4);
     let html = page::html(&summary).unwrap();
     assert!(html.len() < 5_000_000, "{} bytes", html.len());
