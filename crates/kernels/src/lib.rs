@@ -62,6 +62,7 @@ mod reading;
 mod row_sums;
 mod split;
 mod table;
+mod through;
 mod words;
 
 pub use adam::AdamStep;
@@ -73,6 +74,7 @@ pub use lanes::{LANES, Lane};
 pub use linear::Ending;
 pub use reading::Limits;
 pub use table::Table;
+pub use through::{CROSSES, Crosses};
 
 /// Version of the numeric contract above; it changes when any score may change a bit.
 pub const NUMERIC_CONTRACT: u32 = 1;

@@ -76,9 +76,14 @@ impl<'a> Pass<'a> {
         self.end(workspace, logits);
     }
 
-    /// The steps of a pass over this many rows, with layers that are seen.
-    pub(crate) fn steps(&self, rows: usize, seen: &dyn Fn(usize) -> bool) -> Steps<'a> {
-        Steps::new(self.graph, self.weights, self.kernels, rows, seen)
+    /// The steps of a pass over this many rows, with layers that are seen, and those that are seen with what they read.
+    pub(crate) fn steps(
+        &self,
+        rows: usize,
+        seen: &dyn Fn(usize) -> bool,
+        held: &dyn Fn(usize) -> bool,
+    ) -> Steps<'a> {
+        Steps::new(self.graph, self.weights, self.kernels, rows, (seen, held))
     }
 
     /// The logits of the block `block` of `rows`, by steps.
@@ -166,6 +171,22 @@ impl<'a> Pass<'a> {
                 let ending = dense.ending(linear, self.weights, &self.derived);
                 let out = values.get_mut(dense.output);
                 kernels.row_sums(&folded.products, (folded.width, linear.outputs), ahead, ending, out);
+            }
+            Step::Through(through) => {
+                let weight = &self.weights.f32s(through.weight)[..through.inputs];
+                values.write(through.output, |values, out| {
+                    let x0 = values.get(through.first);
+                    let crosses: Vec<_> = through
+                        .crosses
+                        .iter()
+                        .map(|&(factor, numbers)| (values.get(factor), self.weights.f32s(numbers)))
+                        .collect();
+                    if through.head {
+                        kernels.linear_head_through(x0, &crosses, weight, out);
+                    } else {
+                        kernels.linear_through(x0, &crosses, weight, out);
+                    }
+                });
             }
         }
     }

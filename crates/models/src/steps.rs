@@ -3,18 +3,22 @@
 //! The bits are those of the layers one by one. A linear layer on the rows of all fields becomes a sum over fields, as soon
 //! as each table row has been multiplied by its field's weights: the numeric contract defines the layer that way.
 
-use radhard_kernels::{Ending, Kernels, LANES, Lane};
+use radhard_kernels::{CROSSES, Ending, Kernels, LANES, Lane};
 use radhard_memory::Buffer;
 use rayon::prelude::*;
 
-use crate::graph::{Graph, Slot};
+use crate::graph::{Graph, ParameterId, Slot};
 use crate::layers::linear::Linear;
+use crate::layers::split_linear::LinearHead;
 use crate::layers::{Known, Weights};
 use crate::scores::BLOCK;
 use crate::table::{TableFormat, TableId};
 
 /// Widest row of a table whose product with a row of weights is one chain.
 const WIDEST: usize = radhard_kernels::plain::CHAIN;
+
+/// Fewest outputs of a layer for which products are worked out.
+const FEWEST: usize = 8;
 
 /// Lookups per table row from which on the products of all table rows pay.
 const LOOKUPS_PER_ROW: usize = 2;
@@ -31,13 +35,16 @@ pub(crate) enum Step {
     Dense(Dense),
     /// The same, as a sum over the fields of table rows that were multiplied before.
     Folded(Dense, Folded),
+    /// A linear layer to one value, or the head of one, on what cross layers give.
+    Through(Through),
 }
 
 impl Step {
-    /// Whether it is this layer and no other.
+    /// Whether it is this layer and no other, and reads what the layer reads.
     pub(crate) fn is_only(&self, layer: usize) -> bool {
         match self {
-            Self::Dense(dense) | Self::Folded(dense, _) => dense.layer == layer,
+            Self::Dense(dense) => dense.layer == layer,
+            Self::Folded(..) => false,
             _ => true,
         }
     }
@@ -50,6 +57,18 @@ pub(crate) struct Dense {
     last: usize,
     norm: Option<usize>,
     rectify: bool,
+    pub(crate) output: Slot,
+}
+
+/// A linear layer to one value on what cross layers make of `first`.
+pub(crate) struct Through {
+    pub(crate) first: Slot,
+    /// The factor and the numbers of each cross layer, in order.
+    pub(crate) crosses: Vec<(Slot, ParameterId)>,
+    pub(crate) weight: ParameterId,
+    pub(crate) inputs: usize,
+    /// Whether it is a head.
+    pub(crate) head: bool,
     pub(crate) output: Slot,
 }
 
@@ -94,14 +113,14 @@ pub(crate) struct Steps<'g> {
 }
 
 impl<'g> Steps<'g> {
-    /// The steps for `rows` data rows, with the products of table rows where they pay. Layers that are seen end their step, have
-    /// what they read, and are read by others as they are seen.
+    /// The steps for `rows` data rows, with the products of table rows where they pay. Layers that are seen end their step, and
+    /// are read by others as they are seen; those that are held have what they read.
     pub(crate) fn new(
         graph: &'g Graph,
         weights: Weights<'_>,
         kernels: Kernels,
         rows: usize,
-        seen: &dyn Fn(usize) -> bool,
+        (seen, held): (&dyn Fn(usize) -> bool, &dyn Fn(usize) -> bool),
     ) -> Self {
         let straight = |input| {
             let gathers = |at: usize| graph.layers()[at].gathered() == Some(input);
@@ -114,9 +133,21 @@ impl<'g> Steps<'g> {
                 continue;
             }
             let step = match graph.layers()[at].known() {
+                Known::Linear(&Linear { weight, bias: None, input, inputs, outputs: 1, output, .. })
+                    if crosses(graph, input, seen).is_some() =>
+                {
+                    let (first, crosses) = crosses(graph, input, seen).unwrap_or_default();
+                    Step::Through(Through { first, crosses, weight, inputs, head: false, output })
+                }
+                Known::LinearHead(&LinearHead { weight, input, inputs, output })
+                    if crosses(graph, input, seen).is_some() =>
+                {
+                    let (first, crosses) = crosses(graph, input, seen).unwrap_or_default();
+                    Step::Through(Through { first, crosses, weight, inputs, head: true, output })
+                }
                 Known::Linear(linear) => {
                     let dense = follow(graph, at, linear, &mut taken, seen);
-                    let folds = !seen(at) && straight(linear.input);
+                    let folds = !held(at) && straight(linear.input);
                     match folds.then(|| fold(graph, weights, kernels, linear, rows)).flatten() {
                         Some(folded) => Step::Folded(dense, folded),
                         None => Step::Dense(dense),
@@ -141,22 +172,30 @@ impl<'g> Steps<'g> {
             };
             steps.push((end, step));
         }
-        // Rows that no step reads from a block are not gathered.
+        // Rows that no step reads from a block are not gathered, and what is read through is not written.
         let mut wanted: Vec<Slot> = Vec::new();
-        for (_, step) in &steps {
+        let mut kept: Vec<_> = steps.into_iter().rev().collect();
+        kept.retain(|(_, step)| {
             match step {
-                Step::Layer(at) => wanted.extend(&graph.ties()[*at].reads),
+                Step::Layer(at) => {
+                    let asked = match graph.layers()[*at].known() {
+                        Known::Embedding(embedding) => wanted.contains(&embedding.output),
+                        Known::Cross(cross) => wanted.contains(&cross.output),
+                        _ => true,
+                    };
+                    if !asked && !seen(*at) {
+                        return false;
+                    }
+                    wanted.extend(&graph.ties()[*at].reads);
+                }
                 Step::Dense(dense) => wanted.push(dense.linear(graph).input),
-                _ => {}
+                Step::Through(through) => wanted.push(through.first),
+                Step::FirstOrder { .. } | Step::Factorisation { .. } | Step::Folded(..) => {}
             }
-        }
-        steps.retain(|(_, step)| match step {
-            Step::Layer(at) => match graph.layers()[*at].known() {
-                Known::Embedding(embedding) => wanted.contains(&embedding.output) || seen(*at),
-                _ => true,
-            },
-            _ => true,
+            true
         });
+        kept.reverse();
+        let steps = kept;
         let looks_up =
             |(_, s): &(_, Step)| matches!(s, Step::Layer(at) if graph.layers()[*at].lookup().is_some());
         let ids = steps.iter().any(looks_up);
@@ -170,6 +209,29 @@ impl Drop for Steps<'_> {
             if let Step::Folded(_, folded) = step {
                 self.graph.keep_spare(folded.products);
             }
+        }
+    }
+}
+
+/// The value that cross layers begin with, and what makes them, where `slot` is their result and none of them is seen.
+fn crosses(
+    graph: &Graph,
+    mut slot: Slot,
+    seen: &dyn Fn(usize) -> bool,
+) -> Option<(Slot, Vec<(Slot, ParameterId)>)> {
+    let mut found = Vec::new();
+    loop {
+        let gives = |at: &usize| matches!(graph.layers()[*at].known(), Known::Cross(c) if c.output == slot);
+        let at = (0..graph.layers().len()).find(gives).filter(|&at| !seen(at))?;
+        let Known::Cross(cross) = graph.layers()[at].known() else { return None };
+        found.push((cross.product, cross.bias));
+        if found.len() > CROSSES {
+            return None;
+        }
+        slot = cross.input;
+        if slot == cross.first {
+            found.reverse();
+            return Some((slot, found));
         }
     }
 }
@@ -219,7 +281,7 @@ fn fold(
     let fields = linear.fields?;
     let (table, dim) = rows_of(graph, linear.input)?;
     let table_rows = graph.config().table_rows();
-    if dim > WIDEST || rows.saturating_mul(fields) < LOOKUPS_PER_ROW * table_rows {
+    if dim > WIDEST || linear.outputs < FEWEST || rows.saturating_mul(fields) < LOOKUPS_PER_ROW * table_rows {
         return None;
     }
     let width = linear.outputs.next_multiple_of(LANES);

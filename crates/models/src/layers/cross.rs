@@ -1,7 +1,7 @@
 //! Cross layers.
 
 use crate::graph::{ParameterId, Slot};
-use crate::layers::{ELEMENT_NS, Gradients, Layer, Scope, Ties, Values};
+use crate::layers::{ELEMENT_NS, Gradients, Known, Layer, Scope, Ties, Values};
 
 /// `[K, R]`: x0 · s + b + x, where s is the layer's dot product `[1, R]`.
 pub(crate) struct Cross {
@@ -22,6 +22,10 @@ impl Layer for Cross {
             cost: ELEMENT_NS * self.width as f64,
             ..Ties::default()
         }
+    }
+
+    fn known(&self) -> Known<'_> {
+        Known::Cross(self)
     }
 
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {

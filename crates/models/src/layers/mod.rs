@@ -25,12 +25,14 @@ use radhard_memory::Buffer;
 use crate::graph::{ParameterId, Slot};
 use crate::hook::LookupSite;
 use crate::layers::batch_norm::BatchNorm;
+use crate::layers::cross::Cross;
 use crate::layers::dropout::Dropout;
 use crate::layers::embedding::Embedding;
 use crate::layers::factorisation::Factorisation;
 use crate::layers::first_order::FirstOrder;
 use crate::layers::linear::Linear;
 use crate::layers::rectifier::Rectifier;
+use crate::layers::split_linear::LinearHead;
 use crate::overlay::Overlay;
 use crate::parameter::{Parameters, Tensor};
 use crate::table::TableId;
@@ -213,6 +215,8 @@ pub(crate) enum Known<'a> {
     FirstOrder(&'a FirstOrder),
     Factorisation(&'a Factorisation),
     Linear(&'a Linear),
+    LinearHead(&'a LinearHead),
+    Cross(&'a Cross),
     BatchNorm(&'a BatchNorm),
     Rectifier(&'a Rectifier),
     Dropout(&'a Dropout),

@@ -1,7 +1,7 @@
 //! A linear layer to one value on two inputs, in two halves: the first can be kept where only the second changes.
 
 use crate::graph::{ParameterId, Slot};
-use crate::layers::{FMA_NS, Gradients, Layer, Scope, Ties, Values};
+use crate::layers::{FMA_NS, Gradients, Known, Layer, Scope, Ties, Values};
 
 /// `[2, R]`: the finished blocks of the chain over the first input, added in order, and the block that is not finished.
 pub(crate) struct LinearHead {
@@ -20,6 +20,10 @@ impl Layer for LinearHead {
             cost: FMA_NS * self.inputs as f64,
             ..Ties::default()
         }
+    }
+
+    fn known(&self) -> Known<'_> {
+        Known::LinearHead(self)
     }
 
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {
