@@ -250,6 +250,11 @@ pub trait Hooks: Sync {
     /// Whether it acts behind this layer.
     fn acts(&self, layer: usize) -> bool;
 
+    /// Whether it holds the result of this layer against what the layer read.
+    fn needs_input(&self, layer: usize) -> bool {
+        self.acts(layer)
+    }
+
     /// Whether it reads the words that this layer looks up.
     fn reads(&self, layer: usize) -> bool {
         let _ = layer;

@@ -132,7 +132,8 @@ impl<'a> Hooked<'a> {
                 || acting.hooks.is_some_and(|hooks| hooks.acts(layer))
                 || acting.upsets.is_some_and(|upsets| upsets.acts(layer))
         };
-        let steps = rows.map(|rows| pass.steps(rows, &seen));
+        let held = |layer: usize| acting.hooks.is_some_and(|hooks| hooks.needs_input(layer));
+        let steps = rows.map(|rows| pass.steps(rows, &seen, &held));
         let looks = |layer: usize| graph.layers()[layer].lookup().is_some() && seen(layer);
         let ids = steps.as_ref().is_none_or(|steps| steps.ids || (0..graph.layers().len()).any(looks));
         Self { model, pass, acting, steps, ids, reads }

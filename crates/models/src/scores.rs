@@ -156,7 +156,7 @@ impl Model {
         check_shape(rows, config)?;
         let graph = self.graph();
         let pass = Pass::new(graph, self.parameters(), kernels);
-        let steps = pass.steps(rows.len(), &|_| false);
+        let steps = pass.steps(rows.len(), &|_| false, &|_| false);
         // Indices are checked block by block, where they are in the cache anyway.
         let fields = rows.fields;
         let dims = config.field_dims.repeat(LANES);

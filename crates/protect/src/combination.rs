@@ -79,6 +79,11 @@ impl Hooks for Protected {
         self.stages.iter().filter_map(|stage| stage.hooks()).any(|hooks| hooks.acts(layer))
     }
 
+    fn needs_input(&self, layer: usize) -> bool {
+        let mut hooks = self.stages.iter().filter_map(|stage| stage.hooks());
+        hooks.any(|hooks| hooks.needs_input(layer))
+    }
+
     fn clean_bytes(&self, layer: usize) -> u64 {
         self.stages.iter().filter_map(|stage| stage.hooks()).map(|hooks| hooks.clean_bytes(layer)).sum()
     }

@@ -264,6 +264,10 @@ impl Hooks for Limits {
         self.by_layer[layer].is_some()
     }
 
+    fn needs_input(&self, _layer: usize) -> bool {
+        false
+    }
+
     fn behind(&self, call: &HookCall<'_>, values: &mut [Lane]) -> HookEvents {
         let Some(limits) = self.by_layer[call.layer] else { return HookEvents::default() };
         let nan = nan_rows(values, call.groups());

@@ -91,6 +91,10 @@ impl Hooks for GatherHooks<'_> {
         self.protected.acts(layer)
     }
 
+    fn needs_input(&self, layer: usize) -> bool {
+        self.protected.needs_input(layer)
+    }
+
     fn clean_bytes(&self, layer: usize) -> u64 {
         self.protected.clean_bytes(layer)
     }
