@@ -102,7 +102,7 @@ impl<'a> Evaluator<'a> {
         let score = |(chip, (scores, noted)): (&Under<'_>, &(Scores, Noted))| {
             let mut work = this.work();
             if chip.acts() {
-                return Engine::judged((this.reference, this.noticing), (scores, noted), &mut work);
+                return Engine::judged((this.reference, this.noticing), *chip, (scores, noted), &mut work);
             }
             let scores = this.reference.all(work.metrics(), &scores.probabilities, &scores.logits);
             this.unnoticed(*chip, Outcome { scores, way: Way::Full })

@@ -40,6 +40,12 @@ impl Acted {
     pub fn unnoticed(outcome: Outcome, as_golden: bool) -> Self {
         Self { outcome, events: HookEvents::default(), rows: RowsNoticed::default(), as_golden }
     }
+
+    /// Where nothing looks at results, nothing is missed.
+    fn seen_by(self, hooks: Option<&dyn Hooks>) -> Self {
+        let rows = if hooks.is_some() { self.rows } else { RowsNoticed::default() };
+        Self { rows, ..self }
+    }
 }
 
 impl<'a> Under<'a> {
@@ -122,7 +128,8 @@ impl Engine {
         let rows = rows.map(|((&row, &probability), &flags)| (row as usize, probability, flags));
         let (scores, rows) = noticing.classes(scores, rows);
         let outcome = Outcome { scores, way: Way::Rows };
-        (exposed, Some(Acted { outcome, events: work.noted.events, rows, as_golden }))
+        let acted = Acted { outcome, events: work.noted.events, rows, as_golden };
+        (exposed, Some(acted.seen_by(under.hooks)))
     }
 
     /// How far a chip is exposed to the rows.
@@ -155,6 +162,7 @@ impl Engine {
     /// Scores what [`full_under`](Self::full_under) gave.
     pub fn judged(
         (reference, noticing): (&Reference<'_>, Noticing<'_>),
+        under: Under<'_>,
         (out, noted): (&Scores, &Noted),
         work: &mut Work,
     ) -> Acted {
@@ -163,6 +171,7 @@ impl Engine {
         let rows = out.probabilities.iter().zip(&noted.rows).enumerate();
         let rows = rows.map(|(row, (&probability, &flags))| (row, probability, flags));
         let (scores, rows) = noticing.classes(scores, rows);
-        Acted { outcome: Outcome { scores, way: Way::Full }, events: noted.events, rows, as_golden }
+        let outcome = Outcome { scores, way: Way::Full };
+        Acted { outcome, events: noted.events, rows, as_golden }.seen_by(under.hooks)
     }
 }

@@ -121,7 +121,7 @@ fn rows_that_are_hit_give_what_a_pass_over_all_rows_gives() {
                         };
                         assert_eq!(exposed, engine.exposed_under(&case.lent, under, &mut work));
                         Engine::full_under(&mut case.lent, &rows, under, (&mut out, &mut noted)).unwrap();
-                        let whole = Engine::judged(beside, (&out, &noted), &mut work);
+                        let whole = Engine::judged(beside, under, (&out, &noted), &mut work);
                         let what = format!(
                             "{} {name} {} {target} {rate:?} {compute}",
                             case.name,

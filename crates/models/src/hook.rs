@@ -65,6 +65,35 @@ pub struct ProductSite {
     pub outputs: usize,
     /// The number of fields where the input is the concatenated embedding rows.
     pub fields: Option<usize>,
+    /// Which part of a layer it is.
+    pub part: ProductPart,
+}
+
+impl ProductSite {
+    /// The elements of the weight parameter that it multiplies by.
+    pub fn elements(&self) -> Range<usize> {
+        match self.part {
+            ProductPart::Head => 0..self.inputs,
+            ProductPart::Tail { before } => before..before + self.inputs,
+            ProductPart::Whole | ProductPart::Inner(_) => 0..self.inputs * self.outputs,
+        }
+    }
+}
+
+/// Where a product of matrices stands in its layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProductPart {
+    /// It is the layer.
+    Whole,
+    /// The first inputs of a layer to one value that is cut in two: its results are the finished sums, and the unfinished one.
+    Head,
+    /// The other inputs of that layer: it reads the results of the head, of so many inputs, and goes on with them.
+    Tail {
+        /// Inputs of the head.
+        before: usize,
+    },
+    /// One of several inside the layer, by number.
+    Inner(usize),
 }
 
 /// A layer that looks rows of a table up.
@@ -138,6 +167,8 @@ pub struct HookCall<'a> {
     /// The first value that the layer reads, `[K, R]`; empty for layers that look up, and for those that go on with the result of
     /// a linear layer in one step with it.
     pub input: &'a [Lane],
+    /// The second value that the layer reads, if it does and the first is there.
+    pub second: &'a [Lane],
     /// Ids of table rows, offsets of fields included, `[F, R]`.
     pub ids: &'a [u32],
     /// The bags of the block's rows, where the model reads bags.
@@ -282,6 +313,18 @@ pub trait Hooks: Sync {
         0
     }
 
+    /// Whether it acts on products of matrices inside this layer.
+    fn acts_inside(&self, layer: usize) -> bool {
+        let _ = layer;
+        false
+    }
+
+    /// Rewrites the results `[J, R]` of a product inside a layer, the one of this number; the call's input is what it multiplies.
+    fn inside(&self, call: &HookCall<'_>, product: usize, results: &mut [Lane]) -> HookEvents {
+        let _ = (call, product, results);
+        HookEvents::default()
+    }
+
     /// Bytes of the clean copy of a layer's parameters, where it computes from them.
     fn clean_bytes(&self, layer: usize) -> u64 {
         let _ = layer;
@@ -337,20 +380,33 @@ impl Model {
         sites
     }
 
-    /// The layers that multiply by a matrix, but for those inside an attention and those cut in two.
+    /// The products of matrices, in the order of evaluation.
     pub fn products(&self) -> Vec<ProductSite> {
         let graph = self.graph();
         let product = |(layer, tied): (usize, &dyn Layer)| {
             let ties = tied.ties();
-            let ([read], [write]) = (&ties.reads[..], &ties.writes[..]) else { return None };
-            let (&(weight, _), rest) = ties.parameters.split_first()?;
-            let (inputs, outputs) = (graph.widths()[*read], graph.widths()[*write]);
+            let (&read, &[write]) = (ties.reads.last()?, &ties.writes[..]) else { return None };
+            let ((weight, columns), rest) = ties.parameters.split_first()?;
+            let (inputs, results) = (graph.widths()[read], graph.widths()[write]);
             let bias = rest.first().map(|&(bias, _)| bias);
-            let of_matrix = graph.specs()[weight].shape == [outputs, inputs] && rest.len() <= 1;
             let fields = tied.field_layer().and_then(|linear| linear.fields);
-            of_matrix.then_some(ProductSite { layer, weight, bias, inputs, outputs, fields })
+            let shape = &graph.specs()[*weight].shape;
+            let part = match ties.reads.len() {
+                1 if *shape == [results, inputs] && rest.len() <= 1 => ProductPart::Whole,
+                // A cut layer reads some columns of its one row of weights.
+                1 if shape.len() == 2 && rest.is_empty() && columns.end == inputs => ProductPart::Head,
+                2 if shape.len() == 2 && rest.len() == 1 && columns.len() == inputs => {
+                    ProductPart::Tail { before: columns.start }
+                }
+                _ => return None,
+            };
+            Some(ProductSite { layer, weight: *weight, bias, inputs, outputs: results, fields, part })
         };
-        graph.layers().iter().map(Box::as_ref).enumerate().filter_map(product).collect()
+        let of_layer = |(layer, tied): (usize, &dyn Layer)| {
+            let inner = tied.inner_products().into_iter().map(move |site| ProductSite { layer, ..site });
+            inner.chain(product((layer, tied))).collect::<Vec<_>>()
+        };
+        graph.layers().iter().map(Box::as_ref).enumerate().flat_map(of_layer).collect()
     }
 
     /// The results that layers compute or look up; those that only pass values on (activation, dropout, concatenation) have none

@@ -129,7 +129,7 @@ impl<'a> Hooked<'a> {
             .collect();
         let seen = |layer: usize| {
             reads[layer]
-                || acting.hooks.is_some_and(|hooks| hooks.acts(layer))
+                || acting.hooks.is_some_and(|hooks| hooks.acts(layer) || hooks.acts_inside(layer))
                 || acting.upsets.is_some_and(|upsets| upsets.acts(layer))
         };
         let held = |layer: usize| acting.hooks.is_some_and(|hooks| hooks.needs_input(layer));
@@ -155,17 +155,64 @@ impl<'a> Hooked<'a> {
         pass.enter(&rows, self.ids, workspace);
         if let Some(steps) = &self.steps {
             for &(layer, ref step) in &steps.all {
-                pass.step(step, &rows, ahead, workspace);
+                if let Some(hooks) = self.inside(layer) {
+                    self.layer(layer, hooks, (&rows, ids), workspace, notes, &mut events);
+                } else {
+                    pass.step(step, &rows, ahead, workspace);
+                }
                 self.behind((layer, step.is_only(layer)), (&rows, ids), workspace, notes, &mut events);
             }
         } else {
             for layer in 0..model.graph().layers().len() {
-                pass.layer(layer, &rows, workspace);
+                if let Some(hooks) = self.inside(layer) {
+                    self.layer(layer, hooks, (&rows, ids), workspace, notes, &mut events);
+                } else {
+                    pass.layer(layer, &rows, workspace);
+                }
                 self.behind((layer, true), (&rows, ids), workspace, notes, &mut events);
             }
         }
         pass.end(workspace, logits);
         events
+    }
+
+    /// The hooks that act on products inside a layer.
+    fn inside(&self, layer: usize) -> Option<&'a dyn Hooks> {
+        self.acting.hooks.filter(|hooks| hooks.acts_inside(layer))
+    }
+
+    /// Runs a layer and shows hooks the products inside it. What is computed there again is no result of the layer, and is not upset.
+    fn layer(
+        &self,
+        layer: usize,
+        hooks: &dyn Hooks,
+        (rows, ids): (&RowsView<'_>, &[u32]),
+        workspace: &mut Workspace,
+        notes: &BlockNotes,
+        events: &mut HookEvents,
+    ) {
+        let (pass, graph) = (&self.pass, self.model.graph());
+        let Workspace { ids: table_rows, values } = workspace;
+        let groups = values.groups();
+        let scope = pass.scope(layer, rows, table_rows);
+        graph.layers()[layer].forward_shown(&scope, values, &mut |product, input, results| {
+            let call = HookCall {
+                layer,
+                rows: rows.len(),
+                kernels: pass.kernels,
+                input,
+                second: &[],
+                ids: table_rows,
+                bags: rows.bags,
+                weights: pass.weights,
+                tables: graph.tables(),
+                upsets: None,
+                data_rows: ids,
+                groups,
+                notes,
+            };
+            events.add(hooks.inside(&call, product, results));
+        });
     }
 
     /// What happens behind a layer; `whole` where what it reads is there.
@@ -194,6 +241,7 @@ impl<'a> Hooked<'a> {
                     rows: rows.len(),
                     kernels: pass.kernels,
                     input: ties.reads.first().filter(|_| whole).map_or(&[], |&read| values.get(read)),
+                    second: ties.reads.get(1).filter(|_| whole).map_or(&[], |&read| values.get(read)),
                     ids: table_rows,
                     bags: rows.bags,
                     weights: pass.weights,

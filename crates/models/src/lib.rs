@@ -33,8 +33,8 @@ pub use config::{Config, ConfigError};
 pub use file::{DataMeta, FORMAT_VERSION, NamedTensor, OpenError, StateDictError, TrainingMeta};
 pub use graph::Graph;
 pub use hook::{
-    HookCall, HookEvents, HookSite, Hooks, LookupResult, LookupSite, OutputSite, ProductSite, ROW_DETECTED,
-    ROW_UNRESTORED, SiteKind, Upsets,
+    HookCall, HookEvents, HookSite, Hooks, LookupResult, LookupSite, OutputSite, ProductPart, ProductSite,
+    ROW_DETECTED, ROW_UNRESTORED, SiteKind, Upsets,
 };
 pub use hooked::{Acting, Noted};
 pub use kept::Kept;

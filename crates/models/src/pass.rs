@@ -231,7 +231,7 @@ impl<'a> Pass<'a> {
         self.graph.layers()[at].again(&scope, &mut workspace.values);
     }
 
-    fn scope<'s>(&'s self, at: usize, rows: &RowsView<'s>, ids: &'s [u32]) -> Scope<'s> {
+    pub(crate) fn scope<'s>(&'s self, at: usize, rows: &RowsView<'s>, ids: &'s [u32]) -> Scope<'s> {
         Scope {
             kernels: self.kernels,
             weights: self.weights,

@@ -84,6 +84,19 @@ impl Hooks for Protected {
         hooks.any(|hooks| hooks.needs_input(layer))
     }
 
+    fn acts_inside(&self, layer: usize) -> bool {
+        self.stages.iter().filter_map(|stage| stage.hooks()).any(|hooks| hooks.acts_inside(layer))
+    }
+
+    fn inside(&self, call: &HookCall<'_>, product: usize, results: &mut [Lane]) -> HookEvents {
+        let mut events = HookEvents::default();
+        let hooks = self.stages.iter().filter_map(|stage| stage.hooks());
+        for hooks in hooks.filter(|hooks| hooks.acts_inside(call.layer)) {
+            events.add(hooks.inside(call, product, results));
+        }
+        events
+    }
+
     fn clean_bytes(&self, layer: usize) -> u64 {
         self.stages.iter().filter_map(|stage| stage.hooks()).map(|hooks| hooks.clean_bytes(layer)).sum()
     }

@@ -23,7 +23,7 @@ use radhard_kernels::{Kernels, Lane, Table};
 use radhard_memory::Buffer;
 
 use crate::graph::{ParameterId, Slot};
-use crate::hook::LookupSite;
+use crate::hook::{LookupSite, ProductSite};
 use crate::layers::batch_norm::BatchNorm;
 use crate::layers::cross::Cross;
 use crate::layers::dropout::Dropout;
@@ -241,6 +241,9 @@ impl dyn Layer + '_ {
     }
 }
 
+/// Sees the number, the input `[K, R]` and the result `[J, R]` of a product of matrices, and may rewrite the result.
+pub(crate) type Show<'a> = dyn FnMut(usize, &[Lane], &mut [Lane]) + 'a;
+
 /// One layer of a graph.
 pub(crate) trait Layer: Send + Sync {
     /// What it is connected to.
@@ -281,6 +284,17 @@ pub(crate) trait Layer: Send + Sync {
 
     /// Writes the layer's output.
     fn forward(&self, scope: &Scope<'_>, values: &mut Values);
+
+    /// The products of matrices inside it; the layer's number is not set.
+    fn inner_products(&self) -> Vec<ProductSite> {
+        Vec::new()
+    }
+
+    /// The same as [`forward`](Self::forward), and shows each inner product as it is computed: its number, input and result.
+    fn forward_shown(&self, scope: &Scope<'_>, values: &mut Values, show: &mut Show<'_>) {
+        let _ = show;
+        self.forward(scope, values);
+    }
 
     /// Adds to the gradients of the layer's inputs and parameters, given that of its output.
     fn backward(&self, scope: &Scope<'_>, values: &Values, gradients: &mut Gradients);

@@ -3,8 +3,9 @@
 use radhard_kernels::{LANES, Lane};
 
 use crate::graph::{ParameterId, Slot};
+use crate::hook::{ProductPart, ProductSite};
 use crate::layers::dropout::Masking;
-use crate::layers::{Block, FMA_NS, Gradients, Layer, Scope, Ties, Values, Weights};
+use crate::layers::{Block, FMA_NS, Gradients, Layer, Scope, Show, Ties, Values, Weights};
 
 /// `[D, R]`: Σ over pairs of a · (v_i ⊙ v_j), a the softmax over pairs of projection(relu(attention(v_i ⊙ v_j))).
 ///
@@ -38,11 +39,19 @@ impl PairAttention {
     }
 
     /// The product of a pair and its hidden values before and after the rectifier.
-    fn hidden(&self, scope: &Scope<'_>, v: &[Lane], (i, j): (usize, usize), scratch: &mut [Block; 3]) {
+    fn hidden(
+        &self,
+        scope: &Scope<'_>,
+        v: &[Lane],
+        (i, j): (usize, usize),
+        scratch: &mut [Block; 3],
+        show: &mut Show<'_>,
+    ) {
         let [product, before, after] = scratch;
         let (weight, bias) = (scope.weights.f32s(self.attention.0), scope.weights.f32s(self.attention.1));
         scope.kernels.multiply(self.row(v, i), self.row(v, j), product);
         scope.kernels.linear(weight, bias, product, self.dim, before);
+        show(0, product, before);
         scope.kernels.relu(before, after);
     }
 }
@@ -82,14 +91,32 @@ impl Layer for PairAttention {
     }
 
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {
+        self.forward_shown(scope, values, &mut |_, _, _| {});
+    }
+
+    fn inner_products(&self) -> Vec<ProductSite> {
+        let site = |product, (weight, bias), inputs, outputs| ProductSite {
+            layer: 0,
+            weight,
+            bias: Some(bias),
+            inputs,
+            outputs,
+            fields: None,
+            part: ProductPart::Inner(product),
+        };
+        vec![site(0, self.attention, self.dim, self.width), site(1, self.projection, self.width, 1)]
+    }
+
+    fn forward_shown(&self, scope: &Scope<'_>, values: &mut Values, show: &mut Show<'_>) {
         let groups = values.groups();
         let (weight, bias) = (scope.weights.f32s(self.projection.0), scope.weights.f32s(self.projection.1));
         let mut scratch = self.scratch.map(|slot| values.take(slot));
         values.write(self.shares, |values, shares| {
             let v = values.get(self.input);
             for (pair, shares) in pairs(self.fields).zip(shares.chunks_exact_mut(groups)) {
-                self.hidden(scope, v, pair, &mut scratch);
+                self.hidden(scope, v, pair, &mut scratch, show);
                 scope.kernels.linear(weight, bias, &scratch[2], self.width, shares);
+                show(1, &scratch[2], shares);
             }
             scope.kernels.softmax(shares, groups);
         });
@@ -140,7 +167,7 @@ impl Layer for PairAttention {
         for (((i, j), ds), kept) in
             pairs(self.fields).zip(ds.chunks_exact(groups)).zip(kept.chunks_exact(groups))
         {
-            self.hidden(scope, v, (i, j), &mut scratch);
+            self.hidden(scope, v, (i, j), &mut scratch, &mut |_, _, _| {});
             let dense = &mut gradients.dense;
             kernels.linear_weight_gradient(&scratch[2], ds, self.width, &mut dense[self.projection.0]);
             kernels.feature_sums(ds, &mut dense[self.projection.1]);

@@ -1,5 +1,7 @@
+use std::borrow::Cow;
+
 use radhard_kernels::{Kernels, LANES, Lane, LinearSums, LinearTotals, plain};
-use radhard_models::{BLOCK, HookCall, HookEvents, Hooks, Model, ProductSite};
+use radhard_models::{BLOCK, HookCall, HookEvents, Hooks, Model, ProductPart, ProductSite};
 
 use super::{RETRIES, Recovery, SMALLEST, UNIT};
 use crate::protection::{Cost, Prepared, ProtectError, Protection, Subject};
@@ -46,13 +48,15 @@ impl Protection for AbftGemm {
         }
         let products = model.products();
         let unchecked = unchecked(model, &products);
-        let mut layers: Vec<Option<Checked>> = Vec::new();
+        let mut layers: Vec<Vec<Checked>> = Vec::new();
         for site in products {
-            layers.resize_with(site.layer, || None);
+            if layers.len() <= site.layer {
+                layers.resize_with(site.layer + 1, Vec::new);
+            }
             cost.memory_bits += 128 * (site.inputs as u64 + 1);
             cost.checks_per_sample += 1.0;
             cost.operations_per_sample += (4 * site.inputs + site.outputs + 3) as f64;
-            layers.push(Some(Checked::new(model, site)));
+            layers[site.layer].push(Checked::new(model, site));
         }
         if layers.is_empty() {
             cost.assumptions = vec!["none: the model has no linear layer, so it changes nothing".to_owned()];
@@ -90,7 +94,7 @@ struct Checked {
 
 impl Checked {
     fn new(model: &Model, site: ProductSite) -> Self {
-        let weight = model.parameters()[site.weight].f32s();
+        let weight = &model.parameters()[site.weight].f32s()[site.elements()];
         let bias = site.bias.map_or(&[][..], |bias| model.parameters()[bias].f32s());
         let (mut sums, mut magnitudes) = (vec![0.0; site.inputs], vec![0.0; site.inputs]);
         for row in weight.chunks_exact(site.inputs) {
@@ -98,6 +102,11 @@ impl Checked {
                 *sum += f64::from(w);
                 *magnitude += f64::from(w).abs();
             }
+        }
+        if let ProductPart::Tail { .. } = site.part {
+            // It goes on with both results of the head as they are.
+            sums.splice(..0, [1.0; 2]);
+            magnitudes.splice(..0, [1.0; 2]);
         }
         let rough = magnitudes.iter().map(|&magnitude| (magnitude as f32).next_up()).collect();
         let total = |of: fn(f64) -> f64| bias.iter().map(|&b| of(f64::from(b))).sum();
@@ -145,19 +154,35 @@ impl Checked {
         failed
     }
 
+    /// What it multiplies, one value after the other.
+    fn input<'a>(&self, call: &HookCall<'a>) -> Cow<'a, [Lane]> {
+        match self.site.part {
+            ProductPart::Tail { .. } => Cow::Owned([call.input, call.second].concat()),
+            _ => Cow::Borrowed(call.input),
+        }
+    }
+
     fn compute(&self, kernels: Kernels, (weight, bias): (&[f32], &[f32]), x: &[Lane], out: &mut [Lane]) {
-        match self.site.fields {
-            Some(fields) => kernels.field_layer(weight, bias, x, self.site.inputs, fields, out),
-            None => kernels.linear(weight, bias, x, self.site.inputs, out),
+        match (self.site.part, self.site.fields) {
+            (ProductPart::Head, _) => kernels.linear_head(weight, x, out),
+            (ProductPart::Tail { before }, _) => {
+                let (head, x) = x.split_at(2 * out.len());
+                kernels.linear_tail(weight, bias[0], (head, before), x, out);
+            }
+            (_, Some(fields)) => kernels.field_layer(weight, bias, x, self.site.inputs, fields, out),
+            (_, None) => kernels.linear(weight, bias, x, self.site.inputs, out),
         }
     }
 }
 
 /// Additions on the longest way from a product to an output.
 fn longest_chain(site: &ProductSite) -> usize {
-    let before_bias = match site.fields {
-        Some(fields) => site.inputs / fields + fields.next_power_of_two().trailing_zeros() as usize,
-        None => site.inputs.min(plain::CHAIN) + site.inputs.div_ceil(plain::CHAIN) - 1,
+    let before = if let ProductPart::Tail { before } = site.part { before } else { 0 };
+    let inputs = before + site.inputs;
+    let before_bias = if let Some(fields) = site.fields {
+        site.inputs / fields + fields.next_power_of_two().trailing_zeros() as usize
+    } else {
+        inputs.min(plain::CHAIN) + inputs.div_ceil(plain::CHAIN) - 1
     };
     before_bias + usize::from(site.bias.is_some())
 }
@@ -165,7 +190,7 @@ fn longest_chain(site: &ProductSite) -> usize {
 /// The checked layers of one model.
 struct Checks {
     recovery: Recovery,
-    layers: Vec<Option<Checked>>,
+    layers: Vec<Vec<Checked>>,
     cost: Cost,
 }
 
@@ -175,21 +200,16 @@ pub(super) fn used(rows: usize, group: usize) -> u16 {
     ((1u32 << rows) - 1) as u16
 }
 
-impl Hooks for Checks {
-    fn acts(&self, layer: usize) -> bool {
-        self.layers.get(layer).is_some_and(Option::is_some)
+impl Checks {
+    fn of(&self, layer: usize) -> &[Checked] {
+        self.layers.get(layer).map_or(&[], Vec::as_slice)
     }
 
-    fn clean_bytes(&self, layer: usize) -> u64 {
-        let checked = self.layers.get(layer).and_then(Option::as_ref);
-        checked.map_or(0, |of| 4 * (of.clean_weight.len() + of.clean_bias.len()) as u64)
-    }
-
-    fn behind(&self, call: &HookCall<'_>, values: &mut [Lane]) -> HookEvents {
+    fn check(&self, layer: &Checked, call: &HookCall<'_>, values: &mut [Lane]) -> HookEvents {
         let mut events = HookEvents::default();
-        let Some(Some(layer)) = self.layers.get(call.layer) else { return events };
         let groups = values.len() / layer.site.outputs;
-        let mut open = layer.failed(call.kernels, call.input, values);
+        let x = layer.input(call);
+        let mut open = layer.failed(call.kernels, &x, values);
         for (g, open) in open.iter_mut().enumerate() {
             *open &= used(call.rows, g);
         }
@@ -224,12 +244,12 @@ impl Hooks for Checks {
             let parameters = if reloads {
                 (&layer.clean_weight[..], &layer.clean_bias[..])
             } else {
-                (call.dense(weight), bias.map_or(&[][..], |bias| call.dense(bias)))
+                (&call.dense(weight)[layer.site.elements()], bias.map_or(&[][..], |bias| call.dense(bias)))
             };
-            layer.compute(call.kernels, parameters, call.input, &mut again);
+            layer.compute(call.kernels, parameters, &x, &mut again);
             call.recomputed(attempt as u32, &mut again);
             put(Some(&again), &open, values);
-            let failed = layer.failed(call.kernels, call.input, values);
+            let failed = layer.failed(call.kernels, &x, values);
             for (open, failed) in open.iter_mut().zip(failed) {
                 *open &= failed;
             }
@@ -254,9 +274,33 @@ fn each_row(bits: &[u16], mut act: impl FnMut(usize)) {
     }
 }
 
+impl Hooks for Checks {
+    fn acts(&self, layer: usize) -> bool {
+        self.of(layer).iter().any(|of| !matches!(of.site.part, ProductPart::Inner(_)))
+    }
+
+    fn acts_inside(&self, layer: usize) -> bool {
+        self.of(layer).iter().any(|of| matches!(of.site.part, ProductPart::Inner(_)))
+    }
+
+    fn clean_bytes(&self, layer: usize) -> u64 {
+        self.of(layer).iter().map(|of| 4 * (of.clean_weight.len() + of.clean_bias.len()) as u64).sum()
+    }
+
+    fn behind(&self, call: &HookCall<'_>, values: &mut [Lane]) -> HookEvents {
+        let whole = self.of(call.layer).iter().find(|of| !matches!(of.site.part, ProductPart::Inner(_)));
+        whole.map_or_else(HookEvents::default, |layer| self.check(layer, call, values))
+    }
+
+    fn inside(&self, call: &HookCall<'_>, product: usize, results: &mut [Lane]) -> HookEvents {
+        let inner = self.of(call.layer).iter().find(|of| of.site.part == ProductPart::Inner(product));
+        inner.map_or_else(HookEvents::default, |layer| self.check(layer, call, results))
+    }
+}
+
 impl Prepared for Checks {
     fn hooks(&self) -> Option<&dyn Hooks> {
-        self.layers.iter().any(Option::is_some).then_some(self)
+        (!self.layers.is_empty()).then_some(self)
     }
 
     fn cost(&self) -> Cost {

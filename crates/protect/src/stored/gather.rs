@@ -95,6 +95,14 @@ impl Hooks for GatherHooks<'_> {
         self.protected.needs_input(layer)
     }
 
+    fn acts_inside(&self, layer: usize) -> bool {
+        self.protected.acts_inside(layer)
+    }
+
+    fn inside(&self, call: &HookCall<'_>, product: usize, results: &mut [Lane]) -> HookEvents {
+        self.protected.inside(call, product, results)
+    }
+
     fn clean_bytes(&self, layer: usize) -> u64 {
         self.protected.clean_bytes(layer)
     }
