@@ -134,13 +134,13 @@ impl<'g> Steps<'g> {
             }
             let step = match graph.layers()[at].known() {
                 Known::Linear(&Linear { weight, bias: None, input, inputs, outputs: 1, output, .. })
-                    if crosses(graph, input, seen).is_some() =>
+                    if !held(at) && crosses(graph, input, seen).is_some() =>
                 {
                     let (first, crosses) = crosses(graph, input, seen).unwrap_or_default();
                     Step::Through(Through { first, crosses, weight, inputs, head: false, output })
                 }
                 Known::LinearHead(&LinearHead { weight, input, inputs, output })
-                    if crosses(graph, input, seen).is_some() =>
+                    if !held(at) && crosses(graph, input, seen).is_some() =>
                 {
                     let (first, crosses) = crosses(graph, input, seen).unwrap_or_default();
                     Step::Through(Through { first, crosses, weight, inputs, head: true, output })
