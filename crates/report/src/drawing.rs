@@ -54,7 +54,7 @@ impl Ink {
             Self::Axis => ["#7b848e", "#7b848e"],
             Self::Grid => ["#e3e6e9", "#31363c"],
             Self::Golden => ["#8a6d00", "#e3c04a"],
-            Self::Guess => ["#7b848e", "#949ca6"],
+            Self::Guess => ["#69727c", "#949ca6"],
             Self::Series(place) => PALETTE[place % SERIES],
         }
     }
