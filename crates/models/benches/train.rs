@@ -1,7 +1,9 @@
 //! One training step of each model and optimiser, on random rows of MovieLens-1M's and Criteo's shape.
 //!
 //! Indices are uniform within their fields: a batch then touches more different table rows than real data do, which is
-//! to the disadvantage of `lazy-adam`. A step is forward, backward and the optimiser on 4096 rows, on all threads.
+//! to the disadvantage of `lazy-adam`. With `--torch` (or `--venv DIR`) torch's Adam takes turns on the same shapes. A step is forward, backward and the optimiser on 4096 rows, on all threads.
+
+mod torch;
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -23,6 +25,10 @@ const STEPS: usize = 40;
 const BUDGET: Duration = Duration::from_secs(3);
 
 const FEWEST: usize = 5;
+
+/// Turns of both sides, and torch's steps in each.
+const TURNS: usize = 3;
+const TORCH_STEPS: usize = 6;
 
 const MOVIELENS_1M: [u32; 2] = [6040, 3952];
 
@@ -84,8 +90,28 @@ fn steps(architecture: &dyn Architecture, data: &DataSet, optimizer: Optimizer) 
     times
 }
 
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_unstable_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+/// One line of the table.
+fn line(model: &str, shape: &str, what: impl std::fmt::Display, mut times: Vec<f64>) {
+    times.sort_unstable_by(f64::total_cmp);
+    println!(
+        "| {model} | {shape} | {what} | {:.2} ({:.2}–{:.2}) | {} |",
+        times[times.len() / 2],
+        times[0],
+        times[times.len() - 1],
+        times.len()
+    );
+}
+
 fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut torch = torch::Torch::asked_for(&arguments);
+    let known = |name: &String| architectures().iter().any(|a| a.name() == name);
+    let wanted: Vec<String> = arguments.into_iter().filter(known).collect();
     println!(
         "milliseconds per step of {BATCH} rows, {} threads: median (min–max) of n steps\n",
         rayon::current_num_threads()
@@ -100,16 +126,28 @@ fn main() {
             }
             let data = if architecture.takes_numeric() { &numeric } else { &plain };
             for optimizer in [Optimizer::Adam, Optimizer::LazyAdam] {
-                let mut times = steps(*architecture, data, optimizer);
-                times.sort_unstable_by(f64::total_cmp);
-                println!(
-                    "| {} | {shape} | {optimizer} | {:.2} ({:.2}–{:.2}) | {} |",
-                    architecture.name(),
-                    times[times.len() / 2],
-                    times[0],
-                    times[times.len() - 1],
-                    times.len()
-                );
+                line(architecture.name(), shape, optimizer, steps(*architecture, data, optimizer));
+            }
+            let Some(torch) = torch.as_mut().filter(|_| !architecture.takes_numeric()) else { continue };
+            // Three turns each; the ratio is that of the medians of a turn.
+            for theirs in ["adam", "adam-fused"] {
+                for optimizer in [Optimizer::Adam, Optimizer::LazyAdam] {
+                    let (mut ratios, mut all) = (Vec::new(), Vec::new());
+                    for _ in 0..TURNS {
+                        let ours = median(steps(*architecture, data, optimizer));
+                        let times = torch.steps(architecture.name(), dims, BATCH, theirs, TORCH_STEPS);
+                        ratios.push(median(times.clone()) / ours);
+                        all.extend(times);
+                    }
+                    ratios.sort_unstable_by(f64::total_cmp);
+                    let what = format!(
+                        "torch {theirs}: {:.1} ({:.1}–{:.1}) times {optimizer}",
+                        ratios[TURNS / 2],
+                        ratios[0],
+                        ratios[TURNS - 1]
+                    );
+                    line(architecture.name(), shape, what, all);
+                }
             }
         }
     }
