@@ -130,7 +130,7 @@ kernels! {
     /// A linear layer to one value, without bias, on what cross layers make of `x0`.
     ///
     /// # Shapes
-    /// `x0` `[K, R]`, each of `crosses` = ([1, R], [K]) in order, at most [`CROSSES`] of them, `weights` `[K]`, `out` [1, R].
+    /// `x0` `[K, R]`, each of `crosses` = (`[1, R]`, `[K]`) in order, at most [`CROSSES`] of them, `weights` `[K]`, `out` `[1, R]`.
     ///
     /// # Numerics
     /// As [`Kernels::linear`](crate::Kernels::linear) of [`Kernels::cross`](crate::Kernels::cross).
@@ -139,7 +139,7 @@ kernels! {
     /// [`Kernels::linear_head`](crate::Kernels::linear_head) on what cross layers make of `x0`.
     ///
     /// # Shapes
-    /// As [`Kernels::linear_through`](crate::Kernels::linear_through), but `out` [2, R].
+    /// As [`Kernels::linear_through`](crate::Kernels::linear_through), but `out` `[2, R]`.
     pub fn linear_head_through(x0: &[Lane], crosses: &Crosses<'_>, weights: &[f32], out: &mut [Lane])
         = linear_head_through;
 }
