@@ -96,7 +96,7 @@ pub use quantile::median_interval;
 pub use ranking::Ranking;
 pub use reference::{MetricsWork, Reference};
 pub use stopping::{Looked, Step, StopReason, StopRule};
-pub use tolerable::{RateLoss, RateSample, Reached, TolerableRate, half_of_lead, tolerable_rate};
+pub use tolerable::{RateLoss, RateSample, Reached, TolerableRate, half_of_lead, reached, tolerable_rate};
 pub use top_k::{TopK, UserRows};
 pub use trial::{Golden, Observed, ScoreOptions, TrialScores};
 pub use vulnerability::{Stratum, vulnerability};

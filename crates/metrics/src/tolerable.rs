@@ -90,7 +90,7 @@ pub fn tolerable_rate(golden: f64, loss: f64, curve: &[RateSample<'_>]) -> Toler
         loss,
         tolerable: tolerable.map(|rate| rate.rate),
         intolerable: intolerable.map(|rate| rate.rate),
-        reached: reached(loss, &rates),
+        reached: reached(loss, rates.iter().map(|rate| (rate.rate, rate.mean))),
         rates,
     }
 }
@@ -128,18 +128,20 @@ impl RateLoss {
     }
 }
 
-fn reached(loss: f64, rates: &[RateLoss]) -> Option<Reached> {
+/// Where a curve of rising rates, each with what is lost there, first exceeds a loss: linear in the logarithm of the
+/// rate. `None` where no rate was measured, or a loss up to there is undefined.
+pub fn reached(loss: f64, curve: impl IntoIterator<Item = (f64, Option<f64>)>) -> Option<Reached> {
     let mut before: Option<(f64, f64)> = None;
-    for rate in rates {
-        let mean = rate.mean?;
-        if mean > loss {
-            return Some(before.map_or(Reached::By(rate.rate), |(lower, less)| {
-                let share = (loss - less) / (mean - less);
-                let (from, to) = (libm::log(lower), libm::log(rate.rate));
+    for (rate, lost) in curve {
+        let lost = lost?;
+        if lost > loss {
+            return Some(before.map_or(Reached::By(rate), |(lower, less)| {
+                let share = (loss - less) / (lost - less);
+                let (from, to) = (libm::log(lower), libm::log(rate));
                 Reached::At(libm::exp(from + share * (to - from)))
             }));
         }
-        before = Some((rate.rate, mean));
+        before = Some((rate, lost));
     }
     before.map(|(highest, _)| Reached::Beyond(highest))
 }

@@ -140,10 +140,14 @@ impl CellFindings {
         self.trials.iter().filter_map(|trial| trial.scores.auc).collect()
     }
 
+    /// AUC of each chip that has a flip.
+    pub fn aucs_with_flips(&self) -> Vec<f64> {
+        self.trials.iter().filter(|trial| trial.flips > 0).filter_map(|trial| trial.scores.auc).collect()
+    }
+
     /// Statistics of the AUC, with the interval of its mean.
     pub fn statistics(&self, golden: f64) -> CellStatistics {
-        let with_flips: Vec<f64> =
-            self.trials.iter().filter(|trial| trial.flips > 0).filter_map(|trial| trial.scores.auc).collect();
+        let with_flips = self.aucs_with_flips();
         let known = self.trials.len() as u64 - with_flips.len() as u64;
         CellStatistics::of(&CellSample::auc(golden, self.p_no_flip.unwrap_or(0.0), known, &with_flips))
     }

@@ -1,128 +1,146 @@
 //! BER_50: the rate at which half of the lead over guessing is lost.
 
-use crate::claim::Evidence;
-use crate::findings::{Findings, Place};
+use radhard_metrics::interval::LEVEL;
+use radhard_metrics::quantile::quantile;
+use radhard_metrics::{
+    CellSample, RateSample, Reached, half_of_lead, median_interval, reached, tolerable_rate,
+};
 
-/// Resamples of the bootstrap.
-const RESAMPLES: usize = 1000;
-/// Rate of the resampler's draws: any fixed value does.
-const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
+use crate::claim::{Evidence, Side};
+use crate::findings::{CellFindings, Findings, Place};
 
-/// BER_50 of a curve with a percentile interval; a missing end lies above the largest rate measured.
-///
-/// The chips of all rates are the same, so a chip is resampled with its whole curve.
-/// Source: Efron 1979; interpolated in the logarithm of the rate between neighbouring rates.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// BER_50 of a curve: of the mean over its chips, and of each chip, whose errors at one rate are among those at the next.
+#[derive(Debug, Clone, PartialEq)]
 pub struct HalfRate {
-    /// The estimate; none where half is not lost by the largest rate.
-    pub rate: Option<f64>,
-    /// Lower end of the 95 % interval; none where even that lies above the largest rate.
-    pub low: Option<f64>,
-    /// Upper end; none where it lies above the largest rate.
-    pub high: Option<f64>,
-    /// Largest rate measured.
-    pub measured_to: f64,
-    /// Chips.
-    pub n: u64,
+    /// Where the mean has lost half, interpolated in the logarithm of the rate.
+    pub mean: Reached,
+    /// Largest rate shown to lose less than half on average, by one-sided bounds valid at every n.
+    pub tolerable: Option<f64>,
+    /// Smallest rate shown to lose more.
+    pub intolerable: Option<f64>,
+    /// Where each chip has lost half, in the order of the chips; infinite where the largest rate is not enough.
+    pub chips: Vec<f64>,
 }
 
 impl HalfRate {
-    /// BER_50 of a curve; none where fewer than two chips or rates were measured, or a chip has no AUC.
+    /// BER_50 of a curve; none where fewer than two rates or no chips were measured, or a chip has no AUC.
     pub fn of(findings: &Findings, place: &Place<'_>) -> Option<Self> {
         let golden = findings.unprotected_auc(place.model, place.data)?;
         let curve = findings.curve(place);
         let chips = curve.iter().map(|(_, cell)| cell.trials.len()).min()?;
-        let rates: Vec<f64> = curve.iter().map(|(rate, _)| *rate).collect();
+        if chips == 0 || curve.len() < 2 {
+            return None;
+        }
         let aucs: Vec<Vec<f64>> = curve
             .iter()
             .map(|(_, cell)| cell.trials[..chips].iter().map(|trial| trial.scores.auc).collect())
             .collect::<Option<_>>()?;
-        if chips < 2 || rates.len() < 2 {
-            return None;
-        }
-        let bound = f64::midpoint(golden, 0.5);
-        let crossing = |picked: &[usize]| {
-            let means: Vec<f64> = aucs
-                .iter()
-                .map(|aucs| picked.iter().map(|chip| aucs[*chip]).sum::<f64>() / picked.len() as f64)
-                .collect();
-            crossing(&rates, &means, bound)
+        let rates = || curve.iter().map(|(rate, _)| *rate);
+        let half = half_of_lead(golden);
+        let of_chip = |chip: usize| {
+            let lost = rates().zip(&aucs).map(|(rate, aucs)| (rate, Some(golden - aucs[chip])));
+            reached(half, lost).map_or(f64::INFINITY, rate_of)
         };
-        let all: Vec<usize> = (0..chips).collect();
-        let mut state = SEED;
-        let mut resampled: Vec<f64> = (0..RESAMPLES)
-            .map(|_| {
-                let picked: Vec<usize> =
-                    (0..chips).map(|_| (next(&mut state) % chips as u64) as usize).collect();
-                crossing(&picked).unwrap_or(f64::INFINITY)
+        let with_flips: Vec<Vec<f64>> = curve.iter().map(|(_, cell)| cell.aucs_with_flips()).collect();
+        let samples: Vec<RateSample<'_>> = curve
+            .iter()
+            .zip(&with_flips)
+            .map(|((rate, cell), aucs)| {
+                let known = (cell.trials.len() - aucs.len()) as u64;
+                let p_no_flip = cell.p_no_flip.unwrap_or(0.0);
+                RateSample { rate: *rate, cell: CellSample::auc(golden, p_no_flip, known, aucs) }
             })
             .collect();
-        resampled.sort_by(f64::total_cmp);
-        let finite = |rate: f64| rate.is_finite().then_some(rate);
+        let shown = tolerable_rate(golden, half, &samples);
         Some(Self {
-            rate: crossing(&all),
-            low: finite(resampled[RESAMPLES / 40]),
-            high: finite(resampled[RESAMPLES - 1 - RESAMPLES / 40]),
-            measured_to: *rates.last()?,
-            n: chips as u64,
+            mean: shown.reached?,
+            tolerable: shown.tolerable,
+            intolerable: shown.intolerable,
+            chips: (0..chips).map(of_chip).collect(),
         })
     }
 
-    /// Whether this rate lies above the other's beyond chance, below it, or neither.
-    pub fn above(&self, other: &Self) -> Option<bool> {
-        let end = |rate: Option<f64>| rate.unwrap_or(f64::INFINITY);
-        if end(self.low) > end(other.high) {
-            Some(true)
-        } else if end(other.low) > end(self.high) {
-            Some(false)
-        } else {
-            None
+    /// How many times this BER_50 is the other's, chip by chip: the median over the chips with its exact interval.
+    ///
+    /// Chips whose largest rate is not enough for either count as equal.
+    pub fn over(&self, other: &Self, of: String) -> Evidence {
+        let mut ratios: Vec<f64> = self
+            .chips
+            .iter()
+            .zip(&other.chips)
+            .map(|(a, b)| if a.is_infinite() && b.is_infinite() { 1.0 } else { a / b })
+            .collect();
+        ratios.sort_unstable_by(f64::total_cmp);
+        let interval = median_interval(&ratios, LEVEL);
+        Evidence {
+            of,
+            quantity: "ratio of BER_50, median over chips",
+            value: (!ratios.is_empty()).then(|| quantile(&ratios, 0.5)),
+            low: interval.map(|interval| interval.low),
+            high: interval.map(|interval| interval.high),
+            n: ratios.len() as u64,
         }
     }
 
-    /// As a piece of evidence; what is undefined lies above the largest rate.
+    /// The first rate measured at which the mean has lost half, with its cell.
+    pub fn after<'a>(&self, findings: &'a Findings, place: &Place<'_>) -> Option<(f64, &'a CellFindings)> {
+        let half = rate_of(self.mean);
+        findings.curve(place).into_iter().find(|(rate, _)| *rate >= half)
+    }
+
+    /// As a piece of evidence: BER_50 of the mean between the rates that are shown to lose less and more than half.
     pub fn evidence(&self, of: String) -> Evidence {
-        Evidence { of, quantity: "BER_50", value: self.rate, low: self.low, high: self.high, n: self.n }
+        let value = match self.mean {
+            Reached::By(rate) | Reached::At(rate) => Some(rate),
+            Reached::Beyond(_) => None,
+        };
+        let n = self.chips.len() as u64;
+        Evidence { of, quantity: "BER_50", value, low: self.tolerable, high: self.intolerable, n }
     }
 }
 
-/// Where the means first fall below the bound, interpolated in the logarithm of the rate.
-fn crossing(rates: &[f64], means: &[f64], bound: f64) -> Option<f64> {
-    let at = means.iter().position(|mean| *mean < bound)?;
-    if at == 0 {
-        return Some(rates[0]);
-    }
-    let share = (means[at - 1] - bound) / (means[at - 1] - means[at]);
-    let (from, to) = (libm::log(rates[at - 1]), libm::log(rates[at]));
-    Some(libm::exp(from + share * (to - from)))
+/// How many ratios are beyond chance on which side of 1.
+pub(crate) fn ratios_in_words(ratios: &[Evidence]) -> String {
+    let with = |side: Side| ratios.iter().filter(|ratio| ratio.side(1.0) == Some(side)).count();
+    format!(
+        "above beyond chance in {} of {} comparisons, below in {}",
+        with(Side::Above),
+        ratios.len(),
+        with(Side::Below)
+    )
 }
 
-/// SplitMix64 (Steele, Lea & Flood 2014).
-fn next(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
+fn rate_of(reached: Reached) -> f64 {
+    match reached {
+        Reached::By(rate) | Reached::At(rate) => rate,
+        Reached::Beyond(_) => f64::INFINITY,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_crossing_is_interpolated_in_the_logarithm_of_the_rate() {
-        let rate = crossing(&[1e-6, 1e-4], &[0.8, 0.6], 0.7).unwrap();
-        assert!((rate / 1e-5 - 1.0).abs() < 1e-9, "{rate}");
-        assert_eq!(crossing(&[1e-6, 1e-4], &[0.8, 0.75], 0.7), None);
+    fn half(chips: &[f64]) -> HalfRate {
+        let mean = Reached::Beyond(0.1);
+        HalfRate { mean, tolerable: None, intolerable: None, chips: chips.to_vec() }
     }
 
     #[test]
     fn a_rate_that_is_not_reached_lies_above_every_rate() {
-        let reached =
-            HalfRate { rate: Some(1e-4), low: Some(5e-5), high: Some(2e-4), measured_to: 0.1, n: 10 };
-        let never = HalfRate { rate: None, low: None, high: None, ..reached };
-        assert_eq!((never.above(&reached), reached.above(&never)), (Some(true), Some(false)));
-        assert_eq!(never.above(&never), None);
+        let reached = half(&[1e-4; 10]);
+        let never = half(&[f64::INFINITY; 10]);
+        assert_eq!(never.over(&reached, String::new()).side(1.0), Some(Side::Above));
+        assert_eq!(reached.over(&never, String::new()).side(1.0), Some(Side::Below));
+        assert_eq!(never.over(&never, String::new()).side(1.0), None);
+    }
+
+    #[test]
+    fn ten_chips_decide_where_at_least_nine_of_them_agree() {
+        let below: Vec<f64> = (0..10).map(|chip| if chip < 1 { 1e-2 } else { 1e-5 }).collect();
+        let ratio = half(&below).over(&half(&[1e-3; 10]), String::new());
+        assert_eq!(ratio.side(1.0), Some(Side::Below));
+        let split: Vec<f64> = (0..10).map(|chip| if chip < 2 { 1e-2 } else { 1e-5 }).collect();
+        assert_eq!(half(&split).over(&half(&[1e-3; 10]), String::new()).side(1.0), None);
     }
 }

@@ -1,8 +1,8 @@
 //! Claims about AUC against the bit error rate: section 6.2.
 
-use crate::claim::{Claim, Evidence, Verdict};
+use crate::claim::{Claim, Evidence, Side, Verdict, all_on};
 use crate::findings::{Findings, Place};
-use crate::half_rate::HalfRate;
+use crate::half_rate::{HalfRate, ratios_in_words};
 use crate::sets::SETS;
 use crate::training::MODELS;
 
@@ -84,62 +84,60 @@ fn shown(rate: Option<f64>) -> String {
 
 /// Embeddings are more robust than networks, with a narrower band.
 pub(super) fn c7(findings: &Findings) -> Claim {
-    let mut evidence = Vec::new();
-    let mut sides = Vec::new();
+    let (mut evidence, mut ratios) = (Vec::new(), Vec::new());
+    let (mut narrower, mut bands) = (0, 0);
     for set in &SETS {
         for model in networks() {
-            let tables = HalfRate::of(findings, &Place::new(model, set.name, "embedding"));
-            let network = HalfRate::of(findings, &Place::new(model, set.name, "dense"));
+            let place = |target| Place::new(model, set.name, target);
+            let tables = HalfRate::of(findings, &place("embedding"));
+            let network = HalfRate::of(findings, &place("dense"));
             let (Some(tables), Some(network)) = (tables, network) else { continue };
             let of = format!("{model} on {}", set.name);
             evidence.push(tables.evidence(format!("{of}, embedding")));
             evidence.push(network.evidence(format!("{of}, dense")));
-            sides.push(tables.above(&network));
-            // The band where the network has lost half.
-            let rate = findings
-                .curve(&Place::new(model, set.name, "dense"))
+            ratios.push(tables.over(&network, format!("{of}, embedding by dense")));
+            // Bands are held beside each other where each part has lost half.
+            let sds: Vec<f64> = [("embedding", &tables), ("dense", &network)]
                 .into_iter()
-                .map(|(rate, _)| rate)
-                .find(|rate| *rate >= network.rate.unwrap_or(0.1) * 0.99);
-            if let Some(rate) = rate {
-                for target in ["embedding", "dense"] {
-                    if let Some(cell) = findings.cell(&Place::new(model, set.name, target), rate) {
-                        let sd = findings
-                            .unprotected_auc(model, set.name)
-                            .and_then(|golden| cell.statistics(golden).sd);
-                        evidence.push(Evidence {
-                            of: format!("{of}, {target} at {rate:.0e}"),
-                            quantity: "standard deviation of AUC over chips",
-                            value: sd,
-                            low: None,
-                            high: None,
-                            n: cell.trials.len() as u64,
-                        });
-                    }
-                }
+                .filter_map(|(target, half)| {
+                    let golden = findings.unprotected_auc(model, set.name)?;
+                    let (rate, cell) = half.after(findings, &place(target))?;
+                    let sd = cell.statistics(golden).sd;
+                    let n = cell.trials.len() as u64;
+                    let of = format!("{of}, {target} at {rate:.0e}");
+                    let quantity = "standard deviation of AUC over chips, where half is lost";
+                    evidence.push(Evidence { of, quantity, value: sd, low: None, high: None, n });
+                    sd
+                })
+                .collect();
+            if let [tables, network] = sds[..] {
+                bands += 1;
+                narrower += u32::from(tables < network);
             }
         }
     }
-    let verdict = of_comparisons(&sides);
-    let (count, n) = counted(&sides);
+    let why = format!(
+        "BER_50 of the tables over that of the network is {}; where half is lost the tables' band is the narrower one in \
+         {narrower} of {bands}",
+        ratios_in_words(&ratios)
+    );
+    let verdict = all_on(Side::Above, 1.0, &ratios);
+    evidence.extend(ratios);
     Claim {
         id: "C7",
         section: "6.2",
         says: "embeddings are more robust than networks, with a narrower band",
-        criterion: "BER_50 of the tables above that of the network (bootstrap over chips); standard deviations beside it",
+        criterion: "BER_50 of the tables by that of the network above 1: median over chips, each with its own curve; standard \
+                    deviations where half is lost beside it",
         verdict,
-        why: format!(
-            "BER_50 of the tables lies above that of the network in {count} of {n} subjects, beyond chance in {}",
-            sides.iter().filter(|side| **side == Some(true)).count()
-        ),
+        why,
         evidence,
     }
 }
 
 /// DCN, DeepFM and Wide&Deep are less robust than FM and AFM.
 pub(super) fn c8(findings: &Findings) -> Claim {
-    let mut evidence = Vec::new();
-    let mut sides = Vec::new();
+    let (mut evidence, mut ratios) = (Vec::new(), Vec::new());
     for set in &SETS {
         let half = |model| HalfRate::of(findings, &Place::new(model, set.name, "dense"));
         let Some(afm) = half("afm") else { continue };
@@ -147,57 +145,57 @@ pub(super) fn c8(findings: &Findings) -> Claim {
         for model in ["deepfm", "dcn", "wide-deep"] {
             let Some(other) = half(model) else { continue };
             evidence.push(other.evidence(format!("{model} on {}, dense", set.name)));
-            sides.push(afm.above(&other));
+            ratios.push(afm.over(&other, format!("afm by {model} on {}, dense", set.name)));
         }
         if let Some(fm) = half("fm") {
             evidence.push(fm.evidence(format!("fm on {}, dense: one bias, left out", set.name)));
         }
     }
-    let (count, n) = counted(&sides);
+    let why = format!("BER_50 of afm's network over the other's is {}", ratios_in_words(&ratios));
+    let verdict = all_on(Side::Above, 1.0, &ratios);
+    evidence.extend(ratios);
     Claim {
         id: "C8",
         section: "6.2",
         says: "DCN, DeepFM and Wide&Deep are less robust than FM and AFM",
-        criterion: "BER_50 of afm's network above those of dcn, deepfm and wide-deep; fm's dense part is one bias and left out",
-        verdict: of_comparisons(&sides),
-        why: format!(
-            "afm's BER_50 lies above the other's in {count} of {n} comparisons, beyond chance in {}",
-            sides.iter().filter(|side| **side == Some(true)).count()
-        ),
+        criterion: "BER_50 of afm's network by those of dcn, deepfm and wide-deep above 1, median over chips; fm's dense part is \
+                    one bias and left out",
+        verdict,
+        why,
         evidence,
     }
 }
 
 /// Criteo is less robust than MovieLens, by up to two orders.
 pub(super) fn c9(findings: &Findings) -> Claim {
-    let mut evidence = Vec::new();
-    let mut sides = Vec::new();
-    let mut largest: Option<f64> = None;
+    let (mut evidence, mut ratios) = (Vec::new(), Vec::new());
     for model in networks() {
         for target in ["embedding", "dense"] {
             let half = |set: usize| HalfRate::of(findings, &Place::new(model, SETS[set].name, target));
             let (Some(movielens), Some(criteo)) = (half(0), half(2)) else { continue };
             evidence.push(movielens.evidence(format!("{model} on {}, {target}", SETS[0].name)));
             evidence.push(criteo.evidence(format!("{model} on {}, {target}", SETS[2].name)));
-            sides.push(movielens.above(&criteo));
-            if let (Some(a), Some(b)) = (movielens.rate, criteo.rate) {
-                let ratio = a / b;
-                largest =
-                    Some(largest.map_or(ratio, |largest| if ratio > largest { ratio } else { largest }));
-            }
+            ratios.push(
+                movielens.over(&criteo, format!("{model}, {target}, {} by {}", SETS[0].name, SETS[2].name)),
+            );
         }
     }
-    let (count, n) = counted(&sides);
-    let ratio = largest.map_or_else(|| "unknown".to_owned(), |ratio| format!("{ratio:.0}"));
+    let largest = ratios.iter().filter_map(|ratio| ratio.value).filter(|ratio| ratio.is_finite());
+    let largest =
+        largest.max_by(f64::total_cmp).map_or_else(|| "unknown".to_owned(), |ratio| format!("{ratio:.0}"));
+    let why = format!(
+        "BER_50 on MovieLens-1M over that on Criteo is {}; the largest ratio measured is {largest}",
+        ratios_in_words(&ratios)
+    );
+    let verdict = all_on(Side::Above, 1.0, &ratios);
+    evidence.extend(ratios);
     Claim {
         id: "C9",
         section: "6.2",
         says: "Criteo is less robust than MovieLens, by up to two orders of magnitude",
-        criterion: "BER_50 on MovieLens-1M above that on Criteo, per model and target",
-        verdict: of_comparisons(&sides),
-        why: format!(
-            "BER_50 on MovieLens-1M lies above that on Criteo in {count} of {n} comparisons; the largest ratio measured is {ratio}"
-        ),
+        criterion: "BER_50 on MovieLens-1M by that on Criteo above 1, per model and target, median over chips",
+        verdict,
+        why,
         evidence,
     }
 }
@@ -205,21 +203,4 @@ pub(super) fn c9(findings: &Findings) -> Claim {
 /// The models whose dense part is more than a bias.
 fn networks() -> impl Iterator<Item = &'static str> {
     MODELS.into_iter().filter(|model| *model != "fm")
-}
-
-/// Comparisons whose intervals do not overlap decide; any that goes against the claim refutes it.
-fn of_comparisons(sides: &[Option<bool>]) -> Verdict {
-    if sides.is_empty() {
-        Verdict::Open
-    } else if sides.contains(&Some(false)) {
-        Verdict::Refuted
-    } else if sides.iter().all(|side| *side == Some(true)) {
-        Verdict::Holds
-    } else {
-        Verdict::Undecided
-    }
-}
-
-fn counted(sides: &[Option<bool>]) -> (usize, usize) {
-    (sides.iter().filter(|side| **side != Some(false)).count(), sides.len())
 }

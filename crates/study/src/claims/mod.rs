@@ -1,5 +1,6 @@
 //! The paper's claims, each a function from records to a verdict.
 
+pub(crate) mod chips;
 mod curves;
 pub(crate) mod dummies;
 mod recovery;

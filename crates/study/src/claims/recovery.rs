@@ -1,6 +1,7 @@
 //! Claims about protections: section 7.
 
 use radhard_metrics::median_interval;
+use radhard_metrics::quantile::quantile;
 
 use crate::campaigns::PROTECTED_RATES;
 use crate::claim::{Claim, Evidence, Side, Verdict, all_on};
@@ -199,7 +200,7 @@ fn gain(
     Some(Evidence {
         of: format!("{model} on {data} at {rate:.0e}, {first} less {second}"),
         quantity: "median difference of AUC on the same chips",
-        value: Some(f64::midpoint(differences[(n - 1) / 2], differences[n / 2])),
+        value: Some(quantile(&differences, 0.5)),
         low: interval.map(|interval| interval.low),
         high: interval.map(|interval| interval.high),
         n: n as u64,

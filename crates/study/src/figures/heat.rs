@@ -1,5 +1,6 @@
 //! Figures 4 to 6: dummy models by hidden and embedding width, one map a rate and component.
 
+use radhard_metrics::TrialScores;
 use radhard_report::drawing::{Anchor, Drawing, Ink, Shape, Stroke};
 use radhard_report::quantity::{rate, share};
 
@@ -61,12 +62,17 @@ impl Failures {
         let masked: u64 = cell.trials.iter().map(|trial| trial.scores.masked).sum();
         Some(Self {
             chips,
-            printed: cell.count(|scores| scores.non_finite + scores.saturated > 1 || overflows(scores.rmse)),
+            printed: cell.count(printed_inf_nan),
             median_rmse: f64::midpoint(rmse[(rmse.len() - 1) / 2], rmse[rmse.len() / 2]),
             non_finite: non_finite as f64 / rows as f64,
             touched: 1.0 - masked as f64 / rows as f64,
         })
     }
+}
+
+/// Whether the paper prints a chip as inf or nan: more than one output is no finite number, or the RMSE is beyond f32.
+pub(crate) fn printed_inf_nan(scores: &TrialScores) -> bool {
+    scores.non_finite + scores.saturated > 1 || overflows(scores.rmse)
 }
 
 /// Whether an RMSE that is worked out in f32 is no number: its mean of squares is beyond f32.

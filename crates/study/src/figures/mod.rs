@@ -5,5 +5,6 @@ mod heat;
 mod plot;
 
 pub use curves::{curves, recovery};
+pub(crate) use heat::printed_inf_nan;
 pub use heat::{Failures, HeatMap, heat_maps};
 pub use plot::{Line, Mark, Plot, Sheet};
