@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use radhard_data::BagsView;
-use radhard_kernels::{Kernels, LANES, Lane};
+use radhard_kernels::{Bounds, Kernels, LANES, Lane};
 
 use crate::graph::Table;
 use crate::hooked::BlockNotes;
@@ -122,6 +122,22 @@ pub enum LookupResult {
     FieldSum,
     /// The sum over the bag of a data row.
     BagSum,
+}
+
+/// Checksums of a linear layer's clean parameters: a data row passes if |Σ_j y_j − (x · sums + bias)| ≤ roundings · 2^-24 ·
+/// (|x| · magnitudes + bias_magnitude).
+#[derive(Debug, Clone, Copy)]
+pub struct Checksum<'a> {
+    /// Σ_j of the weights of input k, `[K]`.
+    pub sums: &'a [f64],
+    /// Σ_j of their magnitudes, `[K]`, added from the first output to the last.
+    pub magnitudes: &'a [f64],
+    /// Sum of the biases.
+    pub bias: f64,
+    /// Sum of their magnitudes, likewise.
+    pub bias_magnitude: f64,
+    /// Roundings that are allowed for.
+    pub roundings: f64,
 }
 
 /// What hooks noticed in a pass.
@@ -297,6 +313,27 @@ pub trait Hooks: Sync {
     fn passes_whole(&self, layer: usize, words: &[f32]) -> bool {
         let _ = (layer, words);
         false
+    }
+
+    /// Whether it would notice and rewrite nothing behind this layer, which looks rows of a table up, whichever they are: the table
+    /// holds these words `[V, D]`. Asked once per pass where rows look up more words than the table has: then it is not shown the
+    /// results.
+    fn vouches(&self, layer: usize, words: &[f32]) -> bool {
+        let _ = (layer, words);
+        false
+    }
+
+    /// Bounds, where all that it does behind this layer is to keep values within them, as [`Kernels::bound`] does, and to count
+    /// each NaN as found bad and replaced, and its row as not restored.
+    fn bounds(&self, layer: usize) -> Option<Bounds> {
+        let _ = layer;
+        None
+    }
+
+    /// Checksums, where it notices and rewrites nothing behind this linear layer in rows that pass them.
+    fn checksum(&self, layer: usize) -> Option<Checksum<'_>> {
+        let _ = layer;
+        None
     }
 
     /// Reads looked-up words `[F · D, R]` before anything is computed from them, as a gather that checks would: words that it finds

@@ -2,17 +2,20 @@
 
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use radhard_data::RowsView;
 use radhard_kernels::{Kernels, LANES, Lane};
 use rayon::prelude::*;
 
-use crate::hook::{HookCall, HookEvents, Hooks, Upsets, strike};
+use crate::column::Column;
+use crate::hook::{HookCall, HookEvents, Hooks, ROW_DETECTED, ROW_UNRESTORED, Upsets, strike};
 use crate::model::Model;
 use crate::pass::{Pass, Workspace};
-use crate::scores::{BLOCK, Scores, ScoresError, canonical, check};
-use crate::steps::Steps;
+use crate::scores::{BLOCK, Scores, ScoresError, TASK, canonical, check, check_shape, in_fields};
+use crate::steps::{Dense, Folded, Step, Steps};
+use crate::watch::Watch;
 use crate::worker::{Evaluation, Worker};
 
 /// What acts in a pass beside the layers.
@@ -111,32 +114,21 @@ struct Hooked<'a> {
     model: &'a Model,
     pass: Pass<'a>,
     acting: Acting<'a>,
+    watch: Watch<'a>,
     /// Layers taken together, where the words of tables are the stored ones.
     steps: Option<Steps<'a>>,
     /// Whether table rows are read by their ids.
     ids: bool,
-    /// By layer: whether hooks read words as they are looked up.
-    reads: Vec<bool>,
 }
 
 impl<'a> Hooked<'a> {
     fn new(model: &'a Model, pass: Pass<'a>, acting: Acting<'a>, rows: Option<usize>) -> Self {
         let graph = model.graph();
-        let whole = |layer, hooks: &dyn Hooks| rows.is_some_and(|rows| pass.reads_whole(layer, rows, hooks));
-        let reads_at = |layer, hooks: &dyn Hooks| hooks.reads(layer) && !whole(layer, hooks);
-        let reads: Vec<bool> = (0..graph.layers().len())
-            .map(|layer| acting.hooks.is_some_and(|hooks| reads_at(layer, hooks)))
-            .collect();
-        let seen = |layer: usize| {
-            reads[layer]
-                || acting.hooks.is_some_and(|hooks| hooks.acts(layer) || hooks.acts_inside(layer))
-                || acting.upsets.is_some_and(|upsets| upsets.acts(layer))
-        };
-        let held = |layer: usize| acting.hooks.is_some_and(|hooks| hooks.needs_input(layer));
-        let steps = rows.map(|rows| pass.steps(rows, &seen, &held));
-        let looks = |layer: usize| graph.layers()[layer].lookup().is_some() && seen(layer);
+        let watch = Watch::new(&pass, graph, acting, rows);
+        let steps = rows.map(|rows| pass.steps(rows, &watch));
+        let looks = |layer: usize| graph.layers()[layer].lookup().is_some() && watch.acts(layer);
         let ids = steps.as_ref().is_none_or(|steps| steps.ids || (0..graph.layers().len()).any(looks));
-        Self { model, pass, acting, steps, ids, reads }
+        Self { model, pass, acting, watch, steps, ids }
     }
 
     /// The logits of one block of the data rows `ids`; `all` are those that it is taken from, for what is read ahead.
@@ -160,7 +152,24 @@ impl<'a> Hooked<'a> {
                 } else {
                     pass.step(step, &rows, ahead, workspace);
                 }
-                self.behind((layer, step.is_only(layer)), (&rows, ids), workspace, notes, &mut events);
+                let mut whole = step.is_only(layer);
+                if let Step::Folded(dense, Folded { column: Some(column), .. }) = step {
+                    if self.clears(dense, column, (rows.len(), ahead), workspace) {
+                        continue;
+                    }
+                    self.gather(dense, &rows, workspace);
+                    whole = true;
+                }
+                if self.watch.of(layer).seen || !step.bounds() {
+                    self.behind((layer, whole), (&rows, ids), workspace, notes, &mut events);
+                }
+            }
+            let (count, nan_rows) = std::mem::take(&mut workspace.nans);
+            if count > 0 {
+                events.add(HookEvents { detected: count, fallbacks: count, ..HookEvents::default() });
+                for row in (0..rows.len()).filter(|row| nan_rows[row / LANES] >> (row % LANES) & 1 == 1) {
+                    notes.flag(row, ROW_DETECTED | ROW_UNRESTORED);
+                }
             }
         } else {
             for layer in 0..model.graph().layers().len() {
@@ -174,6 +183,33 @@ impl<'a> Hooked<'a> {
         }
         pass.end(workspace, logits);
         events
+    }
+
+    /// Whether the check column clears all rows of a block, so that the check of the layer need not be made.
+    fn clears(
+        &self,
+        dense: &Dense,
+        column: &Column<'_>,
+        (rows, ahead): (usize, (&[u32], &[u32], usize)),
+        workspace: &Workspace,
+    ) -> bool {
+        let mut suspects = [0; BLOCK / LANES];
+        let suspects = &mut suspects[..workspace.values.groups()];
+        column.suspects(self.pass.kernels, ahead, workspace.values.get(dense.output), suspects);
+        (0..rows).all(|row| suspects[row / LANES] >> (row % LANES) & 1 == 0)
+    }
+
+    /// Gathers what a folded layer reads.
+    fn gather(&self, dense: &Dense, rows: &RowsView<'_>, workspace: &mut Workspace) {
+        let graph = self.model.graph();
+        let input = dense.linear(graph).input;
+        let gathers = (0..graph.layers().len()).find(|&at| graph.layers()[at].gathered() == Some(input));
+        if let Some(layer) = gathers {
+            if !self.ids {
+                self.pass.ids(rows, workspace);
+            }
+            self.pass.layer(layer, rows, workspace);
+        }
     }
 
     /// The hooks that act on products inside a layer.
@@ -192,7 +228,7 @@ impl<'a> Hooked<'a> {
         events: &mut HookEvents,
     ) {
         let (pass, graph) = (&self.pass, self.model.graph());
-        let Workspace { ids: table_rows, values } = workspace;
+        let Workspace { ids: table_rows, values, .. } = workspace;
         let groups = values.groups();
         let scope = pass.scope(layer, rows, table_rows);
         graph.layers()[layer].forward_shown(&scope, values, &mut |product, input, results| {
@@ -234,7 +270,7 @@ impl<'a> Hooked<'a> {
         let Some(hooks) = acting.hooks else { return };
         let mut call = |workspace: &mut Workspace, slot, hook: Hook| {
             let mut noticed = HookEvents::default();
-            let Workspace { ids: table_rows, values } = workspace;
+            let Workspace { ids: table_rows, values, .. } = workspace;
             values.write(slot, |values, out| {
                 let call = HookCall {
                     layer,
@@ -256,13 +292,13 @@ impl<'a> Hooked<'a> {
             events.add(noticed);
             noticed
         };
-        let gathered = graph.layers()[layer].gathered().filter(|_| self.reads[layer]);
+        let gathered = graph.layers()[layer].gathered().filter(|_| self.watch.of(layer).reads);
         if let Some(slot) = gathered
             && call(workspace, slot, |hooks, call, words| hooks.read(call, words)) != HookEvents::default()
         {
             pass.again(layer, rows, workspace);
         }
-        if let Some(slot) = result.filter(|_| hooks.acts(layer)) {
+        if let Some(slot) = result.filter(|_| hooks.acts(layer) && self.watch.acts(layer)) {
             call(workspace, slot, |hooks, call, values| hooks.behind(call, values));
         }
     }
@@ -295,7 +331,7 @@ impl Model {
         out: &mut Scores,
         noted: &mut Noted,
     ) -> Result<(), ScoresError> {
-        check(rows, self.config())?;
+        check_shape(rows, self.config())?;
         let graph = self.graph();
         let pass = Pass::new(graph, self.parameters(), Kernels::detected());
         let hooked = Hooked::new(self, pass, acting, Some(rows.len()));
@@ -304,22 +340,38 @@ impl Model {
         noted.rows.clear();
         noted.rows.resize(rows.len(), 0);
         let sum = Mutex::new(Sum::default());
-        let blocks = out.logits.par_chunks_mut(BLOCK).zip(out.probabilities.par_chunks_mut(BLOCK));
-        blocks.zip(noted.rows.par_chunks_mut(BLOCK)).enumerate().for_each_init(
+        let outside = AtomicBool::new(false);
+        let dims = self.config().field_dims.repeat(LANES);
+        let tasks = out.logits.par_chunks_mut(TASK).zip(out.probabilities.par_chunks_mut(TASK));
+        tasks.zip(noted.rows.par_chunks_mut(TASK)).enumerate().for_each_init(
             || (Workspace::new(graph, BLOCK), BlockNotes::new()),
-            |(workspace, notes), (at, ((logits, probabilities), flags))| {
-                let first = at * BLOCK;
-                let ids: [u32; BLOCK] = std::array::from_fn(|row| (first + row) as u32);
-                let (block, ids) = (first..first + logits.len(), &ids[..logits.len()]);
-                let events = hooked.block((rows, block), ids, workspace, notes, logits);
-                if events != HookEvents::default() {
-                    sum.lock().unwrap_or_else(PoisonError::into_inner).add(events, notes);
-                    notes.take(flags);
+            |(workspace, notes), (task, ((logits, probabilities), flags))| {
+                if !in_fields(
+                    hooked.pass.kernels,
+                    &rows.slice(task * TASK..task * TASK + logits.len()),
+                    &dims,
+                ) {
+                    outside.store(true, Ordering::Relaxed);
+                    return;
+                }
+                let blocks = logits.chunks_mut(BLOCK).zip(flags.chunks_mut(BLOCK)).enumerate();
+                for (block, (logits, flags)) in blocks {
+                    let first = task * TASK + block * BLOCK;
+                    let ids: [u32; BLOCK] = std::array::from_fn(|row| (first + row) as u32);
+                    let (block, ids) = (first..first + logits.len(), &ids[..logits.len()]);
+                    let events = hooked.block((rows, block), ids, workspace, notes, logits);
+                    if events != HookEvents::default() {
+                        sum.lock().unwrap_or_else(PoisonError::into_inner).add(events, notes);
+                        notes.take(flags);
+                    }
                 }
                 hooked.pass.answers(logits, probabilities);
                 canonical(logits, probabilities);
             },
         );
+        if outside.into_inner() {
+            return check(rows, self.config());
+        }
         noted.events = sum.into_inner().unwrap_or_else(PoisonError::into_inner).events(self, acting.hooks);
         Ok(())
     }

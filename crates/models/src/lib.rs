@@ -7,6 +7,7 @@
 
 mod architecture;
 mod architectures;
+mod column;
 mod columns;
 mod config;
 mod file;
@@ -26,6 +27,7 @@ mod scores;
 mod steps;
 mod table;
 pub mod training;
+mod watch;
 mod worker;
 
 pub use architecture::{Architecture, architecture, architectures, components};
@@ -33,8 +35,8 @@ pub use config::{Config, ConfigError};
 pub use file::{DataMeta, FORMAT_VERSION, NamedTensor, OpenError, StateDictError, TrainingMeta};
 pub use graph::Graph;
 pub use hook::{
-    HookCall, HookEvents, HookSite, Hooks, LookupResult, LookupSite, OutputSite, ProductPart, ProductSite,
-    ROW_DETECTED, ROW_UNRESTORED, SiteKind, Upsets,
+    Checksum, HookCall, HookEvents, HookSite, Hooks, LookupResult, LookupSite, OutputSite, ProductPart,
+    ProductSite, ROW_DETECTED, ROW_UNRESTORED, SiteKind, Upsets,
 };
 pub use hooked::{Acting, Noted};
 pub use kept::Kept;

@@ -3,15 +3,17 @@
 use std::ops::Range;
 
 use radhard_data::RowsView;
-use radhard_kernels::{Kernels, LANES, Lane, Table};
+use radhard_kernels::{Finish, Kernels, LANES, Lane, Nans, Table};
 
 use crate::graph::Graph;
-use crate::hook::Hooks;
+use crate::layers::linear::Linear;
 use crate::layers::{Scope, Values, Weights};
 use crate::overlay::Overlay;
 use crate::parameter::Parameters;
+use crate::scores::BLOCK;
 use crate::steps::{Step, Steps};
 use crate::table::TableId;
+use crate::watch::Watch;
 
 /// What all blocks of a pass share.
 pub(crate) struct Pass<'a> {
@@ -25,12 +27,15 @@ pub(crate) struct Pass<'a> {
 pub(crate) struct Workspace {
     pub(crate) ids: Vec<u32>,
     pub(crate) values: Values,
+    /// NaN that steps replaced in the block, and one bit for each row that had one.
+    pub(crate) nans: (u64, [u16; BLOCK / LANES]),
 }
 
 impl Workspace {
     /// Room for blocks of `rows` rows.
     pub(crate) fn new(graph: &Graph, rows: usize) -> Self {
-        Self { ids: vec![0; graph.offsets().len() * rows], values: Values::new(graph.widths(), rows / LANES) }
+        let values = Values::new(graph.widths(), rows / LANES);
+        Self { ids: vec![0; graph.offsets().len() * rows], values, nans: (0, [0; BLOCK / LANES]) }
     }
 }
 
@@ -76,14 +81,9 @@ impl<'a> Pass<'a> {
         self.end(workspace, logits);
     }
 
-    /// The steps of a pass over this many rows, with layers that are seen, and those that are seen with what they read.
-    pub(crate) fn steps(
-        &self,
-        rows: usize,
-        seen: &dyn Fn(usize) -> bool,
-        held: &dyn Fn(usize) -> bool,
-    ) -> Steps<'a> {
-        Steps::new(self.graph, self.weights, self.kernels, rows, (seen, held))
+    /// The steps of a pass over this many rows.
+    pub(crate) fn steps(&self, rows: usize, watch: &Watch<'a>) -> Steps<'a> {
+        Steps::new(self.graph, self.weights, self.kernels, rows, watch)
     }
 
     /// The logits of the block `block` of `rows`, by steps.
@@ -124,28 +124,43 @@ impl<'a> Pass<'a> {
         (offsets, rows.indices.get(block.start * offsets.len()..).unwrap_or_default(), block.len())
     }
 
-    /// Whether the words that a layer looks up are fewer than so many rows' look-ups of them, and pass as a whole.
-    pub(crate) fn reads_whole(&self, layer: usize, rows: usize, hooks: &dyn Hooks) -> bool {
-        let Some(site) = self.graph.layers()[layer].lookup() else { return false };
-        let table = self.graph.tables().iter().find(|table| table.id.first == site.table);
-        match table.map(|table| self.weights.table(table.id)) {
-            Some(Table::F32(words)) if words.len() < rows * site.fields.len() * site.width => {
-                !self.weights.rewrites_rows() && hooks.passes_whole(layer, words)
+    /// The words of the table that a layer looks up, where so many rows' look-ups are more than they, and read them as they are
+    /// stored.
+    pub(crate) fn read_often(&self, layer: usize, rows: usize) -> Option<&'a [f32]> {
+        let site = self.graph.layers()[layer].lookup()?;
+        let table = self.graph.tables().iter().find(|table| table.id.first == site.table)?;
+        match self.weights.table(table.id) {
+            Table::F32(words) if words.len() < rows * site.fields.len() * site.width => {
+                Some(words).filter(|_| !self.weights.rewrites_rows())
             }
-            _ => false,
+            _ => None,
+        }
+    }
+
+    /// Ends what a step computed, within bounds.
+    fn finish(
+        finish: Option<Finish<'_>>,
+        kernels: Kernels,
+        rows: usize,
+        values: &mut [Lane],
+        (count, nan_rows): (&mut u64, &mut [u16]),
+    ) {
+        if let Some(finish) = finish {
+            kernels.finish(finish, rows, values, Nans { count, rows: nan_rows });
         }
     }
 
     /// Takes one step on the rows of a block.
     pub(crate) fn step(
         &self,
-        step: &Step,
+        step: &Step<'_>,
         rows: &RowsView<'_>,
         ahead: (&[u32], &[u32], usize),
         workspace: &mut Workspace,
     ) {
         let kernels = self.kernels;
-        let values = &mut workspace.values;
+        let Workspace { values, nans: (count, nan_rows), .. } = workspace;
+        let nans = (count, &mut nan_rows[..values.groups()]);
         match step {
             Step::Layer(at) => self.layer(*at, rows, workspace),
             Step::FirstOrder { table, output } => {
@@ -156,7 +171,7 @@ impl<'a> Pass<'a> {
             }
             Step::Dense(dense) => {
                 let linear = dense.linear(self.graph);
-                let ending = dense.ending(linear, self.weights, &self.derived);
+                let (ending, finish) = dense.ending(self.bias(linear), &self.derived);
                 let weight = self.weights.f32s(linear.weight);
                 values.write(dense.output, |values, out| {
                     let x = values.get(linear.input);
@@ -164,13 +179,20 @@ impl<'a> Pass<'a> {
                         Some(fields) => kernels.field_dense(weight, ending, x, (linear.inputs, fields), out),
                         None => kernels.dense(weight, ending, x, linear.inputs, out),
                     }
+                    Self::finish(finish, kernels, rows.len(), out, nans);
                 });
             }
             Step::Folded(dense, folded) => {
                 let linear = dense.linear(self.graph);
-                let ending = dense.ending(linear, self.weights, &self.derived);
+                let (ending, finish) = dense.ending(self.bias(linear), &self.derived);
                 let out = values.get_mut(dense.output);
                 kernels.row_sums(&folded.products, (folded.width, linear.outputs), ahead, ending, out);
+                Self::finish(finish, kernels, rows.len(), out, nans);
+            }
+            Step::Rest(rest, input) => {
+                values.swap(*input, rest.output);
+                let out = values.get_mut(rest.output);
+                Self::finish(Some(rest.finish(&self.derived)), kernels, rows.len(), out, nans);
             }
             Step::Through(through) => {
                 let weight = &self.weights.f32s(through.weight)[..through.inputs];
@@ -189,6 +211,10 @@ impl<'a> Pass<'a> {
                 });
             }
         }
+    }
+
+    fn bias(&self, linear: &Linear) -> &'a [f32] {
+        linear.bias.map_or(&[][..], |bias| self.weights.f32s(bias))
     }
 
     /// The words of a table that is stored as f32.

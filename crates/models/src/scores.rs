@@ -10,12 +10,13 @@ use thiserror::Error;
 use crate::config::Config;
 use crate::model::Model;
 use crate::pass::{Pass, Workspace};
+use crate::watch::Watch;
 
 /// Rows evaluated together; the last block is padded, so that a row's score does not depend on its block.
 pub const BLOCK: usize = 64;
 
 /// Rows of one task of a full pass.
-const TASK: usize = 16 * BLOCK;
+pub(crate) const TASK: usize = 16 * BLOCK;
 
 /// The bits of every stored NaN.
 pub(crate) const CANONICAL_NAN: f32 = f32::from_bits(0x7fc0_0000);
@@ -88,8 +89,8 @@ pub enum ScoresError {
     },
 }
 
-/// Checks that rows have what a model reads, but for their indices.
-fn check_shape(rows: &RowsView<'_>, config: &Config) -> Result<(), ScoresError> {
+/// Checks that rows have what a model reads, but for their indices; of bags, those too.
+pub(crate) fn check_shape(rows: &RowsView<'_>, config: &Config) -> Result<(), ScoresError> {
     let (fields, numeric) = (config.fields(), config.numeric);
     if config.takes_bags() != rows.bags.is_some() {
         return Err(ScoresError::Bags { model: config.takes_bags() });
@@ -100,12 +101,26 @@ fn check_shape(rows: &RowsView<'_>, config: &Config) -> Result<(), ScoresError> 
     if rows.bags.is_none() && rows.fields != fields {
         return Err(ScoresError::Fields { rows: rows.fields, model: fields });
     }
-    Ok(())
+    if rows.bags.is_some() { check_indices(rows, config) } else { Ok(()) }
+}
+
+/// Whether the indices of a task's rows lie in their fields, of which `dims` has the dims over and over.
+pub(crate) fn in_fields(kernels: Kernels, rows: &RowsView<'_>, dims: &[u32]) -> bool {
+    let mut outside = false;
+    if rows.bags.is_none() {
+        kernels.outside(rows.indices, dims, &mut outside);
+    }
+    !outside
 }
 
 /// Checks that rows have what a model reads, and that every index lies in its field.
 pub(crate) fn check(rows: &RowsView<'_>, config: &Config) -> Result<(), ScoresError> {
     check_shape(rows, config)?;
+    check_indices(rows, config)
+}
+
+/// Checks that every index lies in its field.
+fn check_indices(rows: &RowsView<'_>, config: &Config) -> Result<(), ScoresError> {
     let field_dims = &config.field_dims;
     if let Some(bags) = rows.bags {
         let bad = (0..bags.len()).into_par_iter().find_map_first(|row| {
@@ -150,15 +165,11 @@ impl Model {
         out: &mut Scores,
     ) -> Result<(), ScoresError> {
         let config = self.config();
-        if rows.bags.is_some() {
-            check(rows, config)?;
-        }
         check_shape(rows, config)?;
         let graph = self.graph();
         let pass = Pass::new(graph, self.parameters(), kernels);
-        let steps = pass.steps(rows.len(), &|_| false, &|_| false);
+        let steps = pass.steps(rows.len(), &Watch::nothing(graph));
         // Indices are checked block by block, where they are in the cache anyway.
-        let fields = rows.fields;
         let dims = config.field_dims.repeat(LANES);
         let outside = AtomicBool::new(false);
         out.logits.resize(rows.len(), 0.0);
@@ -170,14 +181,9 @@ impl Model {
             .for_each_init(
                 || Workspace::new(graph, BLOCK),
                 |workspace, (task, (logits, probabilities))| {
-                    if rows.bags.is_none() {
-                        let own = task * TASK * fields..(task * TASK + logits.len()) * fields;
-                        let mut found = false;
-                        kernels.outside(&rows.indices[own], &dims, &mut found);
-                        if found {
-                            outside.store(true, Ordering::Relaxed);
-                            return;
-                        }
+                    if !in_fields(kernels, &rows.slice(task * TASK..task * TASK + logits.len()), &dims) {
+                        outside.store(true, Ordering::Relaxed);
+                        return;
                     }
                     for (block, logits) in logits.chunks_mut(BLOCK).enumerate() {
                         let first = task * TASK + block * BLOCK;

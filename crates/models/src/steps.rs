@@ -3,16 +3,21 @@
 //! The bits are those of the layers one by one. A linear layer on the rows of all fields becomes a sum over fields, as soon
 //! as each table row has been multiplied by its field's weights: the numeric contract defines the layer that way.
 
-use radhard_kernels::{CROSSES, Ending, Kernels, LANES, Lane};
+use radhard_kernels::{Bounds, CROSSES, Ending, Finish, Kernels, LANES, Lane, STAGES};
 use radhard_memory::Buffer;
 use rayon::prelude::*;
 
+use crate::column::Column;
 use crate::graph::{Graph, ParameterId, Slot};
+use crate::hook::Checksum;
+use crate::layers::batch_norm::BatchNorm;
 use crate::layers::linear::Linear;
+use crate::layers::rectifier::Rectifier;
 use crate::layers::split_linear::LinearHead;
 use crate::layers::{Known, Weights};
 use crate::scores::BLOCK;
 use crate::table::{TableFormat, TableId};
+use crate::watch::Watch;
 
 /// Widest row of a table whose product with a row of weights is one chain.
 const WIDEST: usize = radhard_kernels::plain::CHAIN;
@@ -24,7 +29,7 @@ const FEWEST: usize = 8;
 const LOOKUPS_PER_ROW: usize = 2;
 
 /// What is done at once.
-pub(crate) enum Step {
+pub(crate) enum Step<'h> {
     /// One layer.
     Layer(usize),
     /// First-order weights, looked up and summed.
@@ -34,19 +39,26 @@ pub(crate) enum Step {
     /// A linear layer and what follows it.
     Dense(Dense),
     /// The same, as a sum over the fields of table rows that were multiplied before.
-    Folded(Dense, Folded),
+    Folded(Dense, Folded<'h>),
+    /// What follows a linear layer that is looked at, from its result on.
+    Rest(Dense, Slot),
     /// A linear layer to one value, or the head of one, on what cross layers give.
     Through(Through),
 }
 
-impl Step {
+impl Step<'_> {
     /// Whether it is this layer and no other, and reads what the layer reads.
     pub(crate) fn is_only(&self, layer: usize) -> bool {
         match self {
             Self::Dense(dense) => dense.layer == layer,
-            Self::Folded(..) => false,
+            Self::Folded(..) | Self::Rest(..) => false,
             _ => true,
         }
+    }
+
+    /// Whether it keeps values within the bounds of the layers that it takes together.
+    pub(crate) fn bounds(&self) -> bool {
+        matches!(self, Self::Dense(_) | Self::Folded(..) | Self::Rest(..))
     }
 }
 
@@ -57,6 +69,8 @@ pub(crate) struct Dense {
     last: usize,
     norm: Option<usize>,
     rectify: bool,
+    /// Bounds behind the linear layer, its norm, its rectifier and its dropout.
+    within: [Option<Bounds>; STAGES],
     pub(crate) output: Slot,
 }
 
@@ -73,9 +87,11 @@ pub(crate) struct Through {
 }
 
 /// Every table row's product with the layer's weights for its field.
-pub(crate) struct Folded {
+pub(crate) struct Folded<'h> {
     pub(crate) width: usize,
     pub(crate) products: Buffer<f32>,
+    /// What each table row adds to the total of the outputs, where this is checked.
+    pub(crate) column: Option<Column<'h>>,
 }
 
 impl Dense {
@@ -86,45 +102,102 @@ impl Dense {
         }
     }
 
+    /// What follows at once, and what is left for [`Kernels::finish`]: from the first bounds on.
     pub(crate) fn ending<'a>(
         &self,
-        linear: &Linear,
-        weights: Weights<'a>,
+        bias: &'a [f32],
         derived: &'a [Vec<f32>],
-    ) -> Ending<'a> {
-        Ending {
-            bias: linear.bias.map_or(&[][..], |bias| weights.f32s(bias)),
-            scale: self.norm.map(|norm| {
-                let (alpha, beta) = derived[norm].split_at(linear.outputs);
-                (alpha, &beta[..linear.outputs])
-            }),
-            rectify: self.rectify,
-        }
+    ) -> (Ending<'a>, Option<Finish<'a>>) {
+        let scale = self.scale(derived);
+        let (rectify, within) = (self.rectify, self.within);
+        let Some(first) = within.iter().position(Option::is_some) else {
+            return (Ending { bias, scale, rectify }, None);
+        };
+        let now = Ending { bias, scale: scale.filter(|_| first > 0), rectify: rectify && first > 1 };
+        let later = Ending { bias: &[], scale: scale.filter(|_| first == 0), rectify: rectify && first < 2 };
+        (now, Some(Finish { ending: later, within }))
     }
+
+    /// All of it for [`Kernels::finish`], behind a bias.
+    pub(crate) fn finish<'a>(&self, derived: &'a [Vec<f32>]) -> Finish<'a> {
+        let ending = Ending { bias: &[], scale: self.scale(derived), rectify: self.rectify };
+        Finish { ending, within: self.within }
+    }
+
+    /// α and β of the norm.
+    fn scale<'a>(&self, derived: &'a [Vec<f32>]) -> Option<(&'a [f32], &'a [f32])> {
+        self.norm.map(|norm| derived[norm].split_at(derived[norm].len() / 2))
+    }
+
+    /// Begins at a layer with the value that it goes on with.
+    fn at(layer: usize, output: Slot) -> Self {
+        Self { layer, last: layer, norm: None, rectify: false, within: [None; STAGES], output }
+    }
+
+    /// Takes a layer along that only goes on with its result, if it can.
+    fn take(&mut self, graph: &Graph, next: usize, watch: &Watch<'_>) -> bool {
+        let stage = match graph.layers()[next].known() {
+            Known::BatchNorm(norm) if self.norm.is_none() && !self.rectify => {
+                (self.norm, self.output) = (Some(next), norm.output);
+                1
+            }
+            Known::Rectifier(rectifier) if !self.rectify => {
+                (self.rectify, self.output) = (true, rectifier.output);
+                2
+            }
+            Known::Dropout(dropout) => {
+                self.output = dropout.output;
+                3
+            }
+            _ => return false,
+        };
+        (self.last, self.within[stage]) = (next, watch.of(next).bounds);
+        true
+    }
+
+    /// Takes the layers behind it along that only go on with its result.
+    fn follow(mut self, graph: &Graph, taken: &mut [bool], watch: &Watch<'_>) -> Self {
+        // Behind the bounds of a dropout there is no place for more.
+        while !watch.of(self.last).seen && self.within[STAGES - 1].is_none() {
+            let Some(next) = only_reader(graph, self.output) else { break };
+            if !self.take(graph, next, watch) {
+                break;
+            }
+            taken[next] = true;
+        }
+        self
+    }
+}
+
+/// The layer that reads a value, where it is one.
+fn only_reader(graph: &Graph, slot: Slot) -> Option<usize> {
+    let mut readers = (0..graph.layers().len()).filter(|&at| graph.ties()[at].reads.contains(&slot));
+    readers.next().filter(|_| readers.next().is_none())
 }
 
 /// The steps of a pass over many rows.
 pub(crate) struct Steps<'g> {
     graph: &'g Graph,
     /// With the layer that each ends at.
-    pub(crate) all: Vec<(usize, Step)>,
+    pub(crate) all: Vec<(usize, Step<'g>)>,
     /// Whether a step reads the ids of table rows.
     pub(crate) ids: bool,
 }
 
 impl<'g> Steps<'g> {
     /// The steps for `rows` data rows, with the products of table rows where they pay. Layers that are seen end their step, and
-    /// are read by others as they are seen; those that are held have what they read.
+    /// are read by others as they are seen; those that are held have what they read, or a check column.
     pub(crate) fn new(
         graph: &'g Graph,
         weights: Weights<'_>,
         kernels: Kernels,
         rows: usize,
-        (seen, held): (&dyn Fn(usize) -> bool, &dyn Fn(usize) -> bool),
+        watch: &Watch<'g>,
     ) -> Self {
+        let held = |at| watch.held(at);
         let straight = |input| {
             let gathers = |at: usize| graph.layers()[at].gathered() == Some(input);
-            !(0..graph.layers().len()).any(|at| gathers(at) && seen(at))
+            !(0..graph.layers().len()).any(|at| gathers(at) && watch.acts(at))
         };
         let mut taken = vec![false; graph.layers().len()];
         let mut steps = Vec::new();
@@ -134,26 +207,36 @@ impl<'g> Steps<'g> {
             }
             let step = match graph.layers()[at].known() {
                 Known::Linear(&Linear { weight, bias: None, input, inputs, outputs: 1, output, .. })
-                    if !held(at) && crosses(graph, input, seen).is_some() =>
+                    if !held(at) && crosses(graph, input, watch).is_some() =>
                 {
-                    let (first, crosses) = crosses(graph, input, seen).unwrap_or_default();
+                    let (first, crosses) = crosses(graph, input, watch).unwrap_or_default();
                     Step::Through(Through { first, crosses, weight, inputs, head: false, output })
                 }
                 Known::LinearHead(&LinearHead { weight, input, inputs, output })
-                    if !held(at) && crosses(graph, input, seen).is_some() =>
+                    if !held(at) && crosses(graph, input, watch).is_some() =>
                 {
-                    let (first, crosses) = crosses(graph, input, seen).unwrap_or_default();
+                    let (first, crosses) = crosses(graph, input, watch).unwrap_or_default();
                     Step::Through(Through { first, crosses, weight, inputs, head: true, output })
                 }
                 Known::Linear(linear) => {
-                    let dense = follow(graph, at, linear, &mut taken, seen);
-                    let folds = !held(at) && straight(linear.input);
-                    match folds.then(|| fold(graph, weights, kernels, linear, rows)).flatten() {
+                    let mut dense = Dense::at(at, linear.output);
+                    dense.within[0] = watch.of(at).bounds;
+                    let dense = dense.follow(graph, &mut taken, watch);
+                    let checksum = watch.of(at).checksum;
+                    let folds = straight(linear.input) && (!held(at) || checksum.is_some());
+                    match folds.then(|| fold(graph, weights, kernels, (linear, checksum), rows)).flatten() {
                         Some(folded) => Step::Folded(dense, folded),
                         None => Step::Dense(dense),
                     }
                 }
-                Known::FirstOrder(first) if first.table.format == TableFormat::F32 && !seen(at) => {
+                Known::BatchNorm(BatchNorm { input, .. }) | Known::Rectifier(Rectifier { input, .. })
+                    if !watch.of(at).seen && only_reader(graph, *input) == Some(at) =>
+                {
+                    let mut rest = Dense::at(at, *input);
+                    rest.take(graph, at, watch);
+                    Step::Rest(rest.follow(graph, &mut taken, watch), *input)
+                }
+                Known::FirstOrder(first) if first.table.format == TableFormat::F32 && !watch.of(at).reads => {
                     Step::FirstOrder { table: first.table, output: first.output }
                 }
                 Known::Factorisation(term) => match rows_of(graph, term.input) {
@@ -167,7 +250,7 @@ impl<'g> Steps<'g> {
                 _ => Step::Layer(at),
             };
             let end = match &step {
-                Step::Dense(dense) | Step::Folded(dense, _) => dense.last,
+                Step::Dense(dense) | Step::Folded(dense, _) | Step::Rest(dense, _) => dense.last,
                 _ => at,
             };
             steps.push((end, step));
@@ -183,21 +266,21 @@ impl<'g> Steps<'g> {
                         Known::Cross(cross) => wanted.contains(&cross.output),
                         _ => true,
                     };
-                    if !asked && !seen(*at) {
+                    if !asked && !watch.acts(*at) {
                         return false;
                     }
                     wanted.extend(&graph.ties()[*at].reads);
                 }
                 Step::Dense(dense) => wanted.push(dense.linear(graph).input),
                 Step::Through(through) => wanted.push(through.first),
-                Step::FirstOrder { .. } | Step::Factorisation { .. } | Step::Folded(..) => {}
+                Step::FirstOrder { .. } | Step::Factorisation { .. } | Step::Folded(..) | Step::Rest(..) => {}
             }
             true
         });
         kept.reverse();
         let steps = kept;
         let looks_up =
-            |(_, s): &(_, Step)| matches!(s, Step::Layer(at) if graph.layers()[*at].lookup().is_some());
+            |(_, s): &(_, Step<'_>)| matches!(s, Step::Layer(at) if graph.layers()[*at].lookup().is_some());
         let ids = steps.iter().any(looks_up);
         Self { graph, all: steps, ids }
     }
@@ -208,21 +291,20 @@ impl Drop for Steps<'_> {
         for (_, step) in self.all.drain(..) {
             if let Step::Folded(_, folded) = step {
                 self.graph.keep_spare(folded.products);
+                if let Some(column) = folded.column {
+                    self.graph.keep_spare(column.values);
+                }
             }
         }
     }
 }
 
-/// The value that cross layers begin with, and what makes them, where `slot` is their result and none of them is seen.
-fn crosses(
-    graph: &Graph,
-    mut slot: Slot,
-    seen: &dyn Fn(usize) -> bool,
-) -> Option<(Slot, Vec<(Slot, ParameterId)>)> {
+/// The value that cross layers begin with, and what makes them, where `slot` is their result and nothing acts on any of them.
+fn crosses(graph: &Graph, mut slot: Slot, watch: &Watch<'_>) -> Option<(Slot, Vec<(Slot, ParameterId)>)> {
     let mut found = Vec::new();
     loop {
         let gives = |at: &usize| matches!(graph.layers()[*at].known(), Known::Cross(c) if c.output == slot);
-        let at = (0..graph.layers().len()).find(gives).filter(|&at| !seen(at))?;
+        let at = (0..graph.layers().len()).find(gives).filter(|&at| !watch.acts(at))?;
         let Known::Cross(cross) = graph.layers()[at].known() else { return None };
         found.push((cross.product, cross.bias));
         if found.len() > CROSSES {
@@ -236,33 +318,6 @@ fn crosses(
     }
 }
 
-/// The layers behind a linear one that only go on with its result.
-fn follow(
-    graph: &Graph,
-    layer: usize,
-    linear: &Linear,
-    taken: &mut [bool],
-    seen: &dyn Fn(usize) -> bool,
-) -> Dense {
-    let mut dense = Dense { layer, last: layer, norm: None, rectify: false, output: linear.output };
-    while !seen(dense.last) {
-        let mut readers = (0..taken.len()).filter(|&at| graph.ties()[at].reads.contains(&dense.output));
-        let (Some(next), None) = (readers.next(), readers.next()) else { return dense };
-        match graph.layers()[next].known() {
-            Known::BatchNorm(norm) if dense.norm.is_none() && !dense.rectify => {
-                (dense.norm, dense.output) = (Some(next), norm.output);
-            }
-            Known::Rectifier(rectifier) if !dense.rectify => {
-                (dense.rectify, dense.output) = (true, rectifier.output);
-            }
-            Known::Dropout(dropout) => dense.output = dropout.output,
-            _ => return dense,
-        }
-        (taken[next], dense.last) = (true, next);
-    }
-    dense
-}
-
 /// The table of all fields whose rows a value holds, and their width.
 fn rows_of(graph: &Graph, slot: Slot) -> Option<(TableId, usize)> {
     graph.layers().iter().find_map(|layer| {
@@ -270,14 +325,14 @@ fn rows_of(graph: &Graph, slot: Slot) -> Option<(TableId, usize)> {
     })
 }
 
-/// The products of all table rows, where the rows look up enough of them.
-fn fold(
+/// The products of all table rows, where the rows look up enough of them; with a check column where there is a checksum.
+fn fold<'h>(
     graph: &Graph,
     weights: Weights<'_>,
     kernels: Kernels,
-    linear: &Linear,
+    (linear, checksum): (&Linear, Option<Checksum<'h>>),
     rows: usize,
-) -> Option<Folded> {
+) -> Option<Folded<'h>> {
     let fields = linear.fields?;
     let (table, dim) = rows_of(graph, linear.input)?;
     let table_rows = graph.config().table_rows();
@@ -286,6 +341,11 @@ fn fold(
     }
     let width = linear.outputs.next_multiple_of(LANES);
     let matrix = weights.f32s(linear.weight);
+    let mut column = None;
+    if let Some(checksum) = checksum {
+        let bias = linear.bias.map_or(&[][..], |bias| weights.f32s(bias));
+        column = Some(Column::new(checksum, (matrix, bias), fields, || graph.spare(table_rows))?);
+    }
     // Each field's weights, `[F, J, D]`.
     let by_field: Vec<f32> = (0..fields)
         .flat_map(|f| {
@@ -298,10 +358,18 @@ fn fold(
     let mut products = graph.spare(table_rows * width);
     let scratch = || {
         let lanes = |width: usize| Buffer::<Lane>::zeroed(width * BLOCK / LANES);
-        (vec![0u32; BLOCK], lanes(dim), lanes(linear.outputs), vec![0.0f32; BLOCK * linear.outputs])
+        let row_major = vec![0.0f32; BLOCK * linear.outputs];
+        (vec![0u32; BLOCK], lanes(dim), lanes(linear.outputs), row_major, [[0.0; LANES]; BLOCK / LANES])
     };
-    products.par_chunks_mut(TASK * width).enumerate().for_each_init(scratch, |scratch, (task, mut out)| {
-        let (ids, values, multiplied, row_major) = scratch;
+    let sums = column.as_ref().map(Column::sums);
+    // Each task's part of the column, empty where there is none.
+    let mut checks: Vec<&mut [f32]> = match &mut column {
+        Some(column) => column.values.chunks_mut(TASK).collect(),
+        None => products.chunks(TASK * width).map(|_| &mut [][..]).collect(),
+    };
+    let tasks = products.par_chunks_mut(TASK * width).zip(checks.par_iter_mut()).enumerate();
+    tasks.for_each_init(scratch, |scratch, (task, (mut out, checks))| {
+        let (ids, values, multiplied, row_major, checked) = scratch;
         let mut first = task * TASK;
         while !out.is_empty() {
             // As many rows as are left in the field, at most a block.
@@ -319,10 +387,15 @@ fn fold(
             for (to, from) in now.chunks_exact_mut(width).zip(row_major.chunks_exact(linear.outputs)) {
                 to[..linear.outputs].copy_from_slice(from);
             }
+            if let Some(sums) = sums {
+                kernels.check_values(&sums[field * dim..(field + 1) * dim], values, checked);
+                let at = first - task * TASK;
+                checks[at..at + count].copy_from_slice(&checked.as_flattened()[..count]);
+            }
             (first, out) = (first + count, rest);
         }
     });
-    Some(Folded { width, products })
+    Some(Folded { width, products, column })
 }
 
 /// Table rows of one task.

@@ -5,8 +5,8 @@ use radhard_fault::{
     TargetError,
 };
 
-use radhard_kernels::Lane;
-use radhard_models::{HookCall, HookEvents, Hooks, LookupResult, LookupSite, Model};
+use radhard_kernels::{Bounds, Lane};
+use radhard_models::{Checksum, HookCall, HookEvents, Hooks, LookupResult, LookupSite, Model};
 
 use crate::protection::{
     Cost, Events, Kept, Prepared, ProtectError, Protection, SliceReader, Subject, Touched,
@@ -84,6 +84,18 @@ impl Hooks for Protected {
         hooks.any(|hooks| hooks.needs_input(layer))
     }
 
+    fn vouches(&self, layer: usize, words: &[f32]) -> bool {
+        self.acting(layer).all(|hooks| hooks.vouches(layer, words))
+    }
+
+    fn bounds(&self, layer: usize) -> Option<Bounds> {
+        self.alone(layer)?.bounds(layer)
+    }
+
+    fn checksum(&self, layer: usize) -> Option<Checksum<'_>> {
+        self.alone(layer)?.checksum(layer)
+    }
+
     fn acts_inside(&self, layer: usize) -> bool {
         self.stages.iter().filter_map(|stage| stage.hooks()).any(|hooks| hooks.acts_inside(layer))
     }
@@ -103,11 +115,23 @@ impl Hooks for Protected {
 
     fn behind(&self, call: &HookCall<'_>, values: &mut [Lane]) -> HookEvents {
         let mut events = HookEvents::default();
-        let hooks = self.stages.iter().filter_map(|stage| stage.hooks());
-        for hooks in hooks.filter(|hooks| hooks.acts(call.layer)) {
+        for hooks in self.acting(call.layer) {
             events.add(hooks.behind(call, values));
         }
         events
+    }
+}
+
+impl Protected {
+    /// The hooks of the stages that act behind a layer, in order.
+    fn acting(&self, layer: usize) -> impl Iterator<Item = &dyn Hooks> {
+        self.stages.iter().filter_map(|stage| stage.hooks()).filter(move |hooks| hooks.acts(layer))
+    }
+
+    /// The same where it is one.
+    fn alone(&self, layer: usize) -> Option<&dyn Hooks> {
+        let mut acting = self.acting(layer);
+        acting.next().filter(|_| acting.next().is_none())
     }
 }
 

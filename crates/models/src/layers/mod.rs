@@ -159,6 +159,11 @@ impl Values {
         self.slots[slot].take().unwrap_or_default()
     }
 
+    /// Gives each of two values the other's room.
+    pub(crate) fn swap(&mut self, a: Slot, b: Slot) {
+        self.slots.swap(a, b);
+    }
+
     pub(crate) fn put(&mut self, slot: Slot, lanes: Block) {
         self.slots[slot] = Some(lanes);
     }

@@ -1,6 +1,7 @@
 use radhard_data::RowsView;
 use radhard_kernels::{Bounds, Kernels, LANES, Lane, Outside};
-use radhard_models::{BLOCK, HookCall, HookEvents, HookSite, Hooks, Model, SiteKind};
+use radhard_models::{BLOCK, HookCall, HookEvents, HookSite, Hooks, LookupResult, Model, SiteKind};
+use rayon::prelude::*;
 
 use super::profile::Profile;
 use super::quantile::{self, Quantiles};
@@ -18,9 +19,10 @@ pub struct Bounded {
 }
 
 /// What a value beyond a bound becomes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Rule {
     /// The bound.
+    #[default]
     Clip,
     /// Zero.
     Zero,
@@ -154,7 +156,12 @@ impl Protection for Bounded {
         for site in sites.iter().filter(|site| self.acts_at(site)) {
             acting[site.layer] = true;
         }
-        let mut limits = Limits { rule: self.rule, by_layer: vec![None; layers], cost: Cost::default() };
+        let mut rows = vec![false; layers];
+        for site in model.lookups() {
+            rows[site.layer] = site.gives == LookupResult::Rows;
+        }
+        let by_layer = vec![None; layers];
+        let mut limits = Limits { rule: self.rule, by_layer, rows, cost: Cost::default() };
         let none = !acting.contains(&true);
         if let BoundsFrom::Fixed(low, high) = self.bounds {
             limits.by_layer = acting.iter().map(|&acts| acts.then_some((low, high))).collect();
@@ -222,7 +229,7 @@ impl Bounded {
                 let with = |bound| {
                     let mut by_layer = limits.by_layer.clone();
                     by_layer[layer] = Some(within(bound));
-                    Limits { rule: self.rule, by_layer, cost: Cost::default() }
+                    Limits { rule: self.rule, by_layer, ..Limits::default() }
                 };
                 let best = tuning.best(most, with).map_err(unfit)?;
                 limits.by_layer[layer] = Some(within(best));
@@ -253,11 +260,17 @@ impl Bounded {
 }
 
 /// Bounds behind the layers of one model.
+#[derive(Default)]
 struct Limits {
     rule: Rule,
     by_layer: Vec<Option<(f32, f32)>>,
+    /// Whether what a layer gives are rows of a table as they are stored, by layer.
+    rows: Vec<bool>,
     cost: Cost,
 }
+
+/// Words of a table that are looked at by one task.
+const PIECE: usize = 1 << 16;
 
 impl Hooks for Limits {
     fn acts(&self, layer: usize) -> bool {
@@ -266,6 +279,21 @@ impl Hooks for Limits {
 
     fn needs_input(&self, _layer: usize) -> bool {
         false
+    }
+
+    fn bounds(&self, layer: usize) -> Option<Bounds> {
+        self.by_layer[layer].map(|limits| self.with(limits))
+    }
+
+    fn vouches(&self, layer: usize, words: &[f32]) -> bool {
+        let kernels = Kernels::detected();
+        let within = |(limits, words): ((f32, f32), &[f32])| {
+            let mut beyond = false;
+            kernels.beyond(limits, words, &mut beyond);
+            !beyond
+        };
+        let limits = self.by_layer[layer].filter(|_| self.rows.get(layer) == Some(&true));
+        limits.is_some_and(|limits| words.par_chunks(PIECE).all(|words| within((limits, words))))
     }
 
     fn behind(&self, call: &HookCall<'_>, values: &mut [Lane]) -> HookEvents {
@@ -296,15 +324,19 @@ fn nan_rows(values: &[Lane], groups: usize) -> [u16; BLOCK / LANES] {
 }
 
 impl Limits {
+    fn with(&self, (low, high): (f32, f32)) -> Bounds {
+        let (below, above) = if self.rule == Rule::Clip { (low, high) } else { (0.0, 0.0) };
+        Bounds { low, high, below, above, nan: 0.0_f32.clamp(low, high) }
+    }
+
     fn keep(
         &self,
-        (low, high): (f32, f32),
+        limits: (f32, f32),
         kernels: Kernels,
         block: (usize, usize),
         values: &mut [Lane],
     ) -> Outside {
-        let (below, above) = if self.rule == Rule::Clip { (low, high) } else { (0.0, 0.0) };
-        let bounds = Bounds { low, high, below, above, nan: 0.0_f32.clamp(low, high) };
+        let bounds = self.with(limits);
         let mut outside = Outside::default();
         kernels.bound(bounds, block, values, &mut outside);
         outside
@@ -326,7 +358,7 @@ mod tests {
     use super::*;
 
     fn after(rule: Rule, values: [f32; 6]) -> ([f32; 6], Outside) {
-        let limits = Limits { rule, by_layer: Vec::new(), cost: Cost::default() };
+        let limits = Limits { rule, ..Limits::default() };
         let mut block = [[0.0; LANES]; BLOCK / LANES];
         block[0][..6].copy_from_slice(&values);
         let outside = limits.keep((-6.0, 6.0), Kernels::detected(), (BLOCK / LANES, 6), &mut block);
@@ -344,7 +376,7 @@ mod tests {
 
     #[test]
     fn padding_is_not_counted() {
-        let limits = Limits { rule: Rule::Clip, by_layer: Vec::new(), cost: Cost::default() };
+        let limits = Limits::default();
         let mut block = [[f32::NAN; LANES]; BLOCK / LANES];
         let outside = limits.keep((0.0, 1.0), Kernels::detected(), (BLOCK / LANES, 3), &mut block);
         assert_eq!(outside, Outside { beyond: 0, nan: 3 });

@@ -1,4 +1,4 @@
-use radhard_kernels::{LANES, Lane, LookupSums, plain};
+use radhard_kernels::{Kernels, LANES, Lane, LookupSums, plain};
 use radhard_models::{HookCall, HookEvents, Hooks, LookupResult, LookupSite, Model};
 use rayon::prelude::*;
 
@@ -77,7 +77,12 @@ struct Checked {
     magnitudes: Vec<f32>,
     /// The values of all rows, where results are computed from them.
     clean: Vec<f32>,
+    /// The largest magnitude of a total; infinity where one is no number.
+    largest: f64,
 }
+
+/// Rows of a table that are looked at by one task.
+const PIECE: usize = 1 << 12;
 
 impl Checked {
     fn new(model: &Model, site: LookupSite, copy: bool) -> Self {
@@ -92,7 +97,7 @@ impl Checked {
                 },
             )
         };
-        let totals = of_rows(total).collect();
+        let totals: Vec<f64> = of_rows(total).collect();
         let bags = site.gives != LookupResult::Rows && width > 1;
         let magnitude = |values: &[f32]| values.iter().map(|&x| f64::from(x).abs()).sum();
         let magnitudes = if bags {
@@ -104,7 +109,29 @@ impl Checked {
         clean.par_chunks_mut(width).enumerate().with_min_len(4096).for_each(|(row, values)| {
             model.table_row(site.table, row, values);
         });
-        Self { site, totals, magnitudes, clean }
+        let magnitude = |total: &f64| if total.is_nan() { f64::INFINITY } else { total.abs() };
+        let largest = totals.iter().map(magnitude).fold(0.0, f64::max);
+        Self { site, totals, magnitudes, clean, largest }
+    }
+
+    /// Whether no look-up of rows of a table that holds these words `[V, D]` fails: each row has its total. Then a sum of rows is
+    /// the clean one, and passes by the proof of its tolerance, unless it overflows.
+    fn vouches(&self, words: &[f32]) -> bool {
+        let width = self.site.width;
+        let passes = match self.site.gives {
+            LookupResult::Rows => true,
+            LookupResult::FieldSum => {
+                width == 1 && self.largest * self.site.fields.len() as f64 <= f64::from(f32::MAX) / 2.0
+            }
+            LookupResult::BagSum => false,
+        };
+        let kernels = Kernels::detected();
+        let alike = |(totals, words): (&[f64], &[f32])| {
+            let mut unlike = false;
+            kernels.totals_unlike(totals, words, &mut unlike);
+            !unlike
+        };
+        passes && self.totals.par_chunks(PIECE).zip(words.par_chunks(PIECE * width)).all(alike)
     }
 
     /// Whether the values of the rows' result add up to the rows' totals.
@@ -288,6 +315,10 @@ impl Checks {
 impl Hooks for Checks {
     fn acts(&self, layer: usize) -> bool {
         self.layers.get(layer).is_some_and(Option::is_some)
+    }
+
+    fn vouches(&self, layer: usize, words: &[f32]) -> bool {
+        self.layers.get(layer).and_then(Option::as_ref).is_some_and(|layer| layer.vouches(words))
     }
 
     fn behind(&self, call: &HookCall<'_>, values: &mut [Lane]) -> HookEvents {

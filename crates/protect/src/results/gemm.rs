@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use radhard_kernels::{Kernels, LANES, Lane, LinearSums, LinearTotals, plain};
-use radhard_models::{BLOCK, HookCall, HookEvents, Hooks, Model, ProductPart, ProductSite};
+use radhard_models::{BLOCK, Checksum, HookCall, HookEvents, Hooks, Model, ProductPart, ProductSite};
 
 use super::{RETRIES, Recovery, SMALLEST, UNIT};
 use crate::protection::{Cost, Prepared, ProtectError, Protection, Subject};
@@ -86,7 +86,8 @@ struct Checked {
     magnitudes: Vec<f64>,
     rough: Vec<f32>,
     bias: (f64, f64),
-    relative: f64,
+    /// Roundings that the tolerance allows for.
+    roundings: f64,
     absolute: f64,
     clean_weight: Vec<f32>,
     clean_bias: Vec<f32>,
@@ -117,7 +118,7 @@ impl Checked {
             magnitudes,
             rough,
             bias: (total(|b| b), total(f64::abs)),
-            relative: (longest_chain(&site) as f64 + n + 2.0) * UNIT,
+            roundings: longest_chain(&site) as f64 + n + 2.0,
             absolute: k * n * SMALLEST,
             clean_weight: weight.to_vec(),
             clean_bias: bias.to_vec(),
@@ -147,7 +148,7 @@ impl Checked {
             for l in 0..LANES {
                 let difference = (totals[g][l] - expected[g][l]).abs();
                 // NaN fails.
-                let passes = difference <= self.relative * magnitudes[g][l] + self.absolute;
+                let passes = difference <= self.roundings * UNIT * magnitudes[g][l] + self.absolute;
                 *failed |= u16::from(!passes) << l;
             }
         }
@@ -281,6 +282,17 @@ impl Hooks for Checks {
 
     fn acts_inside(&self, layer: usize) -> bool {
         self.of(layer).iter().any(|of| matches!(of.site.part, ProductPart::Inner(_)))
+    }
+
+    fn checksum(&self, layer: usize) -> Option<Checksum<'_>> {
+        let [of] = self.of(layer) else { return None };
+        (of.site.part == ProductPart::Whole).then_some(Checksum {
+            sums: &of.sums,
+            magnitudes: &of.magnitudes,
+            bias: of.bias.0,
+            bias_magnitude: of.bias.1,
+            roundings: of.roundings,
+        })
     }
 
     fn clean_bytes(&self, layer: usize) -> u64 {

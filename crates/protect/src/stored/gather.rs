@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use radhard_kernels::{Kernels, LANES, Lane, Table};
-use radhard_models::{BLOCK, HookCall, HookEvents, Hooks, LookupSite};
+use radhard_kernels::{Bounds, Kernels, LANES, Lane, Table};
+use radhard_models::{BLOCK, Checksum, HookCall, HookEvents, Hooks, LookupSite};
 
 use rayon::prelude::*;
 
@@ -93,6 +93,18 @@ impl Hooks for GatherHooks<'_> {
 
     fn needs_input(&self, layer: usize) -> bool {
         self.protected.needs_input(layer)
+    }
+
+    fn vouches(&self, layer: usize, words: &[f32]) -> bool {
+        self.protected.vouches(layer, words)
+    }
+
+    fn bounds(&self, layer: usize) -> Option<Bounds> {
+        self.protected.bounds(layer)
+    }
+
+    fn checksum(&self, layer: usize) -> Option<Checksum<'_>> {
+        self.protected.checksum(layer)
     }
 
     fn acts_inside(&self, layer: usize) -> bool {
