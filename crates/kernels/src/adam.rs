@@ -35,7 +35,7 @@ impl AdamStep {
 }
 
 #[inline(always)]
-fn update(step: &AdamStep, gradient: f32, w: &mut f32, m: &mut f32, v: &mut f32) {
+pub(crate) fn update(step: &AdamStep, gradient: f32, w: &mut f32, m: &mut f32, v: &mut f32) {
     let g = step.weight_decay.mul_add(*w, gradient);
     *m = flush((1.0 - step.beta1).mul_add(g - *m, *m));
     *v = flush(((1.0 - step.beta2) * g).mul_add(g, step.beta2 * *v));

@@ -24,6 +24,21 @@ impl Mask {
         }
     }
 
+    /// What values that are kept are multiplied with, 1 / (1 − share).
+    pub fn scale(&self) -> f32 {
+        self.scale
+    }
+
+    /// What sixteen values are multiplied with: counters from `start` on, `step` apart.
+    #[inline(always)]
+    pub(crate) fn factors(self, start: u32, step: u32) -> [f32; LANES] {
+        let mut factors = [0.0; LANES];
+        for (lane, factor) in factors.iter_mut().enumerate() {
+            *factor = self.factor(start.wrapping_add((lane as u32).wrapping_mul(step)));
+        }
+        factors
+    }
+
     /// What the value of a row and feature is multiplied with.
     #[inline(always)]
     fn factor(self, counter: u32) -> f32 {
@@ -42,10 +57,7 @@ fn add_masked<L: Lanes>(mask: &Mask, x: &[Lane], (first_row, groups): (usize, us
         for g in 0..groups {
             let at = feature * groups + g;
             let start = ((first_row + g * LANES) * width + feature) as u32;
-            let mut factors = [0.0; LANES];
-            for (lane, factor) in factors.iter_mut().enumerate() {
-                *factor = mask.factor(start.wrapping_add(lane as u32 * width as u32));
-            }
+            let factors = mask.factors(start, width as u32);
             L::load(&x[at]).fma(L::load(&factors), L::load(&y[at])).store(&mut y[at]);
         }
     }

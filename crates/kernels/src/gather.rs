@@ -135,7 +135,10 @@ fn to_rows<L: Lanes>(block: &[Lane], width: usize, out: &mut [f32]) {
             }
             L::transpose(&mut tile);
             for (r, lane) in tile.iter().enumerate() {
-                rows[r * width + d..r * width + d + LANES].copy_from_slice(lane);
+                let at = r * width + d;
+                let to: &mut Lane =
+                    (&mut rows[at..at + LANES]).try_into().expect("the slice has this length");
+                *to = *lane;
             }
             d += LANES;
         }
@@ -180,6 +183,14 @@ impl crate::Kernels {
                 prefetch(biases, ids, first, 1);
             }
         }
+    }
+}
+
+impl crate::Kernels {
+    /// Asks the processor to fetch `width` values each from some places, counted in rows of that width.
+    #[inline]
+    pub fn prefetch_rows<T>(self, values: &[T], rows: &[u32], width: usize) {
+        prefetch(values, rows, 0, width);
     }
 }
 

@@ -260,7 +260,7 @@ fn field_dense<L: Lanes>(
 }
 
 #[inline(always)]
-fn input_gradient_tile<L: Lanes, const IN: usize>(
+fn input_gradient_tile<L: Lanes, const IN: usize, const ADD: bool>(
     weights: &[f32],
     dy: &[Lane],
     inputs: usize,
@@ -270,7 +270,10 @@ fn input_gradient_tile<L: Lanes, const IN: usize>(
     let outputs = weights.len() / inputs;
     let groups = dy.len() / outputs;
     for g in 0..groups {
-        let mut sums: [L; IN] = std::array::from_fn(|i| L::load(&dx[(k + i) * groups + g]));
+        let mut sums = [L::splat(0.0); IN];
+        if ADD {
+            sums = std::array::from_fn(|i| L::load(&dx[(k + i) * groups + g]));
+        }
         for j in 0..outputs {
             let d = L::load(&dy[j * groups + g]);
             let w = &weights[j * inputs + k..j * inputs + k + IN];
@@ -286,13 +289,23 @@ fn input_gradient_tile<L: Lanes, const IN: usize>(
 
 #[inline(always)]
 fn linear_input_gradient<L: Lanes>(weights: &[f32], dy: &[Lane], inputs: usize, dx: &mut [Lane]) {
+    input_gradient::<L, true>(weights, dy, inputs, dx);
+}
+
+#[inline(always)]
+fn linear_input_slopes<L: Lanes>(weights: &[f32], dy: &[Lane], inputs: usize, dx: &mut [Lane]) {
+    input_gradient::<L, false>(weights, dy, inputs, dx);
+}
+
+#[inline(always)]
+fn input_gradient<L: Lanes, const ADD: bool>(weights: &[f32], dy: &[Lane], inputs: usize, dx: &mut [Lane]) {
     let mut k = 0;
     while k + 8 <= inputs {
-        input_gradient_tile::<L, 8>(weights, dy, inputs, k, dx);
+        input_gradient_tile::<L, 8, ADD>(weights, dy, inputs, k, dx);
         k += 8;
     }
     for k in k..inputs {
-        input_gradient_tile::<L, 1>(weights, dy, inputs, k, dx);
+        input_gradient_tile::<L, 1, ADD>(weights, dy, inputs, k, dx);
     }
 }
 
@@ -314,13 +327,40 @@ fn weight_gradient_tile<L: Lanes, const OUT: usize, const IN: usize>(
             }
         }
     }
-    let mut lane = [0.0; LANES];
-    for (o, sums) in sums.into_iter().enumerate() {
-        for (i, sum) in sums.into_iter().enumerate() {
-            sum.store(&mut lane);
-            dw[(j + o) * inputs + k + i] += tree(&lane);
+    let mut lanes = [[0.0; LANES]; LANES];
+    for o in 0..OUT {
+        for i in 0..IN {
+            sums[o][i].store(&mut lanes[o * IN + i]);
         }
     }
+    let mut totals = [0.0; LANES];
+    if OUT * IN == LANES {
+        trees::<L>(&mut lanes, &mut totals);
+    } else {
+        for (total, lane) in totals.iter_mut().zip(&lanes).take(OUT * IN) {
+            *total = tree(lane);
+        }
+    }
+    for o in 0..OUT {
+        for i in 0..IN {
+            dw[(j + o) * inputs + k + i] += totals[o * IN + i];
+        }
+    }
+}
+
+/// The tree of each of sixteen lanes, all at once.
+#[inline(always)]
+fn trees<L: Lanes>(lanes: &mut [Lane; LANES], totals: &mut Lane) {
+    L::transpose(lanes);
+    let mut nodes: [L; LANES] = std::array::from_fn(|i| L::load(&lanes[i]));
+    let mut count = LANES;
+    while count > 1 {
+        count /= 2;
+        for i in 0..count {
+            nodes[i] = nodes[2 * i].add(nodes[2 * i + 1]);
+        }
+    }
+    nodes[0].store(totals);
 }
 
 #[inline(always)]
@@ -394,6 +434,13 @@ kernels! {
     /// `weights` `[J, K]`, `dy` `[J, R]`, `dx` `[K, R]`.
     pub fn linear_input_gradient(weights: &[f32], dy: &[Lane], inputs: usize, dx: &mut [Lane])
         = linear_input_gradient;
+
+    /// The gradient of a linear layer's input, in the place of what `dx` held: the bits of
+    /// [`linear_input_gradient`](crate::Kernels::linear_input_gradient) on zeros.
+    ///
+    /// # Shapes
+    /// `weights` `[J, K]`, `dy` `[J, R]`, `dx` `[K, R]`.
+    pub fn linear_input_slopes(weights: &[f32], dy: &[Lane], inputs: usize, dx: &mut [Lane]) = linear_input_slopes;
 
     /// Adds the gradient of a linear layer's weights, dy · xᵀ.
     ///

@@ -1,7 +1,7 @@
 //! One training step of each model and optimiser, on random rows of MovieLens-1M's and Criteo's shape.
 //!
 //! Indices are uniform within their fields: a batch then touches more different table rows than real data do, which is
-//! to the disadvantage of `lazy-adam`. With `--torch` (or `--venv DIR`) torch's Adam takes turns on the same shapes. A step is forward, backward and the optimiser on 4096 rows, on all threads.
+//! to the disadvantage of `lazy-adam`. Names of models, of shapes (`movielens-1m`, `criteo`) and of optimizers as arguments leave the others out. With `--torch` (or `--venv DIR`) torch's Adam takes turns on the same shapes. A step is forward, backward and the optimiser on 4096 rows, on all threads.
 
 mod torch;
 
@@ -19,7 +19,7 @@ const BATCH: usize = 4096;
 const WARM_UP: u64 = 2;
 
 /// Steps per measurement, at most.
-const STEPS: usize = 40;
+const STEPS: usize = 200;
 
 /// Wall-clock time after which a measurement ends, once it has a few steps.
 const BUDGET: Duration = Duration::from_secs(3);
@@ -111,27 +111,38 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let mut torch = torch::Torch::asked_for(&arguments);
     let known = |name: &String| architectures().iter().any(|a| a.name() == name);
-    let wanted: Vec<String> = arguments.into_iter().filter(known).collect();
+    let wanted: Vec<String> = arguments.iter().filter(|a| known(a)).cloned().collect();
     println!(
         "milliseconds per step of {BATCH} rows, {} threads: median (min–max) of n steps\n",
         rayon::current_num_threads()
     );
     println!("| model | shape | optimizer | step | n |");
     println!("|---|---|---|---:|---:|");
+    let asked = |name: &str, of: &[&str]| {
+        let named: Vec<_> =
+            of.iter().filter(|of| arguments.iter().any(|a| a.eq_ignore_ascii_case(of))).collect();
+        named.is_empty() || named.iter().any(|named| **named == name)
+    };
+    let optimizers = [Optimizer::Adam, Optimizer::LazyAdam]
+        .into_iter()
+        .filter(|o| asked(&o.to_string(), &["adam", "lazy-adam"]));
     for (shape, dims) in [("MovieLens-1M", &MOVIELENS_1M[..]), ("Criteo", &CRITEO)] {
+        if !asked(shape, &["MovieLens-1M", "Criteo"]) {
+            continue;
+        }
         let [plain, numeric] = [0, 13].map(|numeric| rows(dims, numeric));
         for architecture in architectures().iter().filter(|a| !a.takes_bags()) {
             if !wanted.is_empty() && !wanted.iter().any(|name| name == architecture.name()) {
                 continue;
             }
             let data = if architecture.takes_numeric() { &numeric } else { &plain };
-            for optimizer in [Optimizer::Adam, Optimizer::LazyAdam] {
+            for optimizer in optimizers.clone() {
                 line(architecture.name(), shape, optimizer, steps(*architecture, data, optimizer));
             }
             let Some(torch) = torch.as_mut().filter(|_| !architecture.takes_numeric()) else { continue };
             // Three turns each; the ratio is that of the medians of a turn.
             for theirs in ["adam", "adam-fused"] {
-                for optimizer in [Optimizer::Adam, Optimizer::LazyAdam] {
+                for optimizer in optimizers.clone() {
                     let (mut ratios, mut all) = (Vec::new(), Vec::new());
                     for _ in 0..TURNS {
                         let ours = median(steps(*architecture, data, optimizer));

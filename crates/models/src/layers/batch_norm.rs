@@ -1,9 +1,11 @@
 //! Batch norm: running statistics in evaluation, the batch's own in training.
 
-use radhard_kernels::{LANES, plain};
+use radhard_kernels::{Kernels, plain};
 
 use crate::graph::{ParameterId, Slot};
-use crate::layers::{BatchLayer, ELEMENT_NS, Gradients, Known, Layer, Scope, Ties, Values, Weights};
+use crate::layers::{
+    BatchLayer, BlockSums, ELEMENT_NS, Gradients, Known, Layer, Scope, Ties, Values, Weights,
+};
 use crate::parameter::Parameters;
 
 /// Added to the variance.
@@ -28,13 +30,13 @@ pub(crate) struct BatchNorm {
 }
 
 /// n, mean and sum of squared deviations of each feature, from the blocks in order (Chan, Golub, LeVeque 1979).
-fn merge(blocks: &[Vec<f64>], width: usize) -> (f64, Vec<(f64, f64)>) {
+fn merge(blocks: &[BlockSums], width: usize) -> (f64, Vec<(f64, f64)>) {
     let mut count = 0.0;
     let mut moments = vec![(0.0, 0.0); width];
     for block in blocks {
-        let more = block[0];
+        let more = block.rows as f64;
         let total = count + more;
-        for ((mean, deviations), new) in moments.iter_mut().zip(block[1..].chunks_exact(2)) {
+        for ((mean, deviations), new) in moments.iter_mut().zip(&block.of_features) {
             let delta = new[0] - *mean;
             *mean += delta * more / total;
             *deviations += new[1] + delta * delta * count * more / total;
@@ -42,6 +44,26 @@ fn merge(blocks: &[Vec<f64>], width: usize) -> (f64, Vec<(f64, f64)>) {
         count = total;
     }
     (count, moments)
+}
+
+impl BatchNorm {
+    /// Coefficient `i` of the derived values.
+    pub(crate) fn part<'d>(&self, derived: &'d [f32], i: usize) -> &'d [f32] {
+        &derived[i * self.width..(i + 1) * self.width]
+    }
+
+    /// The batch's mean and 1 / √(var + ε).
+    pub(crate) fn of_batch<'d>(&self, derived: &'d [f32]) -> (&'d [f32], &'d [f32]) {
+        (self.part(derived, 2), self.part(derived, 3))
+    }
+
+    /// Adds Σ dy and Σ dy · x̂ to the gradients of shift and scale.
+    pub(crate) fn add_parameter_gradients(&self, sums: &[[f64; 2]], gradients: &mut Gradients) {
+        for (i, [shift, product]) in sums.iter().enumerate() {
+            gradients.dense[self.bias][i] += *shift as f32;
+            gradients.dense[self.weight][i] += *product as f32;
+        }
+    }
 }
 
 impl Layer for BatchNorm {
@@ -71,14 +93,13 @@ impl Layer for BatchNorm {
     }
 
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {
-        let (alpha, rest) = scope.derived.split_at(self.width);
-        let beta = &rest[..self.width];
+        let (alpha, beta) = (self.part(scope.derived, 0), self.part(scope.derived, 1));
         values
             .write(self.output, |values, out| scope.kernels.affine(alpha, beta, values.get(self.input), out));
     }
 
     fn backward(&self, scope: &Scope<'_>, values: &Values, gradients: &mut Gradients) {
-        let part = |i: usize| &scope.derived[i * self.width..(i + 1) * self.width];
+        let part = |i| self.part(scope.derived, i);
         gradients.values.write(self.input, |gradients, dx| {
             let inputs = (values.get(self.input), gradients.get(self.output));
             scope.kernels.affine_gradient(part(4), part(5), part(6), inputs, dx);
@@ -98,18 +119,13 @@ impl Layer for BatchNorm {
 }
 
 impl BatchLayer for BatchNorm {
-    fn statistics(&self, rows: usize, values: &Values) -> Vec<f64> {
-        let mut out = vec![rows as f64];
-        for lanes in values.get(self.input).chunks_exact(values.groups()) {
-            let x = &lanes.as_flattened()[..rows];
-            let mean = lane_sum(x, f64::from) / rows as f64;
-            out.push(mean);
-            out.push(lane_sum(x, |x| (f64::from(x) - mean) * (f64::from(x) - mean)));
-        }
-        out
+    fn statistics(&self, kernels: Kernels, rows: usize, values: &Values) -> BlockSums {
+        let mut of_features = vec![[0.0; 2]; self.width];
+        kernels.moments(values.get(self.input), rows, &mut of_features);
+        BlockSums { rows, of_features }
     }
 
-    fn combine(&self, weights: Weights<'_>, blocks: &[Vec<f64>]) -> Vec<f32> {
+    fn combine(&self, weights: Weights<'_>, blocks: &[BlockSums]) -> Vec<f32> {
         let (count, moments) = merge(blocks, self.width);
         let (weight, bias) = (weights.f32s(self.weight), weights.f32s(self.bias));
         let mut derived = vec![0.0; 4 * self.width];
@@ -124,7 +140,7 @@ impl BatchLayer for BatchNorm {
         derived
     }
 
-    fn track(&self, parameters: &mut Parameters, blocks: &[Vec<f64>]) {
+    fn track(&self, parameters: &mut Parameters, blocks: &[BlockSums]) {
         let (count, moments) = merge(blocks, self.width);
         let unbiased = (count - 1.0).max(1.0);
         let towards = |old: &mut f32, new: f64| *old += MOMENTUM * (new as f32 - *old);
@@ -137,28 +153,24 @@ impl BatchLayer for BatchNorm {
         parameters[self.batches].i64s_mut()[0] += 1;
     }
 
-    fn gradient_statistics(&self, scope: &Scope<'_>, values: &Values, gradients: &mut Gradients) -> Vec<f64> {
+    fn gradient_statistics(
+        &self,
+        scope: &Scope<'_>,
+        values: &Values,
+        gradients: &mut Gradients,
+    ) -> BlockSums {
         let rows = scope.training.map_or(0, |t| t.rows);
-        let mut out = Vec::with_capacity(2 * self.width);
-        for i in 0..self.width {
-            let (mean, scale) = (scope.derived[2 * self.width + i], scope.derived[3 * self.width + i]);
-            let part = i * values.groups()..(i + 1) * values.groups();
-            let x = &values.get(self.input)[part.clone()].as_flattened()[..rows];
-            let dy = &gradients.values.get(self.output)[part].as_flattened()[..rows];
-            let shift = lane_sum(dy, f64::from);
-            let products: Vec<f32> = x.iter().zip(dy).map(|(x, dy)| (x - mean) * scale * dy).collect();
-            let product = lane_sum(&products, f64::from);
-            gradients.dense[self.bias][i] += shift as f32;
-            gradients.dense[self.weight][i] += product as f32;
-            out.extend([shift, product]);
-        }
-        out
+        let mut of_features = vec![[0.0; 2]; self.width];
+        let both = (values.get(self.input), gradients.values.get(self.output));
+        scope.kernels.slope_moments(both, rows, self.of_batch(scope.derived), &mut of_features);
+        self.add_parameter_gradients(&of_features, gradients);
+        BlockSums { rows, of_features }
     }
 
-    fn combine_gradient(&self, derived: &mut Vec<f32>, blocks: &[Vec<f64>], rows: usize) {
+    fn combine_gradient(&self, derived: &mut Vec<f32>, blocks: &[BlockSums], rows: usize) {
         let mut sums = vec![0.0; 2 * self.width];
         for block in blocks {
-            for (sum, x) in sums.iter_mut().zip(block) {
+            for (sum, x) in sums.iter_mut().zip(block.of_features.as_flattened()) {
                 *sum += x;
             }
         }
@@ -177,19 +189,4 @@ impl BatchLayer for BatchNorm {
         }
         derived.extend(coefficients);
     }
-}
-
-/// The sum of `f` over the rows in sixteen lanes of f64.
-fn lane_sum(x: &[f32], f: impl Fn(f32) -> f64) -> f64 {
-    let mut lanes = [0.0f64; LANES];
-    let (chunks, rest) = x.as_chunks::<LANES>();
-    for chunk in chunks {
-        for (lane, &x) in lanes.iter_mut().zip(chunk) {
-            *lane += f(x);
-        }
-    }
-    for (lane, &x) in lanes.iter_mut().zip(rest) {
-        *lane += f(x);
-    }
-    lanes.iter().sum()
 }

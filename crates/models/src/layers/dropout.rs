@@ -26,8 +26,13 @@ impl Masking {
         groups: usize,
         y: &mut [Lane],
     ) {
+        kernels.add_masked(&self.mask(training), x, (training.first_row, groups), y);
+    }
+
+    /// The mask of a step.
+    pub(crate) fn mask(self, training: TrainingScope) -> Mask {
         let random = Random::new(training.seed, Purpose::Dropout(self.layer, training.step));
-        kernels.add_masked(&Mask::new(random.bits(0), self.share), x, (training.first_row, groups), y);
+        Mask::new(random.bits(0), self.share)
     }
 }
 

@@ -15,6 +15,18 @@ pub(crate) struct Linear {
     pub(crate) output: Slot,
 }
 
+impl Linear {
+    /// The part of the backward pass that concerns the layer's own parameters.
+    pub(crate) fn parameter_gradients(&self, scope: &Scope<'_>, values: &Values, gradients: &mut Gradients) {
+        let x = values.get(self.input);
+        let dy = gradients.values.get(self.output);
+        scope.kernels.linear_weight_gradient(x, dy, self.inputs, &mut gradients.dense[self.weight]);
+        if let Some(bias) = self.bias {
+            scope.kernels.feature_sums(dy, &mut gradients.dense[bias]);
+        }
+    }
+}
+
 impl Layer for Linear {
     fn ties(&self) -> Ties {
         Ties {
@@ -45,13 +57,8 @@ impl Layer for Linear {
     }
 
     fn backward(&self, scope: &Scope<'_>, values: &Values, gradients: &mut Gradients) {
+        self.parameter_gradients(scope, values, gradients);
         let weight = scope.weights.f32s(self.weight);
-        let x = values.get(self.input);
-        let dy = gradients.values.get(self.output);
-        scope.kernels.linear_weight_gradient(x, dy, self.inputs, &mut gradients.dense[self.weight]);
-        if let Some(bias) = self.bias {
-            scope.kernels.feature_sums(dy, &mut gradients.dense[bias]);
-        }
         gradients.values.write(self.input, |gradients, dx| {
             scope.kernels.linear_input_gradient(weight, gradients.get(self.output), self.inputs, dx);
         });

@@ -167,12 +167,6 @@ impl Values {
     pub(crate) fn put(&mut self, slot: Slot, lanes: Block) {
         self.slots[slot] = Some(lanes);
     }
-
-    pub(crate) fn clear(&mut self) {
-        for slot in self.slots.iter_mut().flatten() {
-            slot.fill([0.0; radhard_kernels::LANES]);
-        }
-    }
 }
 
 /// The gradients of one block.
@@ -310,20 +304,29 @@ pub(crate) trait Layer: Send + Sync {
     }
 }
 
+/// What a block contributes to a layer that needs the whole batch: two sums per feature.
+#[derive(Debug, Default)]
+pub(crate) struct BlockSums {
+    /// The block's rows.
+    pub(crate) rows: usize,
+    pub(crate) of_features: Vec<[f64; 2]>,
+}
+
 /// A layer whose training depends on the whole batch.
 pub(crate) trait BatchLayer {
-    /// What one block contributes before the forward pass.
-    fn statistics(&self, rows: usize, values: &Values) -> Vec<f64>;
+    /// What one block of `rows` rows contributes before the forward pass.
+    fn statistics(&self, kernels: Kernels, rows: usize, values: &Values) -> BlockSums;
 
     /// The layer's derived values from the contributions of all blocks in order.
-    fn combine(&self, weights: Weights<'_>, blocks: &[Vec<f64>]) -> Vec<f32>;
+    fn combine(&self, weights: Weights<'_>, blocks: &[BlockSums]) -> Vec<f32>;
 
     /// Moves the running statistics.
-    fn track(&self, parameters: &mut Parameters, blocks: &[Vec<f64>]);
+    fn track(&self, parameters: &mut Parameters, blocks: &[BlockSums]);
 
     /// What one block contributes before the backward pass; adds the block's parameter gradients.
-    fn gradient_statistics(&self, scope: &Scope<'_>, values: &Values, gradients: &mut Gradients) -> Vec<f64>;
+    fn gradient_statistics(&self, scope: &Scope<'_>, values: &Values, gradients: &mut Gradients)
+    -> BlockSums;
 
     /// Appends to the derived values what the backward pass needs.
-    fn combine_gradient(&self, derived: &mut Vec<f32>, blocks: &[Vec<f64>], rows: usize);
+    fn combine_gradient(&self, derived: &mut Vec<f32>, blocks: &[BlockSums], rows: usize);
 }

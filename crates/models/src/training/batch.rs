@@ -1,102 +1,45 @@
 //! One training step: forward and backward over the blocks of a batch, synchronised where a layer needs the whole.
 
+use std::ops::Range;
+
 use radhard_kernels::{Kernels, LANES};
 use rayon::prelude::*;
 
 use crate::graph::Graph;
-use crate::layers::{Gradients, Scope, TrainingScope, Values, Weights};
+use crate::layers::{BlockSums, Known, Scope, TrainingScope, Weights};
 use crate::parameter::{Component, Parameters};
-use crate::pass::{numeric_values, table_rows};
 use crate::training::TrainOptions;
-use crate::training::loss::cross_entropy;
+pub(super) use crate::training::chunk::Batch;
+use crate::training::chunk::{CHUNK, Chunk, Loaded, Room};
 use crate::training::optimizer::Moments;
+use crate::training::schedule::{Duty, Schedule, linear_of};
 use crate::training::tables::{self, Reads};
-
-/// Rows of one block in training. It fixes the order of sums, and so the bits.
-pub(super) const CHUNK: usize = 256;
-
-/// One block of a batch with everything computed on it.
-pub(super) struct Chunk {
-    pub(super) ids: Vec<u32>,
-    labels: Vec<u8>,
-    indices: Vec<u32>,
-    numeric: Vec<f32>,
-    pub(super) values: Values,
-    pub(super) gradients: Gradients,
-    pub(super) rows: usize,
-    pub(super) first_row: usize,
-    loss: f64,
-}
-
-impl Chunk {
-    fn new(graph: &Graph) -> Self {
-        let sizes = |keep: Component| {
-            graph.specs().iter().map(move |s| if s.component == keep { s.elements() } else { 0 })
-        };
-        let fields = graph.offsets().len();
-        let mut tables = vec![Vec::new(); graph.specs().len()];
-        for table in graph.tables() {
-            let reads = if table.shared { 1 } else { fields };
-            tables[table.id.first] = vec![0.0; CHUNK * reads * table.width];
-        }
-        Self {
-            ids: vec![0; fields * CHUNK],
-            labels: Vec::new(),
-            indices: Vec::new(),
-            numeric: Vec::new(),
-            values: Values::new(graph.widths(), CHUNK / LANES),
-            gradients: Gradients {
-                values: Values::new(graph.widths(), CHUNK / LANES),
-                dense: sizes(Component::Dense).map(|n| vec![0.0; n]).collect(),
-                tables,
-            },
-            rows: 0,
-            first_row: 0,
-            loss: 0.0,
-        }
-    }
-
-    /// Loss and gradient of the logits, of a batch of `batch` rows.
-    fn start_backward(&mut self, graph: &Graph, batch: usize) {
-        self.gradients.values.clear();
-        for dense in &mut self.gradients.dense {
-            dense.fill(0.0);
-        }
-        let logits = self.values.get(graph.logit()).as_flattened();
-        let slopes = self.gradients.values.get_mut(graph.logit()).as_flattened_mut();
-        self.loss = 0.0;
-        for ((&logit, &label), slope) in logits.iter().zip(&self.labels).zip(slopes) {
-            let (loss, d) = cross_entropy(logit, label);
-            self.loss += loss;
-            *slope = (d / batch as f64) as f32;
-        }
-    }
-}
-
-/// The training rows, and the order in which an epoch takes them.
-#[derive(Clone, Copy)]
-pub(super) struct Batch<'a> {
-    pub(super) indices: &'a [u32],
-    pub(super) numeric: &'a [f32],
-    pub(super) labels: &'a [u8],
-    pub(super) order: &'a [u32],
-}
 
 /// Buffers, moments and counters of a training run.
 pub(super) struct Trainer {
     kernels: Kernels,
+    pub(super) schedule: Schedule,
+    loaded: Vec<Loaded>,
     chunks: Vec<Chunk>,
+    room: Room,
     reads: Reads,
+    /// The dense gradients of the batch, by parameter.
+    totals: Vec<Vec<f32>>,
     pub(super) moments: Moments,
     derived: Vec<Vec<f32>>,
 }
 
 impl Trainer {
     pub(super) fn new(graph: &Graph, parameters: &Parameters) -> Self {
+        let of_dense = |component, elements| if component == Component::Dense { elements } else { 0 };
         Self {
             kernels: Kernels::detected(),
+            schedule: Schedule::of(graph),
+            loaded: Vec::new(),
             chunks: Vec::new(),
+            room: Room::default(),
             reads: Reads::default(),
+            totals: parameters.iter().map(|t| vec![0.0; of_dense(t.component(), t.elements())]).collect(),
             moments: Moments::zeroed(parameters),
             derived: vec![Vec::new(); graph.layers().len()],
         }
@@ -115,23 +58,23 @@ impl Trainer {
         batch: Batch<'_>,
         options: &TrainOptions,
     ) -> f64 {
-        let loss = self.gradients(graph, parameters, batch, options.seed);
-        let step = self.moments.next(options);
-        self.dense_step(parameters, &step);
-        self.reads.sort(graph, &self.chunks[..batch.order.len().div_ceil(CHUNK)]);
-        tables::step(
-            graph,
-            parameters,
-            &mut self.moments,
-            &step,
-            options.optimizer,
-            &self.reads,
-            &self.chunks,
-        );
-        loss
+        // On a worker thread the parallel parts follow each other without a hand-over each.
+        rayon::scope(|_| {
+            let loss = self.gradients(graph, parameters, batch, options.seed);
+            let step = self.moments.next(options);
+            tables::step(
+                graph,
+                (parameters, &mut self.moments, &mut self.totals),
+                &step,
+                options.optimizer,
+                &self.reads,
+                &self.chunks,
+            );
+            loss
+        })
     }
 
-    /// Forward and backward; the gradients stay in the chunks.
+    /// Forward and backward; the gradients stay in the chunks, the reads are sorted.
     pub(super) fn gradients(
         &mut self,
         graph: &Graph,
@@ -140,27 +83,46 @@ impl Trainer {
         seed: u64,
     ) -> f64 {
         let rows = batch.order.len();
-        self.load(graph, batch);
-        let step = self.moments.steps + 1;
-        let layers = graph.layers();
-        let stops: Vec<usize> = (0..layers.len()).filter(|&i| layers[i].batch().is_some()).collect();
-        let kernels = self.kernels;
+        let count = rows.div_ceil(CHUNK);
+        let Self { kernels, schedule, loaded, chunks, room, reads, moments, derived, .. } = self;
+        loaded.truncate(count);
+        chunks.truncate(count);
+        while loaded.len() < count {
+            loaded.push(Loaded::new(graph, loaded.len()));
+        }
+        chunks.resize_with(count, || Chunk::new(graph, schedule));
+        let (layers, stops) = (graph.layers(), &schedule.stops);
+        let base = Base { graph, kernels: *kernels, schedule, room, seed, step: moments.steps + 1 };
+        let load = |loaded: &mut Loaded, chunk: &mut Chunk, order: &[u32]| {
+            loaded.load(base.kernels, graph, batch, order, &mut chunk.values);
+        };
+        if stops.is_empty() {
+            let all = loaded.par_iter_mut().zip(&mut *chunks).zip(batch.order.par_chunks(CHUNK));
+            all.for_each(|((loaded, chunk), order)| load(loaded, chunk, order));
+        }
 
         let mut from = 0;
-        for &stop in &stops {
-            let weights = Weights::of(parameters);
-            let derived = &self.derived;
-            let blocks: Vec<_> = self
-                .chunks
-                .par_iter_mut()
-                .map(|chunk| {
-                    let run = Run { graph, kernels, weights, derived, seed, step };
-                    run.forward(chunk, from..stop);
-                    layers[stop].batch().map(|b| b.statistics(chunk.rows, &chunk.values)).unwrap_or_default()
+        for (pass, &stop) in stops.iter().enumerate() {
+            let run = Run { base, weights: Weights::of(parameters), derived };
+            let forward = |loaded: &Loaded, chunk: &mut Chunk| {
+                run.pass(loaded, chunk, from..stop, None);
+                let batch = layers[stop].batch();
+                batch.map_or_else(BlockSums::default, |b| {
+                    b.statistics(base.kernels, loaded.rows(), &chunk.values)
                 })
-                .collect();
+            };
+            let blocks: Vec<_> = if pass == 0 {
+                let all = loaded.par_iter_mut().zip(&mut *chunks).zip(batch.order.par_chunks(CHUNK));
+                all.map(|((loaded, chunk), order)| {
+                    load(loaded, chunk, order);
+                    forward(loaded, chunk)
+                })
+                .collect()
+            } else {
+                loaded.par_iter().zip(&mut *chunks).map(|(loaded, chunk)| forward(loaded, chunk)).collect()
+            };
             if let Some(layer) = layers[stop].batch() {
-                self.derived[stop] = layer.combine(weights, &blocks);
+                derived[stop] = layer.combine(Weights::of(parameters), &blocks);
                 layer.track(parameters, &blocks);
             }
             from = stop;
@@ -170,34 +132,28 @@ impl Trainer {
         let mut to = layers.len();
         for pass in (0..=stops.len()).rev() {
             let stop = pass.checked_sub(1).map(|i| stops[i]);
-            let derived = &self.derived;
-            let blocks: Vec<_> = self
-                .chunks
-                .par_iter_mut()
-                .map(|chunk| {
-                    let run = Run { graph, kernels, weights, derived, seed, step };
-                    if to == layers.len() {
-                        run.forward(chunk, from..to);
-                        chunk.start_backward(graph, rows);
-                    }
-                    run.backward(chunk, stop.map_or(0, |s| s + 1)..to);
-                    stop.and_then(|s| Some((s, layers[s].batch()?))).map_or(Vec::new(), |(s, layer)| {
-                        let ids = std::mem::take(&mut chunk.ids);
-                        let scope = run.scope(s, &ids, chunk.first_row, chunk.rows);
-                        let sums = layer.gradient_statistics(&scope, &chunk.values, &mut chunk.gradients);
-                        chunk.ids = ids;
-                        sums
-                    })
-                })
-                .collect();
+            let run = Run { base, weights, derived };
+            let backward = |loaded: &Loaded, chunk: &mut Chunk| {
+                let forward = if to == layers.len() { from..to } else { 0..0 };
+                run.pass(loaded, chunk, forward, Some((stop.map_or(0, |s| s + 1)..to, rows)));
+                stop.map_or_else(BlockSums::default, |stop| run.gradient_statistics(loaded, chunk, stop))
+            };
+            let mut over_chunks = || -> Vec<_> {
+                loaded.par_iter().zip(&mut *chunks).map(|(loaded, chunk)| backward(loaded, chunk)).collect()
+            };
+            let blocks = if to == layers.len() {
+                rayon::join(over_chunks, || reads.sort(graph, loaded)).0
+            } else {
+                over_chunks()
+            };
             if let Some(stop) = stop {
                 if let Some(layer) = layers[stop].batch() {
-                    layer.combine_gradient(&mut self.derived[stop], &blocks, rows);
+                    layer.combine_gradient(&mut derived[stop], &blocks, rows);
                 }
                 to = stop + 1;
             }
         }
-        self.chunks.iter().map(|c| c.loss).sum::<f64>() / rows as f64
+        chunks.iter().map(|c| c.loss).sum::<f64>() / rows as f64
     }
 
     /// The gradients of the last batch by parameter, tables in full.
@@ -205,7 +161,7 @@ impl Trainer {
     pub(super) fn collected(&self, graph: &Graph, parameters: &Parameters) -> Vec<Vec<f64>> {
         let mut all: Vec<Vec<f64>> = parameters.iter().map(|t| vec![0.0; t.elements()]).collect();
         let fields = graph.offsets().len();
-        for chunk in &self.chunks {
+        for (chunk, loaded) in self.chunks.iter().zip(&self.loaded) {
             for (sum, dense) in all.iter_mut().zip(&chunk.gradients.dense) {
                 for (sum, &g) in sum.iter_mut().zip(dense) {
                     *sum += f64::from(g);
@@ -214,9 +170,9 @@ impl Trainer {
             for table in graph.tables() {
                 let (gradient, width) = (&chunk.gradients.tables[table.id.first], table.width);
                 for field in (0..fields).filter(|&f| table.field.is_none_or(|own| own == f)) {
-                    for row in 0..chunk.rows {
+                    for row in 0..loaded.rows() {
                         let first = table.field.map_or(0, |own| graph.offsets()[own]);
-                        let id = (chunk.ids[field * CHUNK + row] - first) as usize;
+                        let id = (loaded.ids[field * CHUNK + row] - first) as usize;
                         let at = if table.shared { row } else { row * fields + field };
                         for d in 0..width {
                             all[table.id.first][id * width + d] += f64::from(gradient[at * width + d]);
@@ -227,87 +183,168 @@ impl Trainer {
         }
         all
     }
+}
 
-    fn load(&mut self, graph: &Graph, batch: Batch<'_>) {
-        let (fields, width) = (graph.offsets().len(), graph.config().numeric);
-        let count = batch.order.len().div_ceil(CHUNK);
-        self.chunks.truncate(count);
-        self.chunks.resize_with(count, || Chunk::new(graph));
-        self.chunks.par_iter_mut().zip(batch.order.par_chunks(CHUNK)).enumerate().for_each(
-            |(i, (chunk, rows))| {
-                chunk.rows = rows.len();
-                chunk.first_row = i * CHUNK;
-                chunk.labels.clear();
-                chunk.indices.clear();
-                chunk.numeric.clear();
-                for &row in rows {
-                    let row = row as usize;
-                    chunk.labels.push(batch.labels[row]);
-                    chunk.indices.extend_from_slice(&batch.indices[row * fields..(row + 1) * fields]);
-                    chunk.numeric.extend_from_slice(&batch.numeric[row * width..(row + 1) * width]);
-                }
-                table_rows(&chunk.indices, graph.offsets(), &mut chunk.ids);
-                if let Some(slot) = graph.numeric() {
-                    numeric_values(&chunk.numeric, width, chunk.values.get_mut(slot));
-                }
-            },
-        );
-    }
-
-    /// Sums the chunks' gradients in order and steps every dense parameter.
-    fn dense_step(&mut self, parameters: &mut Parameters, step: &radhard_kernels::AdamStep) {
-        let (first, rest) = self.chunks.split_at_mut(1);
-        let Some(total) = first.first_mut() else { return };
-        let (kernels, moments) = (self.kernels, &mut self.moments);
-        for (i, tensor) in parameters.iter_mut().enumerate() {
-            if tensor.component() != Component::Dense {
-                continue;
-            }
-            let sum = &mut total.gradients.dense[i];
-            for chunk in &*rest {
-                for (sum, g) in sum.iter_mut().zip(&chunk.gradients.dense[i]) {
-                    *sum += g;
-                }
-            }
-            kernels.adam(step, sum, tensor.f32s_mut(), &mut moments.first[i], &mut moments.second[i]);
-        }
-    }
+/// What all passes of a step share.
+#[derive(Clone, Copy)]
+struct Base<'a> {
+    graph: &'a Graph,
+    kernels: Kernels,
+    schedule: &'a Schedule,
+    room: &'a Room,
+    seed: u64,
+    step: u64,
 }
 
 /// What the chunks of one pass share.
 #[derive(Clone, Copy)]
 struct Run<'a> {
-    graph: &'a Graph,
-    kernels: Kernels,
+    base: Base<'a>,
     weights: Weights<'a>,
     derived: &'a [Vec<f32>],
-    seed: u64,
-    step: u64,
 }
 
 impl<'a> Run<'a> {
-    fn scope(&self, layer: usize, ids: &'a [u32], first_row: usize, rows: usize) -> Scope<'a> {
+    fn scope(&self, layer: usize, loaded: &'a Loaded) -> Scope<'a> {
+        let Base { kernels, seed, step, .. } = self.base;
+        let (first_row, rows) = (loaded.first_row, loaded.rows());
         Scope {
-            kernels: self.kernels,
+            kernels,
             weights: self.weights,
             derived: &self.derived[layer],
-            ids,
+            ids: &loaded.ids,
             bags: None,
-            training: Some(TrainingScope { seed: self.seed, step: self.step, first_row, rows }),
+            training: Some(TrainingScope { seed, step, first_row, rows }),
         }
     }
 
-    fn forward(&self, chunk: &mut Chunk, layers: std::ops::Range<usize>) {
-        for i in layers {
-            let scope = Run::scope(self, i, &chunk.ids, chunk.first_row, chunk.rows);
-            self.graph.layers()[i].forward(&scope, &mut chunk.values);
+    /// Some layers forward; then, if asked for, the loss (behind the last layer) and some layers backward, of a batch of so
+    /// many rows.
+    fn pass(
+        &self,
+        loaded: &Loaded,
+        chunk: &mut Chunk,
+        forward: Range<usize>,
+        backward: Option<(Range<usize>, usize)>,
+    ) {
+        let Base { graph, kernels, schedule, room, .. } = self.base;
+        let rows = schedule.rows.as_ref();
+        let present = rows.filter(|rows| rows.forward(&forward));
+        if let Some(rows) = present {
+            room.lend(&mut chunk.values, rows.slot, rows.width);
+            if !forward.contains(&rows.layer) {
+                self.forward(loaded, chunk, rows.layer);
+            }
+        }
+        for i in forward {
+            self.forward(loaded, chunk, i);
+        }
+        let mut again = None;
+        if let Some((layers, batch)) = backward {
+            if layers.end == graph.layers().len() {
+                chunk.start_backward(kernels, graph, schedule, &loaded.labels, batch);
+            }
+            again = rows.filter(|rows| present.is_none() && rows.backward(&layers));
+            if let Some(rows) = again {
+                room.lend(&mut chunk.values, rows.slot, rows.width);
+                self.forward(loaded, chunk, rows.layer);
+            }
+            let slopes = rows.filter(|r| r.brief && !r.others.is_empty() && layers.contains(&r.layer));
+            if let Some(rows) = slopes {
+                room.lend(&mut chunk.gradients.values, rows.slot, rows.width);
+                chunk.gradients.values.get_mut(rows.slot).fill([0.0; LANES]);
+            }
+            for i in layers.rev() {
+                self.backward(loaded, chunk, i);
+            }
+            if let Some(rows) = slopes {
+                room.return_from(&mut chunk.gradients.values, rows.slot);
+            }
+        }
+        if let Some(rows) = present.or(again) {
+            room.return_from(&mut chunk.values, rows.slot);
         }
     }
 
-    fn backward(&self, chunk: &mut Chunk, layers: std::ops::Range<usize>) {
-        for i in layers.rev() {
-            let scope = Run::scope(self, i, &chunk.ids, chunk.first_row, chunk.rows);
-            self.graph.layers()[i].backward(&scope, &chunk.values, &mut chunk.gradients);
+    fn forward(&self, loaded: &Loaded, chunk: &mut Chunk, i: usize) {
+        let layer = &self.base.graph.layers()[i];
+        match (self.base.schedule.duties[i], layer.known()) {
+            (Duty::Done, _) => {}
+            (Duty::Hidden(hidden), Known::BatchNorm(norm)) => {
+                hidden.forward(norm, &self.scope(i, loaded), &mut chunk.values);
+            }
+            _ => layer.forward(&self.scope(i, loaded), &mut chunk.values),
+        }
+    }
+
+    fn backward(&self, loaded: &Loaded, chunk: &mut Chunk, i: usize) {
+        let layer = &self.base.graph.layers()[i];
+        let scope = self.scope(i, loaded);
+        match (self.base.schedule.duties[i], layer.known()) {
+            (Duty::Done, _) => {}
+            (Duty::Hidden(hidden), Known::BatchNorm(norm)) => {
+                hidden.backward(norm, &scope, &chunk.values, &mut chunk.gradients);
+            }
+            (Duty::SoleLinear, Known::Linear(linear)) => {
+                linear.parameter_gradients(&scope, &chunk.values, &mut chunk.gradients);
+                let weight = self.weights.f32s(linear.weight);
+                chunk.gradients.values.write(linear.input, |gradients, dx| {
+                    let dy = gradients.get(linear.output);
+                    scope.kernels.linear_input_slopes(weight, dy, linear.inputs, dx);
+                });
+            }
+            (Duty::RowLinear, _) => self.row_linear(loaded, chunk, i),
+            (Duty::Rows, _) => self.rows(loaded, chunk, i),
+            _ => layer.backward(&scope, &chunk.values, &mut chunk.gradients),
+        }
+    }
+
+    /// The backward pass of the linear layer on table rows, but for the gradient of the rows.
+    fn row_linear(&self, loaded: &Loaded, chunk: &mut Chunk, i: usize) {
+        let Base { graph, kernels, schedule, .. } = self.base;
+        let (Some(rows), Some(linear)) = (&schedule.rows, linear_of(graph, i)) else { return };
+        let Known::Embedding(embedding) = graph.layers()[rows.layer].known() else { return };
+        let slopes = chunk.gradients.values.get(linear.output);
+        chunk.slopes.resize(CHUNK * linear.outputs, 0.0);
+        kernels.to_rows(slopes, linear.outputs, &mut chunk.slopes);
+        let dense = &mut chunk.gradients.dense;
+        let table = self.weights.f32s(embedding.table.first);
+        let shape = (rows.dim, embedding.fields.len());
+        let read = (&loaded.ids[..], loaded.rows());
+        kernels.row_weight_gradient(table, shape, read, &chunk.slopes, &mut dense[linear.weight]);
+        if let Some(bias) = linear.bias {
+            kernels.feature_sums(slopes, &mut dense[bias]);
+        }
+    }
+
+    /// The gradients of the table's rows.
+    fn rows(&self, loaded: &Loaded, chunk: &mut Chunk, i: usize) {
+        let Base { graph, kernels, schedule, .. } = self.base;
+        let (Some(rows), layer) = (&schedule.rows, &graph.layers()[i]) else { return };
+        let Known::Embedding(embedding) = layer.known() else { return };
+        let add = !rows.others.is_empty();
+        if add {
+            layer.backward(&self.scope(i, loaded), &chunk.values, &mut chunk.gradients);
+        }
+        if let Some(linear) = rows.linear.and_then(|linear| linear_of(graph, linear)) {
+            let weights = self.weights.f32s(linear.weight);
+            let shape = (rows.dim, embedding.fields.len());
+            let out = &mut chunk.gradients.tables[embedding.table.first];
+            kernels.row_input_gradient(weights, shape, loaded.rows(), &chunk.slopes, add, out);
+        }
+    }
+
+    fn gradient_statistics(&self, loaded: &Loaded, chunk: &mut Chunk, stop: usize) -> BlockSums {
+        let layer = &self.base.graph.layers()[stop];
+        let scope = self.scope(stop, loaded);
+        let (values, gradients) = (&chunk.values, &mut chunk.gradients);
+        match (self.base.schedule.duties[stop], layer.known()) {
+            (Duty::Hidden(hidden), Known::BatchNorm(norm)) => {
+                hidden.gradient_statistics(norm, &scope, values, gradients)
+            }
+            _ => layer.batch().map_or_else(BlockSums::default, |batch| {
+                batch.gradient_statistics(&scope, values, gradients)
+            }),
         }
     }
 }

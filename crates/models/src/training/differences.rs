@@ -4,6 +4,7 @@ use crate::parameter::Component;
 use crate::random::{Purpose, Random};
 use crate::training::TrainOptions;
 use crate::training::batch::{Batch, Trainer};
+use crate::training::schedule::Schedule;
 use crate::{Config, Init, Model, architectures};
 
 /// The loss and the gradients of one batch, without a step.
@@ -64,6 +65,59 @@ fn every_gradient_is_the_slope_of_the_loss() {
                 assert!(
                     f64::sqrt(errors) <= bound,
                     "{name}, dropout {dropout}, {tensor}: off by {errors} of {slopes} squared, bound {bound}"
+                );
+            }
+        }
+    }
+}
+
+/// Sums of up to 256 products are taken in another order; everything else has the same bits.
+#[test]
+fn layers_taken_together_have_the_gradients_of_each_by_itself() {
+    for architecture in architectures().iter().filter(|a| !a.takes_bags()) {
+        for (dropout, dims) in [(0.0, vec![16, 16]), (0.2, vec![21]), (0.2, vec![5, 16, 3])] {
+            let name = architecture.name();
+            let mut config = Config::new(name, vec![40, 3, 600]);
+            (config.dropout, config.mlp_dims) = (dropout, dims);
+            config.numeric = if architecture.takes_numeric() { 4 } else { 0 };
+            let random = Random::new(9, Purpose::Shuffle(0));
+            let rows = 600;
+            let indices: Vec<u32> = (0..3 * rows)
+                .map(|i| (random.bits(i as u64) % u64::from(config.field_dims[i % 3])) as u32)
+                .collect();
+            let labels: Vec<u8> = (0..rows).map(|i| (random.bits(10_000 + i as u64) & 1) as u8).collect();
+            let numeric: Vec<f32> =
+                (0..rows * config.numeric).map(|i| random.uniform(i as u64) as f32).collect();
+            let order: Vec<u32> = (0..rows as u32).rev().collect();
+            let batch = Batch { indices: &indices, numeric: &numeric, labels: &labels, order: &order };
+            let of = |plain: bool| {
+                let mut model = Model::new(&config, Init::TorchFm, 5).unwrap();
+                let (graph, parameters) = model.split_mut();
+                let mut trainer = Trainer::new(graph, parameters);
+                if plain {
+                    trainer.schedule = Schedule::plain(graph);
+                }
+                let loss = trainer.gradients(graph, parameters, batch, 3);
+                (loss, trainer.collected(graph, parameters), model)
+            };
+            let (plain, together) = (of(true), of(false));
+            assert_eq!(plain.0, together.0, "{name}");
+            assert_eq!(plain.2.fingerprint(), together.2.fingerprint(), "{name}: statistics");
+            for ((tensor, plain), together) in plain.2.parameters().iter().zip(&plain.1).zip(&together.1) {
+                let tensor = tensor.name();
+                let largest = plain
+                    .iter()
+                    .fold(0.0, |largest: f64, x| if x.abs() > largest { x.abs() } else { largest });
+                for (i, (p, t)) in plain.iter().zip(together).enumerate() {
+                    assert!(
+                        (p - t).abs() <= 2e-6 * largest,
+                        "{name}, {tensor}[{i}]: {p} by itself, {t} together"
+                    );
+                }
+                let same = plain == together;
+                assert!(
+                    same || tensor.contains("embedding") || tensor.ends_with("mlp.0.weight"),
+                    "{name}, {tensor}"
                 );
             }
         }

@@ -3,11 +3,13 @@
 mod batch;
 mod bias_baseline;
 mod checkpoint;
+mod chunk;
 #[cfg(test)]
 mod differences;
 mod fit;
-mod loss;
+mod hidden;
 mod optimizer;
+mod schedule;
 mod tables;
 #[cfg(test)]
 mod traces;

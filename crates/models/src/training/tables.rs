@@ -1,55 +1,66 @@
 //! Table gradients and their optimiser steps, without atomics: per field the rows of the batch are sorted by table
 //! row, and every stretch of a table belongs to one task.
 
-use radhard_kernels::{AdamStep, Kernels};
+use radhard_kernels::{AdamStep, Kernels, RowGradients};
 use rayon::prelude::*;
 
 use crate::graph::{Graph, Table};
-use crate::parameter::Parameters;
+use crate::parameter::{Component, Parameters};
 use crate::training::Optimizer;
-use crate::training::batch::{CHUNK, Chunk};
+use crate::training::chunk::{CHUNK, Chunk, Loaded};
 use crate::training::optimizer::Moments;
 
-/// Table rows of one task.
-const STRETCH: usize = 4096;
+/// Values of one task.
+const STRETCH: usize = 1 << 14;
 
 /// The reads of a batch: per field, table row (32 high bits) and batch row, sorted.
 #[derive(Debug, Default)]
 pub(super) struct Reads {
     fields: Vec<Vec<u64>>,
-    spare: Vec<Vec<u64>>,
+    room: Vec<Room>,
+}
+
+/// Room for sorting the reads of one field.
+#[derive(Debug, Default)]
+struct Room {
+    reads: Vec<u64>,
+    starts: Vec<u32>,
 }
 
 impl Reads {
-    /// Sorts the reads of a batch of `rows` rows.
-    pub(super) fn sort(&mut self, graph: &Graph, chunks: &[Chunk]) {
+    /// Sorts the reads of a batch.
+    pub(super) fn sort(&mut self, graph: &Graph, loaded: &[Loaded]) {
         let offsets = graph.offsets();
         self.fields.resize_with(offsets.len(), Vec::new);
-        self.spare.resize_with(offsets.len(), Vec::new);
-        self.fields.par_iter_mut().zip(&mut self.spare).enumerate().for_each(|(f, (reads, spare))| {
+        self.room.resize_with(offsets.len(), Room::default);
+        self.fields.par_iter_mut().zip(&mut self.room).enumerate().for_each(|(f, (reads, room))| {
             reads.clear();
-            for chunk in chunks {
-                let ids = &chunk.ids[f * CHUNK..f * CHUNK + chunk.rows];
-                let first = chunk.first_row as u64;
+            for loaded in loaded {
+                let ids = &loaded.ids[f * CHUNK..f * CHUNK + loaded.rows()];
+                let first = loaded.first_row as u64;
                 reads.extend((first..).zip(ids).map(|(row, &id)| (u64::from(id - offsets[f]) << 32) | row));
             }
-            sort(reads, spare, graph.config().field_dims[f]);
+            sort(reads, room, graph.config().field_dims[f]);
         });
     }
 }
 
 /// Sorts by the 32 high bits, keeping the order of equal ones; `limit` is above all of them.
-fn sort(reads: &mut Vec<u64>, spare: &mut Vec<u64>, limit: u32) {
-    const BITS: u32 = 11;
+fn sort(reads: &mut Vec<u64>, room: &mut Room, limit: u32) {
+    const MOST_BITS: u32 = 13;
+    let all_bits = u32::BITS - (limit - 1).leading_zeros();
+    let bits = all_bits.div_ceil(all_bits.div_ceil(MOST_BITS).max(1));
+    let Room { reads: spare, starts } = room;
     let mut shift = 0;
-    while shift < 32 && (limit - 1) >> shift > 0 {
-        let mut starts = [0u32; 1 << BITS];
-        let digit = |read: u64| (read >> (32 + shift)) as usize & ((1 << BITS) - 1);
+    while shift < all_bits {
+        starts.clear();
+        starts.resize(1 << bits, 0);
+        let digit = |read: u64| (read >> (32 + shift)) as usize & ((1 << bits) - 1);
         for &read in &*reads {
             starts[digit(read)] += 1;
         }
         let mut next = 0;
-        for start in &mut starts {
+        for start in &mut *starts {
             next += std::mem::replace(start, next);
         }
         spare.resize(reads.len(), 0);
@@ -59,111 +70,96 @@ fn sort(reads: &mut Vec<u64>, spare: &mut Vec<u64>, limit: u32) {
             *start += 1;
         }
         std::mem::swap(reads, spare);
-        shift += BITS;
+        shift += bits;
     }
 }
 
-/// A stretch of rows of one table, all of one field.
-struct Task<'a> {
-    table: Table,
-    field: usize,
-    /// Within the field.
-    first_row: usize,
+/// What one task steps.
+enum Task<'a> {
+    /// A dense parameter: Σ over the blocks of its gradients comes first.
+    Dense { parameter: usize, total: &'a mut [f32], values: Stepped<'a> },
+    /// A stretch of rows of one table, all of one field.
+    Stretch {
+        table: Table,
+        field: usize,
+        /// Within the field.
+        first_row: usize,
+        values: Stepped<'a>,
+    },
+}
+
+/// Weights and both moments.
+struct Stepped<'a> {
     weights: &'a mut [f32],
     first: &'a mut [f32],
     second: &'a mut [f32],
 }
 
-/// One step on all tables.
+/// One step on all parameters but state; `state` is (weights, moments, room for the sums of dense gradients).
 pub(super) fn step(
     graph: &Graph,
-    parameters: &mut Parameters,
-    moments: &mut Moments,
+    state: (&mut Parameters, &mut Moments, &mut [Vec<f32>]),
     step: &AdamStep,
     optimizer: Optimizer,
     reads: &Reads,
     chunks: &[Chunk],
 ) {
+    let (parameters, moments, totals) = state;
     let dims = &graph.config().field_dims;
+    let blocks: Vec<Vec<&[f32]>> = (0..totals.len())
+        .map(|parameter| chunks.iter().map(|chunk| &chunk.gradients.tables[parameter][..]).collect())
+        .collect();
     let mut tasks = Vec::new();
     let tensors = parameters.iter_mut().zip(&mut moments.first).zip(&mut moments.second);
-    for (parameter, ((tensor, first), second)) in tensors.enumerate() {
-        let Some(&table) = graph.tables().iter().find(|t| t.id.first == parameter) else { continue };
+    for (parameter, (((tensor, first), second), total)) in tensors.zip(totals).enumerate() {
+        if tensor.component() == Component::State {
+            continue;
+        }
         let (mut weights, mut first, mut second) = (tensor.f32s_mut(), &mut first[..], &mut second[..]);
+        let Some(&table) = graph.tables().iter().find(|t| t.id.first == parameter) else {
+            tasks.push(Task::Dense { parameter, total, values: Stepped { weights, first, second } });
+            continue;
+        };
+        let stretch = (STRETCH / table.width).max(1);
         for (field, &dim) in dims.iter().enumerate().filter(|(f, _)| table.field.is_none_or(|own| own == *f))
         {
-            for first_row in (0..dim as usize).step_by(STRETCH) {
-                let len = STRETCH.min(dim as usize - first_row) * table.width;
+            for first_row in (0..dim as usize).step_by(stretch) {
+                let len = stretch.min(dim as usize - first_row) * table.width;
                 let parts =
                     (weights.split_off_mut(..len), first.split_off_mut(..len), second.split_off_mut(..len));
-                let (Some(w), Some(m), Some(v)) = parts else { continue };
-                tasks.push(Task { table, field, first_row, weights: w, first: m, second: v });
+                let (Some(weights), Some(first), Some(second)) = parts else { continue };
+                let values = Stepped { weights, first, second };
+                tasks.push(Task::Stretch { table, field, first_row, values });
             }
         }
     }
     let kernels = Kernels::detected();
-    tasks.into_par_iter().for_each(|task| task.run(kernels, step, optimizer, &reads.fields, chunks));
-}
-
-impl Task<'_> {
-    fn run(
-        self,
-        kernels: Kernels,
-        step: &AdamStep,
-        optimizer: Optimizer,
-        reads: &[Vec<u64>],
-        chunks: &[Chunk],
-    ) {
-        let fields = reads.len();
-        let width = self.table.width;
-        let reads = &reads[self.field];
-        let rows = self.weights.len() / width;
-        let until = |row: usize| reads.partition_point(|&read| ((read >> 32) as usize) < row);
-        let mut reads = &reads[until(self.first_row)..until(self.first_row + rows)];
-        let gradient_of = |read: u64| {
-            let row = read as u32 as usize;
-            let gradients = &chunks[row / CHUNK].gradients.tables[self.table.id.first];
-            let at = if self.table.shared { row % CHUNK } else { (row % CHUNK) * fields + self.field };
-            &gradients[at * width..(at + 1) * width]
-        };
-        let local = |read: u64| (read >> 32) as usize - self.first_row;
-        if width < 8 && optimizer == Optimizer::Adam {
-            let mut gradient = vec![0.0; rows * width];
-            for &read in reads {
-                let row = local(read);
-                for (sum, g) in gradient[row * width..(row + 1) * width].iter_mut().zip(gradient_of(read)) {
+    let every = optimizer == Optimizer::Adam;
+    tasks.into_par_iter().for_each(|task| match task {
+        Task::Dense { parameter, total, values: Stepped { weights, first, second } } => {
+            total.fill(0.0);
+            for chunk in chunks {
+                for (sum, g) in total.iter_mut().zip(&chunk.gradients.dense[parameter]) {
                     *sum += g;
                 }
             }
-            kernels.adam(step, &gradient, self.weights, self.first, self.second);
-            return;
+            kernels.adam(step, total, weights, first, second);
         }
-        let mut gradient = vec![0.0; width];
-        let mut done = 0;
-        let (w, m, v) = (self.weights, self.first, self.second);
-        let idle = |from: usize, to: usize, w: &mut [f32], m: &mut [f32], v: &mut [f32]| {
-            if optimizer == Optimizer::Adam && from < to {
-                let range = from * width..to * width;
-                kernels.adam_idle(step, &mut w[range.clone()], &mut m[range.clone()], &mut v[range]);
-            }
-        };
-        while let Some(&first) = reads.first() {
-            let row = local(first);
-            let same = reads.iter().take_while(|&&read| local(read) == row).count();
-            gradient.copy_from_slice(gradient_of(first));
-            for &read in &reads[1..same] {
-                for (sum, g) in gradient.iter_mut().zip(gradient_of(read)) {
-                    *sum += g;
-                }
-            }
-            reads = &reads[same..];
-            idle(done, row, w, m, v);
-            let range = row * width..(row + 1) * width;
-            kernels.adam(step, &gradient, &mut w[range.clone()], &mut m[range.clone()], &mut v[range]);
-            done = row + 1;
+        Task::Stretch { table, field, first_row, values: Stepped { weights, first, second } } => {
+            let fields = if table.shared { 1 } else { dims.len() };
+            let gradients = RowGradients {
+                blocks: &blocks[table.id.first],
+                rows: CHUNK,
+                stride: fields * table.width,
+                start: if table.shared { 0 } else { field * table.width },
+            };
+            let all = &reads.fields[field];
+            let until = |row: usize| all.partition_point(|&read| ((read >> 32) as usize) < row);
+            let some = &all[until(first_row)..until(first_row + weights.len() / table.width)];
+            let stretch = (weights, first, second, first_row);
+            kernels.row_step(step, every, &gradients, some, table.width, stretch);
         }
-        idle(done, rows, w, m, v);
-    }
+    });
 }
 
 #[cfg(test)]
@@ -178,7 +174,7 @@ mod tests {
                 .collect();
             let mut expected = reads.clone();
             expected.sort_unstable();
-            sort(&mut reads, &mut Vec::new(), limit);
+            sort(&mut reads, &mut Room::default(), limit);
             assert_eq!(reads, expected, "{limit}");
         }
     }
