@@ -111,7 +111,7 @@ fn update_lane(step: &AdamStep, gradient: &Lane, w: &mut Lane, m: &mut Lane, v: 
     }
 }
 
-/// Rows that fill no lane: gradients are summed in place, then stepped side by side.
+/// Rows that fill no lane: the gradients of those that are stepped are summed side by side first.
 #[inline(always)]
 fn narrow(
     step: &AdamStep,
@@ -121,31 +121,50 @@ fn narrow(
     width: usize,
     (w, m, v, first_row): Stretch<'_>,
 ) {
-    let mut sums = vec![0.0; if every { w.len() } else { width }];
+    let mut sums = vec![0.0; if every { w.len() } else { 0 }];
+    let mut rows = Vec::new();
     let mut i = 0;
     while i < reads.len() {
         let row = local(reads[i], first_row);
-        let sum = if every { &mut sums[row * width..(row + 1) * width] } else { &mut sums[..] };
-        sum.fill(0.0);
+        let start = if every { row * width } else { sums.len() };
+        if !every {
+            rows.push(row);
+            sums.resize(start + width, 0.0);
+        }
         while i < reads.len() && local(reads[i], first_row) == row {
             let (block, at) = gradients.place(reads[i]);
-            for (sum, g) in sum.iter_mut().zip(&gradients.blocks[block][at..at + width]) {
+            for (sum, g) in sums[start..].iter_mut().zip(&gradients.blocks[block][at..at + width]) {
                 *sum += g;
             }
             i += 1;
         }
-        if !every {
-            let at = row * width..(row + 1) * width;
-            let values = w[at.clone()].iter_mut().zip(&mut m[at.clone()]).zip(&mut v[at]);
-            for (((w, m), v), g) in values.zip(&*sum) {
-                update(step, *g, w, m, v);
+    }
+    if every {
+        steps(step, &sums, w, m, v);
+        return;
+    }
+    let mut some = [&*w, &*m, &*v].map(|array| {
+        let mut some = Vec::with_capacity(sums.len());
+        for &row in &rows {
+            some.extend((0..width).map(|d| array[row * width + d]));
+        }
+        some
+    });
+    let [some_w, some_m, some_v] = &mut some;
+    steps(step, &sums, some_w, some_m, some_v);
+    for (array, some) in [w, m, v].into_iter().zip(&some) {
+        for (row, values) in rows.iter().zip(some.chunks_exact(width)) {
+            for (d, &value) in values.iter().enumerate() {
+                array[row * width + d] = value;
             }
         }
     }
-    if every {
-        for (((w, m), v), g) in w.iter_mut().zip(m).zip(v).zip(&sums) {
-            update(step, *g, w, m, v);
-        }
+}
+
+#[inline(always)]
+fn steps(step: &AdamStep, gradient: &[f32], w: &mut [f32], m: &mut [f32], v: &mut [f32]) {
+    for (((g, w), m), v) in gradient.iter().zip(w).zip(m).zip(v) {
+        update(step, *g, w, m, v);
     }
 }
 
