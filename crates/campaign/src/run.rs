@@ -19,7 +19,7 @@ use crate::subject::{GoldenError, GoldenRun, Subject, SubjectError};
 use crate::trial::{Buffers, DrawnChip, TrialError};
 use crate::watch::Watch;
 
-/// Faults drawn ahead of their evaluation, at most; bounds the memory of a batch of dense maps.
+/// Faults drawn ahead of their evaluation, about; bounds the memory of a batch of dense maps. Each thread draws one chip at least.
 const DRAWN_AHEAD: f64 = 4e6;
 /// Chips in a batch, at most: a stop is heard after each, and a batch is one transaction.
 const BATCH: usize = 256;
@@ -27,8 +27,8 @@ const BATCH: usize = 256;
 const BATCH_OF_RARE: usize = 1 << 14;
 /// Expected flips below which hardly a chip has one.
 const RARE: f64 = 0.1;
-/// Chips that one thread draws at least, if there are so many.
-const DRAWN_BY_ONE: usize = 32;
+/// Faults that one thread draws at least, if there are so many: below, handing chips over costs more than drawing them.
+const DRAWN_BY_ONE: f64 = 1e4;
 /// Seconds of evaluation after which a batch is recorded, full or not.
 const RECORD_EVERY_S: f64 = 0.5;
 
@@ -124,11 +124,12 @@ impl How {
 /// Nothing is written before every subject is open, every golden run is done and every target has matched.
 pub fn run(plan: &CheckedPlan, dir: &Path, how: How, watch: &dyn Watch) -> Result<RunReport, RunError> {
     let start = Instant::now();
-    let mut subjects = Vec::new();
+    let mut subjects: Vec<Subject> = Vec::new();
     for paths in &plan.plan().subjects {
         watch.stage(&format!("opening {}", paths.model.display()));
         let (model, data) = (plan.resolve(&paths.model), plan.resolve(&paths.data));
-        let subject = Subject::open(&model, &data, paths.name.as_deref(), plan.split(), plan.non_finite())?;
+        let how = (plan.split(), plan.non_finite());
+        let subject = Subject::open_beside(&model, &data, paths.name.as_deref(), how, &subjects)?;
         exposures(plan, &subject.lent, plan.expose())
             .map_err(|source| RunError::Target { model: subject.model_name.clone(), source })?;
         subjects.push(subject);
@@ -333,7 +334,8 @@ impl CellRun<'_, '_> {
         let exposed = self.guard.exposed(self.cell.exposure).bits();
         let expected = self.cell.rate.map_or(1.0, |rate| rate.get() * exposed as f64);
         let most = if expected < RARE { BATCH_OF_RARE } else { BATCH };
-        let batch = ((DRAWN_AHEAD / expected.max(1.0)) as usize).clamp(1, most);
+        let batch = ((DRAWN_AHEAD / expected.max(1.0)) as usize).min(most).max(rayon::current_num_threads());
+        let by_one = ((DRAWN_BY_ONE / expected.max(1.0)) as usize).max(1);
         for chips in chips.chunks(batch) {
             if self.watch.stop() {
                 self.report.interrupted = true;
@@ -342,7 +344,7 @@ impl CellRun<'_, '_> {
             let seed = self.plan.plan().seed;
             let drawn: Vec<DrawnChip> = chips
                 .par_iter()
-                .with_min_len(DRAWN_BY_ONE.min(chips.len()))
+                .with_min_len(by_one.min(chips.len()))
                 .map_init(Buffers::default, |buffers, &chip| {
                     let Guard { protected, exposures, computed, .. } = self.guard;
                     if let Some(computed) = computed.get(self.cell.exposure) {

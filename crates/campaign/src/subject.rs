@@ -1,6 +1,7 @@
 //! A subject: one model, the rows it is scored on, and its golden run.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use radhard_data::{DataSet, Meta, Part, Rows};
@@ -168,10 +169,11 @@ pub struct Subject {
     pub data_path: PathBuf,
     /// What the data file says of itself.
     pub data: Meta,
-    /// The rows that are scored.
-    pub rows: Rows<'static>,
+    /// The rows that are scored, in memory that models on the same data share.
+    pub rows: Arc<Rows<'static>>,
+    part: Part,
     non_finite: NonFinite,
-    users: Option<UserRows>,
+    users: Option<Arc<UserRows>>,
 }
 
 impl Subject {
@@ -182,6 +184,17 @@ impl Subject {
         name: Option<&str>,
         part: Part,
         non_finite: NonFinite,
+    ) -> Result<Self, SubjectError> {
+        Self::open_beside(model_path, data_path, name, (part, non_finite), &[])
+    }
+
+    /// The same; rows that one of `others` has selected already are shared with it.
+    pub fn open_beside(
+        model_path: &Path,
+        data_path: &Path,
+        name: Option<&str>,
+        (part, non_finite): (Part, NonFinite),
+        others: &[Self],
     ) -> Result<Self, SubjectError> {
         let model = Model::open(model_path)
             .map_err(|source| SubjectError::Model { path: model_path.to_path_buf(), source })?;
@@ -202,11 +215,18 @@ impl Subject {
                 data_numeric: meta.numeric_names.len(),
             });
         }
-        let rows = data.select(part).into_owned();
+        let beside = others.iter().find(|other| other.data_path == data_path && other.part == part);
+        let (rows, users) = if let Some(other) = beside {
+            (Arc::clone(&other.rows), other.users.clone())
+        } else {
+            let rows = data.select(part).into_owned();
+            let users = |field| UserRows::of(&rows.field(field).collect::<Vec<u32>>());
+            let users = meta.user_field.map(|field| Arc::new(users(field)));
+            (Arc::new(rows), users)
+        };
         if rows.is_empty() {
             return Err(SubjectError::NoRows { data: data_path.to_path_buf(), part });
         }
-        let users = meta.user_field.map(|field| UserRows::of(&rows.field(field).collect::<Vec<u32>>()));
         Ok(Self {
             model_name: name.map_or_else(|| config.name.clone(), ToOwned::to_owned),
             data_name: meta.name.clone(),
@@ -215,6 +235,7 @@ impl Subject {
             data_path: data_path.to_path_buf(),
             data: meta,
             rows,
+            part,
             non_finite,
             users,
         })
@@ -237,14 +258,14 @@ impl Subject {
     /// What is scored and how.
     pub fn scoring(&self) -> Scoring<'_> {
         let probabilities = self.lent.model().config().answers_probabilities();
-        Scoring::new(&self.rows, &self.data, probabilities, self.non_finite, self.users.as_ref())
+        Scoring::new(&self.rows, &self.data, probabilities, self.non_finite, self.users.as_deref())
     }
 
     /// The model, to be injected, beside what is scored.
     pub fn split_mut(&mut self) -> (&mut LentModel, Scoring<'_>) {
         let probabilities = self.lent.model().config().answers_probabilities();
         let scoring =
-            Scoring::new(&self.rows, &self.data, probabilities, self.non_finite, self.users.as_ref());
+            Scoring::new(&self.rows, &self.data, probabilities, self.non_finite, self.users.as_deref());
         (&mut self.lent, scoring)
     }
 

@@ -505,6 +505,9 @@ pub(crate) struct Reproduce {
     /// Minutes instead of hours: fewer rows, epochs and dummy models; the tables whole
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Instead of the part itself, the ways in which the paper's released artefact differs, each beside ours on the same chips
+    #[arg(long)]
+    pub(crate) as_artefact: bool,
     /// Rows that models train on at most: a number, or all [default: all, but 4000000 of Criteo]
     #[arg(long, value_name = "N|all")]
     pub(crate) train_rows: Option<String>,

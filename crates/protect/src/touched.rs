@@ -14,9 +14,15 @@ impl<'a, T> Cursor<'a, T> {
         Self { list }
     }
 
-    /// The entries before this element; they are passed.
+    /// The first element that was not passed.
+    pub(crate) fn next(&self) -> Option<u64> {
+        self.list.first().map(|&(element, _)| element)
+    }
+
+    /// The entries before this element; they are passed. Each entry is looked at once: codewords hold few of them.
     pub(crate) fn before(&mut self, end: u64) -> &'a [(u64, T)] {
-        let (passed, rest) = self.list.split_at(self.list.partition_point(|&(element, _)| element < end));
+        let count = self.list.iter().take_while(|&&(element, _)| element < end).count();
+        let (passed, rest) = self.list.split_at(count);
         self.list = rest;
         passed
     }
@@ -31,19 +37,12 @@ impl Touched<'_> {
         prepared: &dyn Prepared,
         mut visit: impl FnMut(u64, &[(u64, u64)], &[u64]),
     ) {
-        let mut numbers: Vec<u64> = self.words.iter().map(|&(element, _)| element / run).collect();
-        let in_data = numbers.len();
-        for kept in self.kept {
-            numbers.extend(kept.iter().map(|&(element, _)| element));
-        }
-        if numbers.len() > in_data {
-            numbers.sort_unstable();
-        }
-        numbers.dedup();
         let mut data = Cursor::new(self.words);
         let mut kept: Vec<Cursor<'_, Effect>> = self.kept.iter().map(|list| Cursor::new(list)).collect();
         let mut read = vec![0; kept.len()];
-        for number in numbers {
+        loop {
+            let in_data = data.next().map(|element| element / run);
+            let Some(number) = kept.iter().filter_map(Cursor::next).chain(in_data).min() else { return };
             for (copy, (cursor, read)) in kept.iter_mut().zip(&mut read).enumerate() {
                 let stored = prepared.kept_word(self.index, copy, self.clean, number);
                 *read = cursor.before(number + 1).last().map_or(stored, |(_, effect)| effect.on(stored));

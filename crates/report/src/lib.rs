@@ -13,6 +13,7 @@ pub mod drawing;
 pub mod embedded;
 pub mod files;
 pub mod finding;
+pub mod folio;
 pub mod heat;
 pub mod page;
 pub mod panel;

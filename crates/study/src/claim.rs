@@ -46,6 +46,13 @@ pub struct Claim {
     pub evidence: Vec<Evidence>,
 }
 
+impl Claim {
+    /// Whether it is decided by the clock, so that another run finds other numbers.
+    pub fn by_the_clock(&self) -> bool {
+        matches!(self.id, "C15" | "C18")
+    }
+}
+
 /// One measured number.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Evidence {

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use radhard_metrics::{CellSample, CellStatistics, TrialScores};
 use radhard_records::{CellKey, Golden, Prediction, RecordsError, Store, SubjectKey, Trial};
 
+use crate::campaigns::Campaign;
+use crate::study::{Study, StudyError};
+
 /// Cells and golden runs of several campaigns with the same seed: their chips are the same.
 #[derive(Debug, Default)]
 pub struct Findings {
@@ -49,6 +52,14 @@ impl Findings {
             self.cells.insert(cell.key.clone(), findings);
         }
         Ok(())
+    }
+
+    /// Takes in what a campaign of a study recorded.
+    pub(crate) fn take_from(&mut self, study: &Study<'_>, campaign: &Campaign) -> Result<(), StudyError> {
+        match study.recorded(campaign)? {
+            Some(store) => Ok(self.take(&store)?),
+            None => Ok(()),
+        }
     }
 
     /// All cells in the order of every export.

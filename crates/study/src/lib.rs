@@ -8,30 +8,41 @@
 //! Source: D. Ma et al., "Evaluating and Enhancing Robustness of Deep Recommendation Systems Against Hardware Errors".
 #![forbid(unsafe_code)]
 
+mod answers;
+pub mod artefact;
 mod audience;
 mod campaigns;
 pub mod claim;
 pub mod claims;
+mod clock;
+mod costs;
 mod dummy;
 pub mod figures;
 pub mod findings;
 mod half_rate;
+mod injection;
+mod inputs;
 mod outputs;
 mod reproduce;
 mod scale;
 mod sets;
+mod steep;
 mod study;
 mod training;
 
+pub use answers::{Answer, answers};
 pub use audience::{Audience, Silence};
 pub use campaigns::Campaign;
 pub use claim::{Claim, Evidence, Verdict};
 pub use claims::claims;
+pub use clock::Clock;
+pub use costs::Cost;
 pub use dummy::DummyShape;
 pub use findings::{CellFindings, Findings, Place};
 pub use half_rate::HalfRate;
+pub use injection::Injection;
 pub use outputs::Outputs;
-pub use reproduce::{Part, Reproduced, UnknownPart, reproduce};
+pub use reproduce::{Part, Reproduced, UnknownPart, reproduce, reproduce_as_artefact};
 pub use scale::Scale;
 pub use sets::{Real, SETS, Set};
 pub use study::{Study, StudyError};

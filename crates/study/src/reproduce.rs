@@ -4,13 +4,17 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::answers::{Answer, answers};
+use crate::artefact::WAYS;
 use crate::audience::Audience;
 use crate::campaigns::Campaign;
 use crate::claim::Claim;
 use crate::claims::claims;
 use crate::figures::{curves, heat_maps, recovery};
 use crate::findings::Findings;
+use crate::injection::Injection;
 use crate::outputs::Outputs;
+use crate::scale::Scale;
 use crate::sets::SETS;
 use crate::study::{Study, StudyError};
 
@@ -61,14 +65,19 @@ impl Part {
         self == other || self == Self::All
     }
 
-    /// The campaigns that it shows.
-    fn campaigns(self) -> &'static [Campaign] {
+    /// The campaigns that it shows, beside what claims ask for where the grid tells where.
+    fn campaigns(self, scale: &Scale) -> Vec<Campaign> {
         match self {
-            Self::Table1 | Self::Table2 => &[],
-            Self::Fig4 | Self::Fig5 | Self::Fig6 => &[Campaign::Dummies],
-            Self::Fig7 | Self::Fig8 | Self::Fig9 => &[Campaign::Grid],
-            Self::Fig10 => &[Campaign::Grid, Campaign::Protections],
-            Self::Claims | Self::All => &Campaign::ALL,
+            Self::Table1 | Self::Table2 => Vec::new(),
+            Self::Fig4 | Self::Fig5 | Self::Fig6 => vec![Campaign::dummies(scale)],
+            Self::Fig7 | Self::Fig8 | Self::Fig9 => vec![Campaign::grid(scale)],
+            Self::Fig10 => vec![Campaign::grid(scale), Campaign::protections(scale)],
+            Self::Claims | Self::All => vec![
+                Campaign::dummies(scale),
+                Campaign::inputs(scale),
+                Campaign::grid(scale),
+                Campaign::protections(scale),
+            ],
         }
     }
 }
@@ -101,6 +110,8 @@ pub struct Reproduced {
     pub tables: Vec<String>,
     /// The claims, where they were asked for.
     pub claims: Vec<Claim>,
+    /// The research questions, answered from them.
+    pub answers: Vec<Answer>,
     /// Whether any data are stand-ins.
     pub stand_in: bool,
     /// Every file written.
@@ -115,6 +126,7 @@ pub fn reproduce(
     part: Part,
     audience: &dyn Audience,
 ) -> Result<Option<Reproduced>, StudyError> {
+    study.begin()?;
     let mut outputs = Outputs::new(&study.out.join("paper"))?;
     let mut reproduced = Reproduced::default();
     let widths = study.scale.dummy_widths;
@@ -131,13 +143,14 @@ pub fn reproduce(
         reproduced.tables.push(outputs.table2(&trained)?);
     }
     let mut findings = Findings::default();
-    for campaign in part.campaigns() {
-        if study.run(*campaign, audience)?.is_none() {
+    for campaign in part.campaigns(&study.scale) {
+        if study.run(&campaign, audience)?.is_none() {
             return Ok(None);
         }
-        if let Some(store) = study.recorded(*campaign)? {
-            findings.take(&store)?;
-        }
+        findings.take_from(study, &campaign)?;
+    }
+    if part.covers(Part::Claims) && study.steep(&mut findings, audience)?.is_none() {
+        return Ok(None);
     }
     for (figure, depth, sparsity) in [(Part::Fig4, 1, 0.001), (Part::Fig5, 2, 0.001), (Part::Fig6, 2, 0.01)] {
         if part.covers(figure) {
@@ -163,12 +176,57 @@ pub fn reproduce(
         }
     }
     if part.covers(Part::Claims) {
-        reproduced.claims = claims(&findings, &trained, widths);
-        reproduced.tables.push(outputs.claims(&reproduced.claims)?);
+        if study.costs(audience)?.is_none() {
+            return Ok(None);
+        }
+        let mut clock = study.clock();
+        if clock.injection.is_none() {
+            audience.stage("timing injections into 19 million parameters");
+            clock.injection = Some(Injection::measured()?);
+            study.keep(&clock)?;
+        }
+        reproduced.claims = claims(&findings, &trained, widths, &clock);
+        reproduced.answers = answers(&reproduced.claims);
+        reproduced.tables.push(outputs.claims(&reproduced.claims, &reproduced.answers)?);
+        reproduced.tables.push(outputs.times(&clock, &reproduced.claims)?);
     }
     reproduced.stand_in |= SETS.iter().any(|set| findings.stand_in(set.name));
+    if part == Part::All {
+        let title = "The paper's tables, figures and claims";
+        outputs.page("paper", title, study.scale.name, reproduced.stand_in)?;
+    }
     reproduced.written = outputs.written().to_vec();
     Ok(Some(reproduced))
+}
+
+/// Makes the released artefact's ways that change a part of the paper again, each beside ours on the same chips.
+///
+/// `None` where the audience ended it: the same call continues.
+pub fn reproduce_as_artefact(
+    study: &Study<'_>,
+    part: Part,
+    audience: &dyn Audience,
+) -> Result<Option<Reproduced>, StudyError> {
+    study.begin()?;
+    let mut outputs = Outputs::new(&study.out.join("paper"))?;
+    let mut ways = Vec::new();
+    for way in WAYS.iter().filter(|way| way.changes(part)) {
+        let Some(shown) = way.shown(study, audience)? else { return Ok(None) };
+        outputs.sheet(&format!("as-artefact-{}", way.name), &shown.sheet)?;
+        ways.push((*way, shown));
+    }
+    let table = outputs.ways(&ways)?;
+    let stand_in = ways.iter().any(|(_, shown)| shown.stand_in);
+    if part == Part::All {
+        outputs.page(
+            "as-artefact",
+            "as-artefact: the released artefact's ways",
+            study.scale.name,
+            stand_in,
+        )?;
+    }
+    let written = outputs.written().to_vec();
+    Ok(Some(Reproduced { tables: vec![table], stand_in, written, ..Reproduced::default() }))
 }
 
 #[cfg(test)]

@@ -25,6 +25,10 @@ pub struct Scale {
     pub dummy_widths: &'static [usize],
     /// Rows of the dummy data.
     pub dummy_rows: u64,
+    /// Chips in each cell of models with few and many dense inputs.
+    pub input_chips: u64,
+    /// Chips in each cell that shows a way of the released artefact.
+    pub artefact_chips: u64,
 }
 
 impl Scale {
@@ -41,6 +45,8 @@ impl Scale {
             dummy_chips: 10,
             dummy_widths: &[64, 128, 256, 512],
             dummy_rows: 10_000,
+            input_chips: 100,
+            artefact_chips: 10,
         }
     }
 
@@ -59,6 +65,37 @@ impl Scale {
             dummy_chips: 10,
             dummy_widths: &[64, 512],
             dummy_rows: 2_000,
+            input_chips: 60,
+            artefact_chips: 10,
         }
+    }
+
+    /// The same with so many chips in every cell.
+    #[must_use]
+    pub fn with_chips(self, chips: u64) -> Self {
+        Self {
+            chips,
+            protected_chips: chips,
+            dummy_chips: chips,
+            input_chips: chips,
+            artefact_chips: chips,
+            ..self
+        }
+    }
+
+    /// What data and models are made by, in a line: chips may be added later, these may not change.
+    pub fn in_words(&self) -> String {
+        let count = |rows: &Option<u64>| rows.map_or_else(|| "all".to_owned(), |rows| rows.to_string());
+        let of = |rows: &[Option<u64>; 3]| rows.iter().map(count).collect::<Vec<_>>().join(", ");
+        format!(
+            "{} (rows {}; training rows {}; epochs {}, {}, {}; dummy rows {})",
+            self.name,
+            of(&self.rows),
+            of(&self.train_rows),
+            self.epochs[0],
+            self.epochs[1],
+            self.epochs[2],
+            self.dummy_rows
+        )
     }
 }

@@ -9,7 +9,7 @@ use radhard_models::training::train_with_checkpoint;
 use radhard_models::{Config, Init, Model, Progress, TrainOptions};
 
 use crate::audience::Audience;
-use crate::study::StudyError;
+use crate::study::{Study, StudyError, opened};
 
 /// The paper's models, in its order.
 pub const MODELS: [&str; 5] = ["fm", "deepfm", "afm", "dcn", "wide-deep"];
@@ -51,7 +51,11 @@ pub(crate) struct Training<'a> {
 
 impl Training<'_> {
     /// The trained model, trained where its file is not there yet; `None` where the audience ended it.
-    pub(crate) fn trained(&self, audience: &dyn Audience) -> Result<Option<Trained>, StudyError> {
+    pub(crate) fn trained(
+        &self,
+        study: &Study<'_>,
+        audience: &dyn Audience,
+    ) -> Result<Option<Trained>, StudyError> {
         let at = |source| StudyError::File { path: self.out.to_path_buf(), source };
         let mut seconds = None;
         if !self.out.exists() {
@@ -76,6 +80,7 @@ impl Training<'_> {
             let auc = &radhard_metrics::auc::auc;
             let report = train_with_checkpoint(&mut model, &data, &options, &checkpoint, auc, &mut told)
                 .map_err(|source| StudyError::Train { model: self.model, set: self.set, source })?;
+            study.spent(&format!("training {} on {}", self.model, self.set), report.seconds)?;
             if report.interrupted {
                 return Ok(None);
             }
@@ -86,8 +91,7 @@ impl Training<'_> {
             }
             seconds = Some(report.seconds);
         }
-        let model = Model::open(self.out)
-            .map_err(|source| StudyError::Model { path: self.out.to_path_buf(), source })?;
+        let model = opened(self.out)?;
         let training = model.training.as_ref();
         let trained = Trained {
             model: self.model,

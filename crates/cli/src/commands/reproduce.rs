@@ -6,7 +6,10 @@ use std::time::Instant;
 use indicatif::ProgressBar;
 use radhard_campaign::Watch;
 use radhard_records::CellKey;
-use radhard_study::{Audience, Part, Scale, Study, StudyError, UnknownPart, reproduce};
+use radhard_study::artefact::WAYS;
+use radhard_study::{
+    Audience, Part, Scale, Study, StudyError, UnknownPart, reproduce, reproduce_as_artefact,
+};
 use serde_json::json;
 
 use super::run::run_failure;
@@ -35,13 +38,21 @@ pub(crate) fn run(arguments: &Reproduce, console: &Console) -> Result<Exit, Fail
         },
     }
     if let Some(chips) = arguments.chips {
-        (scale.chips, scale.protected_chips, scale.dummy_chips) = (chips, chips, chips);
+        scale = scale.with_chips(chips);
+    }
+    if arguments.as_artefact && !WAYS.iter().any(|way| way.changes(part)) {
+        let text = format!("--as-artefact: no way of the released artefact changes {part}");
+        return Err(failure(Exit::Usage, text));
     }
     let start = Instant::now();
     let audience =
         Told { console, bar: console.bar(0, BAR), stop: StopFlag::listen()?, stage: Mutex::default() };
     let study = Study { real: &arguments.data_dir, out: &arguments.out, scale };
-    let done = reproduce(&study, part, &audience);
+    let done = if arguments.as_artefact {
+        reproduce_as_artefact(&study, part, &audience)
+    } else {
+        reproduce(&study, part, &audience)
+    };
     audience.bar.finish_and_clear();
     let Some(done) = done.map_err(study_failure)? else {
         console.say("interrupted; the same command continues");
@@ -51,9 +62,11 @@ pub(crate) fn run(arguments: &Reproduce, console: &Console) -> Result<Exit, Fail
     let files: Vec<String> = done.written.iter().map(|path| path.display().to_string()).collect();
     let result = json!({
         "part": part.to_string(),
+        "as_artefact": arguments.as_artefact,
         "scale": study.scale.name,
         "stand_in": done.stand_in,
         "claims": done.claims,
+        "answers": done.answers,
         "files": files,
         "seconds": seconds,
     });
@@ -75,6 +88,7 @@ fn study_failure(error: StudyError) -> Failure {
                 StudyError::Plan(_) | StudyError::Config(_) | StudyError::Json(_) | StudyError::Shape(_) => {
                     Exit::Bug
                 }
+                StudyError::OtherScale { .. } => Exit::Mismatch,
                 _ => Exit::Input,
             };
             Failure { exit, error: error.into() }

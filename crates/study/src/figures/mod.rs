@@ -4,6 +4,7 @@ mod curves;
 mod heat;
 mod plot;
 
+pub(crate) use curves::line_of;
 pub use curves::{curves, recovery};
 pub(crate) use heat::printed_inf_nan;
 pub use heat::{Failures, HeatMap, heat_maps};

@@ -1,4 +1,4 @@
-//! Plots of a score against the bit error rate, side by side on one sheet.
+//! Plots of a score against the bit error rate, three beside each other on one sheet.
 
 use radhard_report::drawing::{Anchor, Drawing, Ink, MARK_RADIUS, Point, Shape, Stroke};
 use radhard_report::quantity::{rate, score};
@@ -13,9 +13,18 @@ const LEGEND_ROW: f64 = 20.0;
 /// Room above each plot for its title.
 const ABOVE: f64 = 26.0;
 const BELOW: f64 = 52.0;
+/// Plots side by side, at most.
+const COLUMNS: usize = 3;
+/// From one row of plots to the next.
+const ROW: f64 = ABOVE + PLOT_HEIGHT + BELOW;
 const INSET: f64 = 12.0;
+/// Room between the whiskers of neighbouring lines.
+const WHISKER_GAP: f64 = 2.5;
 /// Upper estimate of the width of a letter, in parts of its height.
 const LETTER: f64 = 0.62;
+
+/// What is drawn at each point.
+const LEGEND: &str = "mean · band: smallest to largest chip · whisker: 95 % interval of the mean, cut at the edge · dashes: predicted";
 
 /// Several plots with one legend.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +33,10 @@ pub struct Sheet {
     pub title: String,
     /// What the vertical axes show.
     pub score: &'static str,
+    /// The score of guessing, where there is one.
+    pub guess: Option<f64>,
+    /// Whether intervals are drawn: between lines of the same chips the differences are exact, and intervals of either only hide them.
+    pub whiskers: bool,
     /// The plots from left to right.
     pub plots: Vec<Plot>,
 }
@@ -67,7 +80,8 @@ impl Sheet {
     /// The drawing; none where nothing was measured.
     pub fn drawing(&self) -> Option<Drawing> {
         let marks = || self.plots.iter().flat_map(|plot| &plot.lines).flat_map(|line| &line.marks);
-        let (mut low, mut high) = (0.5_f64, 0.5_f64);
+        let start = self.guess.or_else(|| Some(marks().next()?.mean)).unwrap_or(0.0);
+        let (mut low, mut high) = (start, start);
         let (mut first, mut last) = (i32::MAX, i32::MIN);
         for mark in marks() {
             for value in mark.band.into_iter().chain([mark.mean]) {
@@ -90,28 +104,46 @@ impl Sheet {
                 names.push(&line.name);
             }
         }
-        let width = self.plots.len() as f64 * (LEFT + PLOT_WIDTH + GAP) + GAP;
+        let columns = self.plots.len().min(COLUMNS);
+        let width = columns as f64 * (LEFT + PLOT_WIDTH + GAP) + GAP;
         let mut shapes = vec![text((GAP + 4.0, 24.0), &self.title, 16, Anchor::Start, Ink::Text, true)];
+        if self.whiskers {
+            let at = (width - GAP, 24.0);
+            shapes.push(text(at, LEGEND, 11, Anchor::End, Ink::Muted, false));
+        }
         let rows = legend(&names, width, &mut shapes);
         let top = TITLE + LEGEND_ROW * rows as f64 + ABOVE;
         for (place, plot) in self.plots.iter().enumerate() {
-            let left = GAP + LEFT + place as f64 * (LEFT + PLOT_WIDTH + GAP);
-            let axes = Axes { left, top, decades: [first, last], scores };
-            axes.draw(plot, if place == 0 { self.score } else { "" }, &mut shapes);
+            let (row, column) = (place / columns, place % columns);
+            let left = GAP + LEFT + column as f64 * (LEFT + PLOT_WIDTH + GAP);
+            let top = top + row as f64 * ROW;
+            let axes = Axes {
+                left,
+                top,
+                decades: [first, last],
+                scores,
+                guess: self.guess,
+                whiskers: self.whiskers,
+            };
+            axes.draw(plot, if column == 0 { self.score } else { "" }, &mut shapes);
             for line in &plot.lines {
                 let colour = names.iter().position(|name| *name == line.name).unwrap_or(0);
-                axes.draw_line(line, colour, &mut shapes);
+                axes.draw_line(line, colour, names.len(), &mut shapes);
             }
         }
         let notes: Vec<String> = self.plots.iter().map(Plot::in_words).collect();
         Some(Drawing {
             width,
-            height: top + PLOT_HEIGHT + BELOW,
+            height: top + PLOT_HEIGHT + BELOW + (self.plots.len().div_ceil(columns) - 1) as f64 * ROW,
             title: self.title.clone(),
             description: format!(
-                "{} against bit error rate; lines are means, bands reach from the smallest to the largest chip, whiskers are \
-                 95 % intervals of the mean, dashes what theory predicts. {}",
+                "{} against bit error rate; lines are means, bands reach from the smallest to the largest chip{}. {}",
                 self.score,
+                if self.whiskers {
+                    ", whiskers are 95 % intervals of the mean, dashes what theory predicts"
+                } else {
+                    ""
+                },
                 notes.join(" ")
             ),
             shapes,
@@ -157,6 +189,8 @@ struct Axes {
     top: f64,
     decades: [i32; 2],
     scores: [f64; 2],
+    guess: Option<f64>,
+    whiskers: bool,
 }
 
 impl Axes {
@@ -194,16 +228,15 @@ impl Axes {
         while value <= high + 1e-9 {
             let y = self.y(value);
             shapes.push(line(vec![(self.left, y), (right, y)], Ink::Grid, 1.0, Stroke::Solid));
-            let name = format!("{value:.2}");
+            // Added up from below, a value at 0 may be a little less.
+            let name = format!("{:.2}", if value.abs() < 1e-9 { 0.0 } else { value });
             shapes.push(text((self.left - 6.0, y + 4.0), &name, 11, Anchor::End, Ink::Muted, false));
             value += step;
         }
-        shapes.push(line(
-            vec![(self.left, self.y(0.5)), (right, self.y(0.5))],
-            Ink::Guess,
-            1.2,
-            Stroke::Dotted,
-        ));
+        if let Some(guess) = self.guess {
+            let y = self.y(guess);
+            shapes.push(line(vec![(self.left, y), (right, y)], Ink::Guess, 1.2, Stroke::Dotted));
+        }
         shapes.push(line(vec![(self.left, bottom), (right, bottom)], Ink::Axis, 1.0, Stroke::Solid));
         let middle = self.left + PLOT_WIDTH / 2.0;
         shapes.push(text((middle, bottom + 38.0), "bit error rate", 12, Anchor::Middle, Ink::Muted, false));
@@ -220,7 +253,7 @@ impl Axes {
         }
     }
 
-    fn draw_line(&self, of: &Line, colour: usize, shapes: &mut Vec<Shape>) {
+    fn draw_line(&self, of: &Line, colour: usize, lines: usize, shapes: &mut Vec<Shape>) {
         let ink = Ink::Series(colour);
         let at = |mark: &Mark, value: f64| (self.x(mark.rate), self.y(value));
         if of.marks.len() > 1 {
@@ -233,9 +266,12 @@ impl Axes {
         if predicted.len() > 1 {
             shapes.push(line(predicted, ink, 1.2, Stroke::Dashed));
         }
+        // Side by side, so that those of several lines at one rate can be told apart.
+        let aside = (colour as f64 - (lines as f64 - 1.0) / 2.0) * WHISKER_GAP;
         for mark in &of.marks {
-            if let Some([low, high]) = mark.interval {
-                shapes.push(line(vec![at(mark, low), at(mark, high)], ink, 1.0, Stroke::Solid));
+            if let Some(interval) = mark.interval.filter(|_| self.whiskers) {
+                let ends = interval.map(|end| at(mark, end)).map(|(x, y)| (x + aside, y));
+                shapes.push(line(ends.to_vec(), ink, 0.8, Stroke::Solid));
             }
         }
         let means: Vec<Point> = of.marks.iter().map(|mark| at(mark, mark.mean)).collect();
