@@ -5,7 +5,7 @@ use radhard_fault::{Exposure, Parameters, TargetError};
 use radhard_metrics::Detection;
 use radhard_models::{Component, Model};
 use radhard_protect::{Combination, Events, ProtectError, Protected, ProtectedExposure};
-use radhard_records::{Noticed, ProtectionCost};
+use radhard_records::{Noticed, ProtectionCost, TimeRatio};
 
 use crate::subject::{GoldenError, GoldenRun, Subject, SubjectError};
 
@@ -104,12 +104,8 @@ impl Guard {
 
     /// What it costs, measured beside unprotected passes where its readers have kernels.
     pub fn cost(&self, subject: &Subject) -> ProtectionCost {
-        let lent = self.own.as_ref().and_then(|own| own.lent.as_ref()).unwrap_or(&subject.lent);
         let cost = self.protected.cost();
-        let specs =
-            lent.specs().iter().filter(|spec| spec.name.rsplit('.').next() != Some("num_batches_tracked"));
-        let bits: u64 = specs.map(radhard_fault::ParameterSpec::bits).sum();
-        let checked = crate::reading::check_clean(lent, &subject.rows, &self.protected);
+        let checked = crate::reading::check_clean(self.stored(subject), &subject.rows, &self.protected);
         let mut assumptions = cost.assumptions;
         if !self.computed.is_empty() && self.protected.guards_words() {
             assumptions.push(
@@ -120,16 +116,35 @@ impl Guard {
         ProtectionCost {
             subject: subject.key(self.protected.name()),
             memory_bits: cost.memory_bits,
-            memory_share: cost.memory_bits as f64 / bits as f64,
+            memory_share: self.memory_share(subject),
             operations_per_sample: cost.operations_per_sample,
             calibration_rows: cost.calibration_rows,
             checks: checked.checks,
             false_alarms_per_million: (checked.checks > 0)
                 .then(|| checked.fired as f64 * 1e6 / checked.checks as f64),
             acts_on_clean: self.own.is_some(),
-            time: crate::reading::time(lent, &subject.rows, &self.protected),
+            time: self.time(subject),
             assumptions: assumptions.join("; "),
         }
+    }
+
+    /// Bits that it keeps beside the model's own, as a share of these.
+    pub fn memory_share(&self, subject: &Subject) -> f64 {
+        let lent = self.stored(subject);
+        let specs =
+            lent.specs().iter().filter(|spec| spec.name.rsplit('.').next() != Some("num_batches_tracked"));
+        let bits: u64 = specs.map(radhard_fault::ParameterSpec::bits).sum();
+        self.protected.cost().memory_bits as f64 / bits as f64
+    }
+
+    /// Time of a pass under it over that of an unprotected one, in turns; none where there is nothing to time.
+    pub fn time(&self, subject: &Subject) -> Option<TimeRatio> {
+        crate::reading::time(self.stored(subject), &subject.rows, &self.protected)
+    }
+
+    /// The model as it is stored under this protection.
+    fn stored<'a>(&'a self, subject: &'a Subject) -> &'a LentModel {
+        self.own.as_ref().and_then(|own| own.lent.as_ref()).unwrap_or(&subject.lent)
     }
 }
 

@@ -75,15 +75,15 @@ impl Study<'_> {
             let combination = parse_protection(protection).map_err(|error| refused(&error))?;
             let guard = Guard::prepare(&subject, &combination, std::slice::from_ref(&exposure), &[], &golden)
                 .map_err(|error| refused(&error))?;
-            let cost = guard.cost(&subject);
+            let time = guard.time(&subject);
             costs.push(Cost {
                 model: model.to_owned(),
                 data: data.to_owned(),
                 protection: protection.to_owned(),
-                memory_share: cost.memory_share,
-                operations_per_sample: cost.operations_per_sample,
-                time: cost.time.map(|time| [time.low, time.median, time.high]),
-                n: cost.time.map_or(0, |time| time.n),
+                memory_share: guard.memory_share(&subject),
+                operations_per_sample: guard.protected.cost().operations_per_sample,
+                time: time.map(|time| [time.low, time.median, time.high]),
+                n: time.map_or(0, |time| time.n),
             });
         }
         Ok(costs)

@@ -77,6 +77,7 @@ impl Part {
                 Campaign::inputs(scale),
                 Campaign::grid(scale),
                 Campaign::protections(scale),
+                Campaign::checksums(scale),
             ],
         }
     }
@@ -173,6 +174,9 @@ pub fn reproduce(
             let title = format!("Protections on {}, the same chips", set.title);
             let sheet = recovery(&findings, place, &["clip:paper", "sbp"], &title);
             outputs.sheet(&format!("{}-{}", Part::Fig10, set.name), &sheet)?;
+            let title = format!("What else can be built, on {}, the same chips", set.title);
+            let sheet = recovery(&findings, place, &["sbp=tmr", "range-guard"], &title);
+            outputs.sheet(&format!("{}-{}-beyond", Part::Fig10, set.name), &sheet)?;
         }
     }
     if part.covers(Part::Claims) {

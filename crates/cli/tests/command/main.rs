@@ -5,4 +5,5 @@ mod imported;
 mod law_same_records;
 mod main_job;
 mod protections;
+mod reproduce;
 mod workbench;

@@ -220,9 +220,14 @@ impl Checks {
             return events;
         }
         let put = |from: Option<&[Lane]>, rows: &[u16], values: &mut [Lane]| {
-            for (at, value) in values.iter_mut().enumerate() {
-                for l in (0..LANES).filter(|l| rows[at % groups] >> l & 1 == 1) {
-                    value[l] = from.map_or(0.0, |from| from[at][l]);
+            for (output, values) in values.chunks_exact_mut(groups).enumerate() {
+                for (g, (value, rows)) in
+                    values.iter_mut().zip(rows).enumerate().filter(|(_, (_, rows))| **rows != 0)
+                {
+                    let from = from.map_or([0.0; LANES], |from| from[output * groups + g]);
+                    for l in 0..LANES {
+                        value[l] = if rows >> l & 1 == 1 { from[l] } else { value[l] };
+                    }
                 }
             }
         };
