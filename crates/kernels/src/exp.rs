@@ -1,4 +1,4 @@
-//! exp and sigmoid of many values.
+//! Sigmoid of many values, and the one NaN of what is stored.
 
 use crate::lanes::Lanes;
 use crate::plain;
@@ -10,7 +10,17 @@ fn sigmoid<L: Lanes>(x: &[f32], y: &mut [f32]) {
     }
 }
 
+#[inline(always)]
+fn canonical<L: Lanes>(x: &mut [f32], nan: f32) {
+    for x in x {
+        *x = if x.is_nan() { nan } else { *x };
+    }
+}
+
 kernels! {
+    /// Stores every NaN as the bits of `nan`.
+    pub fn canonical(x: &mut [f32], nan: f32) = canonical;
+
     /// y = 1 / (1 + exp(−x)).
     pub fn sigmoid(x: &[f32], y: &mut [f32]) = sigmoid;
 }

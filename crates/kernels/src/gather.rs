@@ -150,7 +150,32 @@ fn to_rows<L: Lanes>(block: &[Lane], width: usize, out: &mut [f32]) {
     }
 }
 
+/// The first rows of a feature-major block `[width, R]`, each at the begin of a row of `stride`.
+#[inline(always)]
+fn to_wider_rows<L: Lanes>(block: &[Lane], width: usize, stride: usize, out: &mut [f32]) {
+    assert!(width <= stride && stride.is_multiple_of(LANES), "rows that hold whole vectors");
+    let groups = block.len() / width;
+    let (out, _) = out.as_chunks_mut::<LANES>();
+    let vectors = stride / LANES;
+    let nothing = [0.0; LANES];
+    for (g, rows) in out.chunks_mut(LANES * vectors).enumerate() {
+        for (c, d) in (0..width).step_by(LANES).enumerate() {
+            let lane = |i: usize| if d + i < width { &block[(d + i) * groups + g] } else { &nothing };
+            let columns = L::columns(std::array::from_fn(lane));
+            for (row, column) in rows.chunks_exact_mut(vectors).zip(columns) {
+                column.store(&mut row[c]);
+            }
+        }
+    }
+}
+
 kernels! {
+    /// Turns the first B rows of a feature-major block into rows of another width, with zeros up to the next multiple of 16.
+    ///
+    /// # Shapes
+    /// `block` [width, R], `out` [B, stride], B ≤ R, `stride` a multiple of 16.
+    pub fn to_wider_rows(block: &[Lane], width: usize, stride: usize, out: &mut [f32]) = to_wider_rows;
+
     /// Brings table rows as f32 into a feature-major block; the table's first row has the id `first`.
     ///
     /// # Shapes

@@ -35,15 +35,21 @@ pub(crate) trait Lanes: Copy {
     /// `self` where `gate` > 0 or NaN, +0 elsewhere.
     fn where_open(self, gate: Self) -> Self;
 
+    /// The sixteen columns of sixteen rows.
+    #[inline(always)]
+    fn columns(rows: [&Lane; LANES]) -> [Self; LANES] {
+        std::array::from_fn(|column| {
+            let lane: Lane = std::array::from_fn(|row| rows[row][column]);
+            Self::load(&lane)
+        })
+    }
+
     /// Turns sixteen rows into sixteen columns.
     #[inline(always)]
     fn transpose(tile: &mut [Lane; LANES]) {
-        for i in 0..LANES {
-            for j in 0..i {
-                let kept = tile[i][j];
-                tile[i][j] = tile[j][i];
-                tile[j][i] = kept;
-            }
+        let columns = Self::columns(tile.each_ref());
+        for (lane, column) in tile.iter_mut().zip(columns) {
+            column.store(lane);
         }
     }
 }
@@ -196,8 +202,8 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn transpose(tile: &mut [Lane; LANES]) {
-            let rows: [__m512; LANES] = std::array::from_fn(|i| Self::load(&tile[i]).0);
+        fn columns(rows: [&Lane; LANES]) -> [Self; LANES] {
+            let rows: [__m512; LANES] = std::array::from_fn(|i| Self::load(rows[i]).0);
             let mut pairs = rows;
             let mut quads = rows;
             for i in 0..8 {
@@ -219,6 +225,7 @@ mod x86 {
                 }
             }
             // quads[4 i + c] holds, in its 128-bit part p, column 4 p + c of rows 4 i … 4 i + 3.
+            let mut columns = rows;
             for c in 0..4 {
                 // SAFETY: reached on processors with AVX-512F only (see the trait).
                 unsafe {
@@ -226,12 +233,13 @@ mod x86 {
                     let b = _mm512_shuffle_f32x4::<0b11_01_11_01>(quads[c], quads[4 + c]);
                     let d = _mm512_shuffle_f32x4::<0b10_00_10_00>(quads[8 + c], quads[12 + c]);
                     let e = _mm512_shuffle_f32x4::<0b11_01_11_01>(quads[8 + c], quads[12 + c]);
-                    Self(_mm512_shuffle_f32x4::<0b10_00_10_00>(a, d)).store(&mut tile[c]);
-                    Self(_mm512_shuffle_f32x4::<0b10_00_10_00>(b, e)).store(&mut tile[4 + c]);
-                    Self(_mm512_shuffle_f32x4::<0b11_01_11_01>(a, d)).store(&mut tile[8 + c]);
-                    Self(_mm512_shuffle_f32x4::<0b11_01_11_01>(b, e)).store(&mut tile[12 + c]);
+                    columns[c] = _mm512_shuffle_f32x4::<0b10_00_10_00>(a, d);
+                    columns[4 + c] = _mm512_shuffle_f32x4::<0b10_00_10_00>(b, e);
+                    columns[8 + c] = _mm512_shuffle_f32x4::<0b11_01_11_01>(a, d);
+                    columns[12 + c] = _mm512_shuffle_f32x4::<0b11_01_11_01>(b, e);
                 }
             }
+            columns.map(Self)
         }
     }
 

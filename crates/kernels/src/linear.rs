@@ -35,7 +35,7 @@ pub(crate) fn root<L: Lanes, const N: usize>(stack: &[[L; N]], count: usize) -> 
 
 /// fma chains of OUT outputs times GROUPS groups over inputs `from..to`.
 #[inline(always)]
-fn chains<L: Lanes, const OUT: usize, const GROUPS: usize>(
+pub(crate) fn chains<L: Lanes, const OUT: usize, const GROUPS: usize>(
     rows: &[&[f32]; OUT],
     x: &[Lane],
     groups: usize,

@@ -110,7 +110,7 @@ fn main() {
         rayon::current_num_threads(),
         peak / 1e9
     );
-    for (shape, rows) in [("movielens-1m", 1_000_000), ("movielens-20m", 2_000_000), ("criteo", 400_000)] {
+    for (shape, rows) in [("movielens-1m", 100_021), ("movielens-20m", 2_000_027), ("criteo", 4_584_062)] {
         if !chosen(shape, &mut SHAPES.iter().map(|s| s.name)) {
             continue;
         }

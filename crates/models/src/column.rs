@@ -7,7 +7,7 @@
 //! above M but for roundings: which holds while no weight's column of magnitudes is above the clean one, and is asked for
 //! once per pass.
 
-use radhard_kernels::{Clearing, Kernels, LANES, Lane};
+use radhard_kernels::{Clearing, Kernels, LANES, Lane, LookUps, RowIds};
 use radhard_memory::Buffer;
 
 use crate::hook::Checksum;
@@ -63,17 +63,11 @@ impl<'h> Column<'h> {
         self.sums
     }
 
-    /// One bit for each data row of a block that is not cleared, by lane group; `ahead` as in [`Kernels::row_sums`].
-    pub(crate) fn suspects(
-        &self,
-        kernels: Kernels,
-        ahead: (&[u32], &[u32], usize),
-        y: &[Lane],
-        out: &mut [u16],
-    ) {
+    /// One bit for each data row of a block that is not cleared, by lane group.
+    pub(crate) fn suspects(&self, kernels: Kernels, rows: RowIds<'_>, y: &[Lane], out: &mut [u16]) {
         let mut checks = [[0.0; LANES]; BLOCK / LANES];
         let checks = &mut checks[..out.len()];
-        kernels.looked_up_sums(&self.values, ahead, checks);
+        kernels.look_up(rows, LookUps { values: Some((&self.values, checks)), ..LookUps::default() });
         kernels.suspects(checks, self.clearing, y, out);
     }
 }

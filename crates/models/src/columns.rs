@@ -5,8 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use radhard_data::RowsView;
-use radhard_kernels::{Kernels, LANES, Lane};
+use radhard_kernels::{Kernels, LANES, Lane, LookUps, RowIds};
 
 use crate::graph::{Graph, ParameterId};
 use crate::layers::linear::Linear;
@@ -100,17 +99,16 @@ impl<'g> Columns<'g> {
     /// Redoes the outputs of one block.
     pub(crate) fn run(
         &self,
-        graph: &Graph,
         (weights, kernels): (Weights<'_>, Kernels),
-        rows: &RowsView<'_>,
+        rows: RowIds<'_>,
         products: &[Vec<f32>],
         values: &mut Values,
     ) {
         let groups = values.groups();
         let mut sums: [Lane; BLOCK / LANES] = [[0.0; LANES]; BLOCK / LANES];
         for (&output, products) in self.outputs.iter().zip(products) {
-            let own = (graph.offsets(), rows.indices, rows.len());
-            kernels.looked_up_sums(products, own, &mut sums[..groups]);
+            let looked = LookUps { values: Some((products, &mut sums[..groups])), ..LookUps::default() };
+            kernels.look_up(rows, looked);
             let out = &mut values.get_mut(self.layer.output)[output * groups..(output + 1) * groups];
             match self.layer.bias {
                 Some(bias) => kernels.add_number(&sums[..groups], weights.f32s(bias)[output], out),

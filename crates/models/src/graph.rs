@@ -4,6 +4,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use radhard_kernels::LANES;
 use radhard_memory::Buffer;
 
 use crate::architecture::Architecture;
@@ -44,11 +45,18 @@ pub(crate) struct Table {
     pub(crate) shared: bool,
 }
 
+/// Offsets and dims of the fields, as often as loops over rows like them long.
+struct Repeated {
+    offsets: Vec<u32>,
+    dims: Vec<u32>,
+}
+
 /// The layers of a model in the order of their evaluation, and the tensors they read.
 pub struct Graph {
     architecture: &'static dyn Architecture,
     config: Config,
     offsets: Vec<u32>,
+    repeated: Repeated,
     specs: Vec<TensorSpec>,
     widths: Vec<usize>,
     layers: Vec<Box<dyn Layer>>,
@@ -93,6 +101,11 @@ impl Graph {
     /// The first table row of each field.
     pub(crate) fn offsets(&self) -> &[u32] {
         &self.offsets
+    }
+
+    /// Offsets and dims of the fields, over and over.
+    pub(crate) fn repeated(&self) -> (&[u32], &[u32]) {
+        (&self.repeated.offsets, &self.repeated.dims)
     }
 
     /// The width of each value.
@@ -152,6 +165,10 @@ impl Builder {
                 architecture,
                 config: config.clone(),
                 offsets: config.offsets(),
+                repeated: Repeated {
+                    offsets: config.offsets().repeat(LANES),
+                    dims: config.field_dims.repeat(LANES),
+                },
                 specs: Vec::new(),
                 widths: Vec::new(),
                 layers: Vec::new(),

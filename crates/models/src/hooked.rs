@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use radhard_data::RowsView;
-use radhard_kernels::{Kernels, LANES, Lane};
+use radhard_kernels::{Kernels, LANES, Lane, RowIds};
 use rayon::prelude::*;
 
 use crate::column::Column;
 use crate::hook::{HookCall, HookEvents, Hooks, ROW_DETECTED, ROW_UNRESTORED, Upsets, strike};
 use crate::model::Model;
 use crate::pass::{Pass, Workspace};
-use crate::scores::{BLOCK, Scores, ScoresError, TASK, canonical, check, check_shape, in_fields};
+use crate::scores::{BLOCK, Scores, ScoresError, TASK, canonical, check, check_shape};
 use crate::steps::{Dense, Folded, Step, Steps};
 use crate::watch::Watch;
 use crate::worker::{Evaluation, Worker};
@@ -139,22 +139,24 @@ impl<'a> Hooked<'a> {
         workspace: &mut Workspace,
         notes: &BlockNotes,
         logits: &mut [f32],
-    ) -> HookEvents {
+    ) -> Option<HookEvents> {
         let Self { model, pass, .. } = self;
-        let ahead = pass.ahead(all, &block);
-        let rows = all.slice(block);
+        let rows = all.slice(block.clone());
         let mut events = HookEvents::default();
-        pass.enter(&rows, self.ids, workspace);
         if let Some(steps) = &self.steps {
-            for &(layer, ref step) in &steps.all {
+            if !pass.enter((all, block), self.ids, workspace) {
+                return None;
+            }
+            pass.look_up(steps.that_look_up(), &rows, workspace);
+            for (at, &(layer, ref step)) in steps.all.iter().enumerate() {
                 if let Some(hooks) = self.inside(layer) {
                     self.layer(layer, hooks, (&rows, ids), workspace, notes, &mut events);
-                } else {
-                    pass.step(step, &rows, ahead, workspace);
+                } else if !steps.looks_up(at) {
+                    pass.step(step, &rows, workspace);
                 }
                 let mut whole = step.is_only(layer);
                 if let Step::Folded(dense, Folded { column: Some(column), .. }) = step {
-                    if self.clears(dense, column, (rows.len(), ahead), workspace) {
+                    if self.clears(dense, column, &rows, workspace) {
                         continue;
                     }
                     self.gather(dense, &rows, workspace);
@@ -172,6 +174,7 @@ impl<'a> Hooked<'a> {
                 }
             }
         } else {
+            pass.begin(&rows, workspace);
             for layer in 0..model.graph().layers().len() {
                 if let Some(hooks) = self.inside(layer) {
                     self.layer(layer, hooks, (&rows, ids), workspace, notes, &mut events);
@@ -182,21 +185,16 @@ impl<'a> Hooked<'a> {
             }
         }
         pass.end(workspace, logits);
-        events
+        Some(events)
     }
 
     /// Whether the check column clears all rows of a block, so that the check of the layer need not be made.
-    fn clears(
-        &self,
-        dense: &Dense,
-        column: &Column<'_>,
-        (rows, ahead): (usize, (&[u32], &[u32], usize)),
-        workspace: &Workspace,
-    ) -> bool {
+    fn clears(&self, dense: &Dense, column: &Column<'_>, rows: &RowsView<'_>, workspace: &Workspace) -> bool {
         let mut suspects = [0; BLOCK / LANES];
         let suspects = &mut suspects[..workspace.values.groups()];
-        column.suspects(self.pass.kernels, ahead, workspace.values.get(dense.output), suspects);
-        (0..rows).all(|row| suspects[row / LANES] >> (row % LANES) & 1 == 0)
+        let ids = RowIds { ids: &workspace.row_ids, fields: rows.fields, rows: rows.len() };
+        column.suspects(self.pass.kernels, ids, workspace.values.get(dense.output), suspects);
+        (0..rows.len()).all(|row| suspects[row / LANES] >> (row % LANES) & 1 == 0)
     }
 
     /// Gathers what a folded layer reads.
@@ -341,32 +339,26 @@ impl Model {
         noted.rows.resize(rows.len(), 0);
         let sum = Mutex::new(Sum::default());
         let outside = AtomicBool::new(false);
-        let dims = self.config().field_dims.repeat(LANES);
         let tasks = out.logits.par_chunks_mut(TASK).zip(out.probabilities.par_chunks_mut(TASK));
         tasks.zip(noted.rows.par_chunks_mut(TASK)).enumerate().for_each_init(
             || (Workspace::new(graph, BLOCK), BlockNotes::new()),
             |(workspace, notes), (task, ((logits, probabilities), flags))| {
-                if !in_fields(
-                    hooked.pass.kernels,
-                    &rows.slice(task * TASK..task * TASK + logits.len()),
-                    &dims,
-                ) {
-                    outside.store(true, Ordering::Relaxed);
-                    return;
-                }
                 let blocks = logits.chunks_mut(BLOCK).zip(flags.chunks_mut(BLOCK)).enumerate();
                 for (block, (logits, flags)) in blocks {
                     let first = task * TASK + block * BLOCK;
                     let ids: [u32; BLOCK] = std::array::from_fn(|row| (first + row) as u32);
                     let (block, ids) = (first..first + logits.len(), &ids[..logits.len()]);
-                    let events = hooked.block((rows, block), ids, workspace, notes, logits);
+                    let Some(events) = hooked.block((rows, block), ids, workspace, notes, logits) else {
+                        outside.store(true, Ordering::Relaxed);
+                        return;
+                    };
                     if events != HookEvents::default() {
                         sum.lock().unwrap_or_else(PoisonError::into_inner).add(events, notes);
                         notes.take(flags);
                     }
                 }
                 hooked.pass.answers(logits, probabilities);
-                canonical(logits, probabilities);
+                canonical(hooked.pass.kernels, [logits, probabilities]);
             },
         );
         if outside.into_inner() {
@@ -408,12 +400,13 @@ impl Model {
                 let workspace = &mut worker.workspaces[usize::from(selected.len() <= LANES)];
                 let rows = worker.staged.gather(&evaluation.rows, selected);
                 let events = hooked.block((&rows, 0..selected.len()), selected, workspace, &notes, logits);
+                let events = events.expect("indices lie in their fields");
                 if events != HookEvents::default() {
                     sum.add(events, &notes);
                     notes.take(flags);
                 }
                 hooked.pass.answers(logits, probabilities);
-                canonical(logits, probabilities);
+                canonical(hooked.pass.kernels, [logits, probabilities]);
             }
         }
         noted.events = sum.events(self, acting.hooks);

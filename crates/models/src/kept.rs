@@ -1,7 +1,7 @@
 //! Golden values kept for all rows, from which a pass starts where only dense parameters changed.
 
 use radhard_data::RowsView;
-use radhard_kernels::{Kernels, LANES, Lane};
+use radhard_kernels::{Kernels, LANES, Lane, RowIds};
 use radhard_memory::Buffer;
 use rayon::prelude::*;
 
@@ -252,7 +252,11 @@ impl Model {
         for (block, (logits, probabilities)) in blocks.enumerate() {
             kept.load(block, &route.load, workspace, graph.widths());
             let first = block * BLOCK;
-            let rows = rows.slice(first..first + logits.len());
+            let own = first..first + logits.len();
+            if route.steps.iter().any(|step| matches!(step, Step::Columns(_))) {
+                pass.row_ids(&rows, own.clone(), &mut workspace.row_ids);
+            }
+            let rows = rows.slice(own);
             if route.gathers {
                 pass.ids(&rows, workspace);
             }
@@ -261,13 +265,15 @@ impl Model {
                 match step {
                     Step::Layer(layer) => pass.layer(*layer, &rows, workspace),
                     Step::Columns(columns) => {
-                        columns.run(graph, reads, &rows, &worker.products, &mut workspace.values);
+                        let Workspace { row_ids, values, .. } = workspace;
+                        let ids = RowIds { ids: row_ids, fields: rows.fields, rows: rows.len() };
+                        columns.run(reads, ids, &worker.products, values);
                     }
                 }
             }
             pass.end(workspace, logits);
             pass.answers(logits, probabilities);
-            canonical(logits, probabilities);
+            canonical(pass.kernels, [logits, probabilities]);
         }
     }
 

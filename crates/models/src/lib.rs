@@ -17,6 +17,7 @@ mod hooked;
 pub mod import;
 mod kept;
 mod layers;
+mod looked_up;
 mod model;
 mod overlay;
 mod parameter;

@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use radhard_data::RowsView;
-use radhard_kernels::{Finish, Kernels, LANES, Lane, Nans, Table};
+use radhard_kernels::{Finish, Kernels, LANES, Lane, LookUps, Nans, RowIds, Table};
 
 use crate::graph::Graph;
 use crate::layers::linear::Linear;
 use crate::layers::{Scope, Values, Weights};
+use crate::looked_up::Pair;
 use crate::overlay::Overlay;
 use crate::parameter::Parameters;
 use crate::scores::BLOCK;
@@ -25,7 +26,10 @@ pub(crate) struct Pass<'a> {
 
 /// The buffers of one worker.
 pub(crate) struct Workspace {
+    /// Table rows of the block `[F, R]`.
     pub(crate) ids: Vec<u32>,
+    /// Table rows `[B …, F]`, with those of rows behind the block.
+    pub(crate) row_ids: Vec<u32>,
     pub(crate) values: Values,
     /// NaN that steps replaced in the block, and one bit for each row that had one.
     pub(crate) nans: (u64, [u16; BLOCK / LANES]),
@@ -35,7 +39,8 @@ impl Workspace {
     /// Room for blocks of `rows` rows.
     pub(crate) fn new(graph: &Graph, rows: usize) -> Self {
         let values = Values::new(graph.widths(), rows / LANES);
-        Self { ids: vec![0; graph.offsets().len() * rows], values, nans: (0, [0; BLOCK / LANES]) }
+        let ids = vec![0; graph.offsets().len() * rows];
+        Self { ids, row_ids: Vec::new(), values, nans: (0, [0; BLOCK / LANES]) }
     }
 }
 
@@ -86,7 +91,8 @@ impl<'a> Pass<'a> {
         Steps::new(self.graph, self.weights, self.kernels, rows, watch)
     }
 
-    /// The logits of the block `block` of `rows`, by steps.
+    /// The logits of the block `block` of `rows`, by steps; false where an index of the block, or of rows soon behind it, lies
+    /// outside its field.
     ///
     /// # Shapes
     /// `block` B rows, 1 ≤ B ≤ R; `logits` [B].
@@ -96,32 +102,50 @@ impl<'a> Pass<'a> {
         (rows, block): (&RowsView<'_>, Range<usize>),
         workspace: &mut Workspace,
         logits: &mut [f32],
-    ) {
+    ) -> bool {
         let own = rows.slice(block.clone());
-        self.enter(&own, steps.ids, workspace);
-        for (_, step) in &steps.all {
-            self.step(step, &own, self.ahead(rows, &block), workspace);
+        if !self.enter((rows, block), steps.ids, workspace) {
+            return false;
+        }
+        self.look_up(steps.that_look_up(), &own, workspace);
+        for (at, (_, step)) in steps.all.iter().enumerate() {
+            if !steps.looks_up(at) {
+                self.step(step, &own, workspace);
+            }
         }
         self.end(workspace, logits);
+        true
     }
 
-    /// Brings what steps read of a block into the workspace.
-    pub(crate) fn enter(&self, rows: &RowsView<'_>, ids: bool, workspace: &mut Workspace) {
-        if ids {
-            self.ids(rows, workspace);
-        }
-        self.numeric(rows, workspace);
-    }
-
-    /// Offsets, indices from a block's rows on, and how many rows the block has. The rows behind the block are named too, so that
-    /// they are on their way when their turn comes.
-    pub(crate) fn ahead<'r>(
+    /// Brings what steps read of a block into the workspace; false where an index lies outside its field.
+    pub(crate) fn enter(
         &self,
-        rows: &RowsView<'r>,
-        block: &Range<usize>,
-    ) -> (&'a [u32], &'r [u32], usize) {
-        let offsets = self.graph.offsets();
-        (offsets, rows.indices.get(block.start * offsets.len()..).unwrap_or_default(), block.len())
+        (rows, block): (&RowsView<'_>, Range<usize>),
+        ids: bool,
+        workspace: &mut Workspace,
+    ) -> bool {
+        let own = rows.slice(block.clone());
+        self.numeric(&own, workspace);
+        if rows.bags.is_some() {
+            return true;
+        }
+        let inside = self.row_ids(rows, block, &mut workspace.row_ids);
+        if ids && inside {
+            self.ids(&own, workspace);
+        }
+        inside
+    }
+
+    /// The table rows of a block, row after row, and of rows soon behind it, so that they can be on their way when their turn
+    /// comes; false where an index lies outside its field.
+    pub(crate) fn row_ids(&self, rows: &RowsView<'_>, block: Range<usize>, ids: &mut Vec<u32>) -> bool {
+        let fields = rows.fields;
+        let end = (block.end + RowIds::ahead(fields)).min(rows.len());
+        let indices = &rows.indices[block.start * fields..end * fields];
+        ids.resize(indices.len(), 0);
+        let mut outside = false;
+        self.kernels.row_ids(indices, self.graph.repeated(), ids, &mut outside);
+        !outside
     }
 
     /// The words of the table that a layer looks up, where so many rows' look-ups are more than they, and read them as they are
@@ -151,24 +175,17 @@ impl<'a> Pass<'a> {
     }
 
     /// Takes one step on the rows of a block.
-    pub(crate) fn step(
-        &self,
-        step: &Step<'_>,
-        rows: &RowsView<'_>,
-        ahead: (&[u32], &[u32], usize),
-        workspace: &mut Workspace,
-    ) {
+    pub(crate) fn step(&self, step: &Step<'_>, rows: &RowsView<'_>, workspace: &mut Workspace) {
         let kernels = self.kernels;
         let Workspace { values, nans: (count, nan_rows), .. } = workspace;
         let nans = (count, &mut nan_rows[..values.groups()]);
         match step {
             Step::Layer(at) => self.layer(*at, rows, workspace),
-            Step::FirstOrder { table, output } => {
-                kernels.looked_up_sums(self.f32s(*table), ahead, values.get_mut(*output));
-            }
-            Step::Factorisation { table, width, output } => {
-                kernels.row_factorisation(self.f32s(*table), *width, ahead, values.get_mut(*output));
-            }
+            Step::FirstOrder(_)
+            | Step::Factorisation(_)
+            | Step::Rows(_)
+            | Step::Pair(_)
+            | Step::Folded(..) => self.look_up([Some(step)], rows, workspace),
             Step::Dense(dense) => {
                 let linear = dense.linear(self.graph);
                 let (ending, finish) = dense.ending(self.bias(linear), &self.derived);
@@ -181,13 +198,6 @@ impl<'a> Pass<'a> {
                     }
                     Self::finish(finish, kernels, rows.len(), out, nans);
                 });
-            }
-            Step::Folded(dense, folded) => {
-                let linear = dense.linear(self.graph);
-                let (ending, finish) = dense.ending(self.bias(linear), &self.derived);
-                let out = values.get_mut(dense.output);
-                kernels.row_sums(&folded.products, (folded.width, linear.outputs), ahead, ending, out);
-                Self::finish(finish, kernels, rows.len(), out, nans);
             }
             Step::Rest(rest, input) => {
                 values.swap(*input, rest.output);
@@ -209,6 +219,61 @@ impl<'a> Pass<'a> {
                         kernels.linear_through(x0, &crosses, weight, out);
                     }
                 });
+            }
+        }
+    }
+
+    /// Takes steps together that only look up, at most one of each kind.
+    pub(crate) fn look_up<const N: usize>(
+        &self,
+        steps: [Option<&Step<'_>>; N],
+        rows: &RowsView<'_>,
+        workspace: &mut Workspace,
+    ) {
+        if steps.iter().all(Option::is_none) {
+            return;
+        }
+        let Workspace { row_ids, values, nans: (count, nan_rows), .. } = workspace;
+        let mut outputs = steps.map(|step| step.map(|step| (step.output(), values.take(step.output()))));
+        let (mut looked, mut finish) = (LookUps::default(), None);
+        for (step, output) in steps.iter().zip(&mut outputs) {
+            let (Some(step), Some((_, out))) = (step, output) else { continue };
+            match step {
+                Step::FirstOrder(first) => looked.values = Some((self.f32s(first.table), out)),
+                Step::Factorisation(terms) => {
+                    looked.terms = Some((self.f32s(terms.table), terms.width, out));
+                }
+                Step::Rows(rows) => looked.rows = Some((self.f32s(rows.table), rows.width, out)),
+                Step::Pair(Pair { rows, .. }) => {
+                    looked.pairs = Some((self.f32s(rows.table), rows.width, out));
+                }
+                Step::Folded(dense, folded) => {
+                    let linear = dense.linear(self.graph);
+                    let (ending, later) = dense.ending(self.bias(linear), &self.derived);
+                    finish = later;
+                    looked.sums = Some((&folded.products, (folded.width, linear.outputs), ending, out));
+                }
+                Step::Layer(_) | Step::Dense(_) | Step::Rest(..) | Step::Through(_) => {}
+            }
+        }
+        self.kernels.look_up(RowIds { ids: row_ids, fields: rows.fields, rows: rows.len() }, looked);
+        for (step, output) in steps.iter().zip(outputs) {
+            let (Some(step), Some((slot, mut lanes))) = (step, output) else { continue };
+            if let Step::Folded(..) = step {
+                let nans = (&mut *count, &mut nan_rows[..values.groups()]);
+                Self::finish(finish, self.kernels, rows.len(), &mut lanes, nans);
+            }
+            values.put(slot, lanes);
+        }
+        for step in steps.into_iter().flatten() {
+            let Step::Pair(pair) = step else { continue };
+            let mut finite = true;
+            self.kernels.within(workspace.values.get(step.output()), pair.limit, &mut finite);
+            if !finite {
+                self.ids(rows, workspace);
+                for layer in pair.layers {
+                    self.layer(layer, rows, workspace);
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use radhard_data::RowsView;
-use radhard_kernels::{Kernels, LANES};
+use radhard_kernels::Kernels;
 use rayon::prelude::*;
 use thiserror::Error;
 
@@ -22,11 +22,9 @@ pub(crate) const TASK: usize = 16 * BLOCK;
 pub(crate) const CANONICAL_NAN: f32 = f32::from_bits(0x7fc0_0000);
 
 /// Stores every NaN as the same bits.
-pub(crate) fn canonical(logits: &mut [f32], probabilities: &mut [f32]) {
-    for score in logits.iter_mut().chain(probabilities) {
-        if score.is_nan() {
-            *score = CANONICAL_NAN;
-        }
+pub(crate) fn canonical(kernels: Kernels, scores: [&mut [f32]; 2]) {
+    for scores in scores {
+        kernels.canonical(scores, CANONICAL_NAN);
     }
 }
 
@@ -104,15 +102,6 @@ pub(crate) fn check_shape(rows: &RowsView<'_>, config: &Config) -> Result<(), Sc
     if rows.bags.is_some() { check_indices(rows, config) } else { Ok(()) }
 }
 
-/// Whether the indices of a task's rows lie in their fields, of which `dims` has the dims over and over.
-pub(crate) fn in_fields(kernels: Kernels, rows: &RowsView<'_>, dims: &[u32]) -> bool {
-    let mut outside = false;
-    if rows.bags.is_none() {
-        kernels.outside(rows.indices, dims, &mut outside);
-    }
-    !outside
-}
-
 /// Checks that rows have what a model reads, and that every index lies in its field.
 pub(crate) fn check(rows: &RowsView<'_>, config: &Config) -> Result<(), ScoresError> {
     check_shape(rows, config)?;
@@ -170,7 +159,6 @@ impl Model {
         let pass = Pass::new(graph, self.parameters(), kernels);
         let steps = pass.steps(rows.len(), &Watch::nothing(graph));
         // Indices are checked block by block, where they are in the cache anyway.
-        let dims = config.field_dims.repeat(LANES);
         let outside = AtomicBool::new(false);
         out.logits.resize(rows.len(), 0.0);
         out.probabilities.resize(rows.len(), 0.0);
@@ -181,16 +169,15 @@ impl Model {
             .for_each_init(
                 || Workspace::new(graph, BLOCK),
                 |workspace, (task, (logits, probabilities))| {
-                    if !in_fields(kernels, &rows.slice(task * TASK..task * TASK + logits.len()), &dims) {
-                        outside.store(true, Ordering::Relaxed);
-                        return;
-                    }
                     for (block, logits) in logits.chunks_mut(BLOCK).enumerate() {
                         let first = task * TASK + block * BLOCK;
-                        pass.run(&steps, (rows, first..first + logits.len()), workspace, logits);
+                        if !pass.run(&steps, (rows, first..first + logits.len()), workspace, logits) {
+                            outside.store(true, Ordering::Relaxed);
+                            return;
+                        }
                     }
                     pass.answers(logits, probabilities);
-                    canonical(logits, probabilities);
+                    canonical(kernels, [logits, probabilities]);
                 },
             );
         if outside.into_inner() { check(rows, config) } else { Ok(()) }

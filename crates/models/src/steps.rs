@@ -15,8 +15,8 @@ use crate::layers::linear::Linear;
 use crate::layers::rectifier::Rectifier;
 use crate::layers::split_linear::LinearHead;
 use crate::layers::{Known, Weights};
+use crate::looked_up::{LookedUp, Pair, look_up, rows_of, straight};
 use crate::scores::BLOCK;
-use crate::table::{TableFormat, TableId};
 use crate::watch::Watch;
 
 /// Widest row of a table whose product with a row of weights is one chain.
@@ -33,9 +33,13 @@ pub(crate) enum Step<'h> {
     /// One layer.
     Layer(usize),
     /// First-order weights, looked up and summed.
-    FirstOrder { table: TableId, output: Slot },
-    /// The second-order term, from the rows of a table of this width.
-    Factorisation { table: TableId, width: usize, output: Slot },
+    FirstOrder(LookedUp),
+    /// The second-order term, from the rows of a table.
+    Factorisation(LookedUp),
+    /// The rows of a table themselves.
+    Rows(LookedUp),
+    /// The product of the rows of two fields, which is what attention over them gives while its one score is finite.
+    Pair(Pair),
     /// A linear layer and what follows it.
     Dense(Dense),
     /// The same, as a sum over the fields of table rows that were multiplied before.
@@ -47,6 +51,19 @@ pub(crate) enum Step<'h> {
 }
 
 impl Step<'_> {
+    /// Where the result of a step that is no single layer goes.
+    pub(crate) fn output(&self) -> Slot {
+        match self {
+            Self::FirstOrder(looked_up) | Self::Factorisation(looked_up) | Self::Rows(looked_up) => {
+                looked_up.output
+            }
+            Self::Pair(pair) => pair.rows.output,
+            Self::Dense(dense) | Self::Folded(dense, _) | Self::Rest(dense, _) => dense.output,
+            Self::Through(through) => through.output,
+            Self::Layer(_) => unreachable!("a layer writes where it is told"),
+        }
+    }
+
     /// Whether it is this layer and no other, and reads what the layer reads.
     pub(crate) fn is_only(&self, layer: usize) -> bool {
         match self {
@@ -180,6 +197,8 @@ pub(crate) struct Steps<'g> {
     graph: &'g Graph,
     /// With the layer that each ends at.
     pub(crate) all: Vec<(usize, Step<'g>)>,
+    /// Steps that only look up and are taken at once, of each kind the first.
+    looked_up: [Option<usize>; 5],
     /// Whether a step reads the ids of table rows.
     pub(crate) ids: bool,
 }
@@ -195,10 +214,6 @@ impl<'g> Steps<'g> {
         watch: &Watch<'g>,
     ) -> Self {
         let held = |at| watch.held(at);
-        let straight = |input| {
-            let gathers = |at: usize| graph.layers()[at].gathered() == Some(input);
-            !(0..graph.layers().len()).any(|at| gathers(at) && watch.acts(at))
-        };
         let mut taken = vec![false; graph.layers().len()];
         let mut steps = Vec::new();
         for at in 0..taken.len() {
@@ -223,7 +238,7 @@ impl<'g> Steps<'g> {
                     dense.within[0] = watch.of(at).bounds;
                     let dense = dense.follow(graph, &mut taken, watch);
                     let checksum = watch.of(at).checksum;
-                    let folds = straight(linear.input) && (!held(at) || checksum.is_some());
+                    let folds = straight(graph, linear.input, watch) && (!held(at) || checksum.is_some());
                     match folds.then(|| fold(graph, weights, kernels, (linear, checksum), rows)).flatten() {
                         Some(folded) => Step::Folded(dense, folded),
                         None => Step::Dense(dense),
@@ -236,18 +251,7 @@ impl<'g> Steps<'g> {
                     rest.take(graph, at, watch);
                     Step::Rest(rest.follow(graph, &mut taken, watch), *input)
                 }
-                Known::FirstOrder(first) if first.table.format == TableFormat::F32 && !watch.of(at).reads => {
-                    Step::FirstOrder { table: first.table, output: first.output }
-                }
-                Known::Factorisation(term) => match rows_of(graph, term.input) {
-                    Some((table, width))
-                        if table.format == TableFormat::F32 && width % LANES == 0 && straight(term.input) =>
-                    {
-                        Step::Factorisation { table, width, output: term.output }
-                    }
-                    _ => Step::Layer(at),
-                },
-                _ => Step::Layer(at),
+                _ => look_up(graph, weights, at, watch).unwrap_or(Step::Layer(at)),
             };
             let end = match &step {
                 Step::Dense(dense) | Step::Folded(dense, _) | Step::Rest(dense, _) => dense.last,
@@ -255,35 +259,64 @@ impl<'g> Steps<'g> {
             };
             steps.push((end, step));
         }
-        // Rows that no step reads from a block are not gathered, and what is read through is not written.
-        let mut wanted: Vec<Slot> = Vec::new();
-        let mut kept: Vec<_> = steps.into_iter().rev().collect();
-        kept.retain(|(_, step)| {
-            match step {
-                Step::Layer(at) => {
-                    let asked = match graph.layers()[*at].known() {
-                        Known::Embedding(embedding) => wanted.contains(&embedding.output),
-                        Known::Cross(cross) => wanted.contains(&cross.output),
-                        _ => true,
-                    };
-                    if !asked && !watch.acts(*at) {
-                        return false;
-                    }
-                    wanted.extend(&graph.ties()[*at].reads);
-                }
-                Step::Dense(dense) => wanted.push(dense.linear(graph).input),
-                Step::Through(through) => wanted.push(through.first),
-                Step::FirstOrder { .. } | Step::Factorisation { .. } | Step::Folded(..) | Step::Rest(..) => {}
-            }
-            true
-        });
-        kept.reverse();
-        let steps = kept;
+        let steps = needed(graph, watch, steps);
         let looks_up =
             |(_, s): &(_, Step<'_>)| matches!(s, Step::Layer(at) if graph.layers()[*at].lookup().is_some());
         let ids = steps.iter().any(looks_up);
-        Self { graph, all: steps, ids }
+        let first = |of: fn(&Step<'_>) -> bool| steps.iter().position(|(_, step)| of(step));
+        let looked_up = [
+            first(|step| matches!(step, Step::FirstOrder(_))),
+            first(|step| matches!(step, Step::Factorisation(_))),
+            first(|step| matches!(step, Step::Folded(..))),
+            first(|step| matches!(step, Step::Rows(_))),
+            first(|step| matches!(step, Step::Pair(_))),
+        ];
+        Self { graph, all: steps, looked_up, ids }
     }
+
+    /// Steps that only look up, to be taken before all others.
+    pub(crate) fn that_look_up(&self) -> [Option<&Step<'g>>; 5] {
+        self.looked_up.map(|at| Some(&self.all.get(at?)?.1))
+    }
+
+    /// Whether a step is one of them.
+    pub(crate) fn looks_up(&self, at: usize) -> bool {
+        self.looked_up.contains(&Some(at))
+    }
+}
+
+/// The steps that others read from, and those that hooks see: rows that no step reads from a block are not gathered, and what is
+/// read through is not written.
+fn needed<'h>(graph: &Graph, watch: &Watch<'_>, steps: Vec<(usize, Step<'h>)>) -> Vec<(usize, Step<'h>)> {
+    let mut wanted: Vec<Slot> = Vec::new();
+    let mut kept: Vec<_> = steps.into_iter().rev().collect();
+    kept.retain(|(_, step)| {
+        match step {
+            Step::Layer(at) => {
+                let asked = match graph.layers()[*at].known() {
+                    Known::Embedding(embedding) => wanted.contains(&embedding.output),
+                    Known::Cross(cross) => wanted.contains(&cross.output),
+                    _ => true,
+                };
+                if !asked && !watch.acts(*at) {
+                    return false;
+                }
+                wanted.extend(&graph.ties()[*at].reads);
+            }
+            Step::Dense(dense) => wanted.push(dense.linear(graph).input),
+            Step::Through(through) => wanted.push(through.first),
+            Step::Rows(rows) if !wanted.contains(&rows.output) => return false,
+            Step::FirstOrder(_)
+            | Step::Factorisation(_)
+            | Step::Rows(_)
+            | Step::Pair(_)
+            | Step::Folded(..)
+            | Step::Rest(..) => {}
+        }
+        true
+    });
+    kept.reverse();
+    kept
 }
 
 impl Drop for Steps<'_> {
@@ -316,13 +349,6 @@ fn crosses(graph: &Graph, mut slot: Slot, watch: &Watch<'_>) -> Option<(Slot, Ve
             return Some((slot, found));
         }
     }
-}
-
-/// The table of all fields whose rows a value holds, and their width.
-fn rows_of(graph: &Graph, slot: Slot) -> Option<(TableId, usize)> {
-    graph.layers().iter().find_map(|layer| {
-        layer.whole_table().filter(|embedding| embedding.output == slot).map(|e| (e.table, e.dim))
-    })
 }
 
 /// The products of all table rows, where the rows look up enough of them; with a check column where there is a checksum.
@@ -358,8 +384,7 @@ fn fold<'h>(
     let mut products = graph.spare(table_rows * width);
     let scratch = || {
         let lanes = |width: usize| Buffer::<Lane>::zeroed(width * BLOCK / LANES);
-        let row_major = vec![0.0f32; BLOCK * linear.outputs];
-        (vec![0u32; BLOCK], lanes(dim), lanes(linear.outputs), row_major, [[0.0; LANES]; BLOCK / LANES])
+        (vec![0u32; BLOCK], lanes(dim), lanes(linear.outputs), [[0.0; LANES]; BLOCK / LANES])
     };
     let sums = column.as_ref().map(Column::sums);
     // Each task's part of the column, empty where there is none.
@@ -369,7 +394,7 @@ fn fold<'h>(
     };
     let tasks = products.par_chunks_mut(TASK * width).zip(checks.par_iter_mut()).enumerate();
     tasks.for_each_init(scratch, |scratch, (task, (mut out, checks))| {
-        let (ids, values, multiplied, row_major, checked) = scratch;
+        let (ids, values, multiplied, checked) = scratch;
         let mut first = task * TASK;
         while !out.is_empty() {
             // As many rows as are left in the field, at most a block.
@@ -382,11 +407,8 @@ fn fold<'h>(
             kernels.gather(table, ids, 0, dim, values);
             let weights = &by_field[field * linear.outputs * dim..(field + 1) * linear.outputs * dim];
             kernels.linear(weights, &[], values, dim, multiplied);
-            kernels.to_rows(multiplied, linear.outputs, row_major);
             let (now, rest) = out.split_at_mut(count * width);
-            for (to, from) in now.chunks_exact_mut(width).zip(row_major.chunks_exact(linear.outputs)) {
-                to[..linear.outputs].copy_from_slice(from);
-            }
+            kernels.to_wider_rows(multiplied, linear.outputs, width, now);
             if let Some(sums) = sums {
                 kernels.check_values(&sums[field * dim..(field + 1) * dim], values, checked);
                 let at = first - task * TASK;
@@ -399,4 +421,4 @@ fn fold<'h>(
 }
 
 /// Table rows of one task.
-const TASK: usize = 4096;
+const TASK: usize = 1024;

@@ -112,7 +112,7 @@ impl Model {
             let rows = worker.staged.gather(&evaluation.rows, selected);
             pass.block(&rows, workspace, logits);
             pass.answers(logits, probabilities);
-            canonical(logits, probabilities);
+            canonical(pass.kernels, [logits, probabilities]);
         }
     }
 }

@@ -31,6 +31,7 @@ use crate::layers::embedding::Embedding;
 use crate::layers::factorisation::Factorisation;
 use crate::layers::first_order::FirstOrder;
 use crate::layers::linear::Linear;
+use crate::layers::pair_attention::PairAttention;
 use crate::layers::rectifier::Rectifier;
 use crate::layers::split_linear::LinearHead;
 use crate::overlay::Overlay;
@@ -216,6 +217,7 @@ pub(crate) enum Known<'a> {
     Linear(&'a Linear),
     LinearHead(&'a LinearHead),
     Cross(&'a Cross),
+    PairAttention(&'a PairAttention),
     BatchNorm(&'a BatchNorm),
     Rectifier(&'a Rectifier),
     Dropout(&'a Dropout),

@@ -1,11 +1,12 @@
 //! Attention over the pairs of fields.
 
+use radhard_kernels::plain::CHAIN;
 use radhard_kernels::{LANES, Lane};
 
 use crate::graph::{ParameterId, Slot};
 use crate::hook::{ProductPart, ProductSite};
 use crate::layers::dropout::Masking;
-use crate::layers::{Block, FMA_NS, Gradients, Layer, Scope, Show, Ties, Values, Weights};
+use crate::layers::{Block, FMA_NS, Gradients, Known, Layer, Scope, Show, Ties, Values, Weights};
 
 /// `[D, R]`: Σ over pairs of a · (v_i ⊙ v_j), a the softmax over pairs of projection(relu(attention(v_i ⊙ v_j))).
 ///
@@ -33,9 +34,61 @@ fn pairs(fields: usize) -> impl Iterator<Item = (usize, usize)> {
 }
 
 impl PairAttention {
+    /// Products of two rows up to this magnitude give finite scores; NaN where none surely do.
+    ///
+    /// A score is no larger than what the magnitudes of its terms add up to; a quarter of the largest f32 leaves room for the
+    /// rounding of each step.
+    pub(crate) fn limit(&self, weights: Weights<'_>) -> f64 {
+        let most = f64::from(f32::MAX) / 4.0;
+        let magnitude = |x: &f32| f64::from(x.abs());
+        let (attention, bias) = (weights.f32s(self.attention.0), weights.f32s(self.attention.1));
+        let (projection, last) = (weights.f32s(self.projection.0), weights.f32s(self.projection.1));
+        // Each value is at most `slope` · product + `offset`.
+        let mut limit = most;
+        let mut score = (0.0, magnitude(&last[0]));
+        let mut bound = |slope: f64, offset: f64| {
+            let finite = slope.is_finite() && offset < most;
+            let own = if finite { (most - offset) / slope } else { f64::NAN };
+            limit = if own >= limit { limit } else { own };
+            finite
+        };
+        for ((weights, bias), projection) in attention.chunks_exact(self.dim).zip(bias).zip(projection) {
+            let (slope, offset) = (weights.iter().map(magnitude).sum::<f64>(), magnitude(bias));
+            let share = magnitude(projection);
+            if !bound(slope, offset) {
+                return f64::NAN;
+            }
+            score = (score.0 + share * slope, score.1 + share * offset);
+        }
+        if bound(score.0, score.1) { limit } else { f64::NAN }
+    }
+
+    /// Whether each score is one chain of its terms.
+    fn short(&self) -> bool {
+        self.dim <= CHAIN && self.width <= CHAIN
+    }
+
     fn row<'v>(&self, v: &'v [Lane], field: usize) -> &'v [Lane] {
         let stride = v.len() / self.fields;
         &v[field * stride..(field + 1) * stride]
+    }
+
+    /// The sum of the pairs' products, by their shares.
+    fn weigh(&self, scope: &Scope<'_>, values: &mut Values) {
+        let groups = values.groups();
+        values.write(self.kept, |values, kept| {
+            let shares = values.get(self.shares);
+            match scope.training {
+                None => kept.copy_from_slice(shares),
+                Some(training) => {
+                    kept.fill([0.0; LANES]);
+                    self.masking.add(scope.kernels, training, shares, groups, kept);
+                }
+            }
+        });
+        values.write(self.output, |values, out| {
+            scope.kernels.pair_sum(values.get(self.input), values.get(self.kept), self.fields, out);
+        });
     }
 
     /// The product of a pair and its hidden values before and after the rectifier.
@@ -72,26 +125,29 @@ impl Layer for PairAttention {
         }
     }
 
-    /// The softmax of one pair is 1, as long as its score is finite. A score is no larger than what the magnitudes of its
-    /// terms add up to; half the largest f32 leaves room for the rounding of each step.
+    /// The softmax of one pair is 1, as long as its score is finite.
     fn settled(&self, weights: Weights<'_>, largest: f32) -> bool {
-        let most = f64::from(f32::MAX) / 2.0;
-        let magnitude = |x: &f32| f64::from(x.abs());
-        let product = f64::from(largest) * f64::from(largest);
-        let (attention, bias) = (weights.f32s(self.attention.0), weights.f32s(self.attention.1));
-        let (projection, last) = (weights.f32s(self.projection.0), weights.f32s(self.projection.1));
-        let mut score = magnitude(&last[0]);
-        let mut finite = product < most;
-        for ((weights, bias), projection) in attention.chunks_exact(self.dim).zip(bias).zip(projection) {
-            let hidden = weights.iter().map(magnitude).sum::<f64>() * product + magnitude(bias);
-            finite &= hidden < most;
-            score += magnitude(projection) * hidden;
-        }
-        self.fields == 2 && finite && score < most
+        self.fields == 2 && f64::from(largest) * f64::from(largest) <= self.limit(weights)
     }
 
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {
-        self.forward_shown(scope, values, &mut |_, _, _| {});
+        if !self.short() {
+            return self.forward_shown(scope, values, &mut |_, _, _| {});
+        }
+        let groups = values.groups();
+        let affine = |(weight, bias)| (scope.weights.f32s(weight), scope.weights.f32s(bias));
+        let mut product = values.take(self.scratch[0]);
+        values.write(self.shares, |values, shares| {
+            let layers = (affine(self.attention), affine(self.projection));
+            scope.kernels.pair_scores(values.get(self.input), self.fields, layers, &mut product, shares);
+            scope.kernels.softmax(shares, groups);
+        });
+        values.put(self.scratch[0], product);
+        self.weigh(scope, values);
+    }
+
+    fn known(&self) -> Known<'_> {
+        Known::PairAttention(self)
     }
 
     fn inner_products(&self) -> Vec<ProductSite> {
@@ -123,19 +179,7 @@ impl Layer for PairAttention {
         for (slot, lanes) in self.scratch.into_iter().zip(scratch) {
             values.put(slot, lanes);
         }
-        values.write(self.kept, |values, kept| {
-            let shares = values.get(self.shares);
-            match scope.training {
-                None => kept.copy_from_slice(shares),
-                Some(training) => {
-                    kept.fill([0.0; LANES]);
-                    self.masking.add(scope.kernels, training, shares, groups, kept);
-                }
-            }
-        });
-        values.write(self.output, |values, out| {
-            scope.kernels.pair_sum(values.get(self.input), values.get(self.kept), self.fields, out);
-        });
+        self.weigh(scope, values);
     }
 
     fn backward(&self, scope: &Scope<'_>, values: &Values, gradients: &mut Gradients) {

@@ -1,0 +1,577 @@
+//! What the fields of data rows look up in tables of all fields: sums straight from the tables, and rows.
+//!
+//! A vector holds sixteen neighbouring values of one table row here; sixteen finished data rows are turned into lanes at
+//! the end. Each value meets the operations of the feature-major kernels in their order. What is looked up for the same
+//! fields is looked up together.
+
+use crate::Ending;
+use crate::gather::fetch;
+use crate::lanes::{LANES, Lane, Lanes};
+use crate::linear::{end, push, root};
+
+/// Table rows that are asked for ahead of the sums.
+const AHEAD: usize = 96;
+
+/// Table rows, by data row and field, of a block and of what comes behind it.
+#[derive(Debug, Clone, Copy)]
+pub struct RowIds<'a> {
+    /// `[B …, F]` row-major; the table rows of data rows behind the block are asked for ahead.
+    pub ids: &'a [u32],
+    /// F.
+    pub fields: usize,
+    /// B, at least 1; lanes behind the last row repeat it.
+    pub rows: usize,
+}
+
+/// Checks that ids up to the largest name rows of a table.
+fn check(largest: u32, table: &[f32], width: usize) {
+    assert!((largest as usize + 1) * width <= table.len(), "table row {largest} of {}", table.len() / width);
+}
+
+impl RowIds<'_> {
+    /// Data rows behind a block that are asked for ahead.
+    pub fn ahead(fields: usize) -> usize {
+        AHEAD / fields + 1
+    }
+}
+
+/// A table `[V, W]`, its widths (W, J), what follows a sum over fields, and the sums `[J, R]`.
+pub type Sums<'a> = (&'a [f32], (usize, usize), Ending<'a>, &'a mut [Lane]);
+
+/// What is looked up for the fields of data rows, and where its sums go.
+#[derive(Debug, Default)]
+pub struct LookUps<'a> {
+    /// One value per table row `[V]`: the sum over fields `[1, R]`.
+    pub values: Option<(&'a [f32], &'a mut [Lane])>,
+    /// Rows `[V, W]`, W: ½ Σ_d[(Σ_f v)² − Σ_f v²] `[1, R]`.
+    pub terms: Option<(&'a [f32], usize, &'a mut [Lane])>,
+    /// Rows `[V, W]`, (W, J) and what follows: the sum over fields of the first J values `[J, R]`.
+    pub sums: Option<Sums<'a>>,
+    /// Rows `[V, D]`, D: brought together as they are `[F · D, R]`.
+    pub rows: Option<(&'a [f32], usize, &'a mut [Lane])>,
+    /// Rows `[V, D]`, D: the products of the rows of two fields `[D, R]`.
+    pub pairs: Option<(&'a [f32], usize, &'a mut [Lane])>,
+}
+
+impl LookUps<'_> {
+    /// Lane groups of what is looked up for so many fields.
+    fn groups(&self, fields: usize) -> usize {
+        let groups = [
+            self.values.as_ref().map(|(_, out)| out.len()),
+            self.terms.as_ref().map(|(.., out)| out.len()),
+            self.sums.as_ref().map(|(_, (_, outputs), _, out)| out.len() / outputs),
+            self.rows.as_ref().map(|(_, width, out)| out.len() / (fields * width)),
+            self.pairs.as_ref().map(|(_, width, out)| out.len() / width),
+        ];
+        let mut some = groups.into_iter().flatten();
+        let first = some.next().unwrap_or(0);
+        assert!(some.all(|groups| groups == first), "sums of as many rows");
+        first
+    }
+}
+
+/// Vectors of one field of one data row.
+trait Leaf<L: Lanes, const N: usize> {
+    fn at(&self, row: Row<'_>, field: usize) -> [L; N];
+}
+
+/// One data row's table rows: ids that were checked against each table.
+#[derive(Clone, Copy)]
+struct Row<'a>(&'a [u32]);
+
+impl Row<'_> {
+    #[inline(always)]
+    fn id(self, field: usize) -> usize {
+        debug_assert!(field < self.0.len(), "a field of the row");
+        // SAFETY: trees ask for fields of the row only.
+        unsafe { *self.0.get_unchecked(field) as usize }
+    }
+}
+
+/// Sixteen columns of a table.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    table: &'a [f32],
+    width: usize,
+    column: usize,
+}
+
+impl<'a> Part<'a> {
+    #[inline(always)]
+    fn load<L: Lanes>(&self, row: Row<'_>, field: usize) -> L {
+        L::load(self.lane(row, field))
+    }
+
+    #[inline(always)]
+    fn lane(&self, row: Row<'_>, field: usize) -> &'a Lane {
+        let start = row.id(field) * self.width + self.column;
+        debug_assert!(start + LANES <= self.table.len(), "a row of the table");
+        // SAFETY: `look_up` has checked the largest id against the table, and columns stay within a row's width.
+        unsafe { &*self.table.as_ptr().add(start).cast::<Lane>() }
+    }
+}
+
+struct Values<'a>(Part<'a>);
+
+impl<L: Lanes> Leaf<L, 1> for Values<'_> {
+    #[inline(always)]
+    fn at(&self, row: Row<'_>, field: usize) -> [L; 1] {
+        [self.0.load(row, field)]
+    }
+}
+
+struct ValuesAndSquares<'a>(Part<'a>);
+
+impl<L: Lanes> Leaf<L, 2> for ValuesAndSquares<'_> {
+    #[inline(always)]
+    fn at(&self, row: Row<'_>, field: usize) -> [L; 2] {
+        let x = self.0.load::<L>(row, field);
+        [x, x.mul(x)]
+    }
+}
+
+struct Both<'a>(Part<'a>, Part<'a>);
+
+impl<L: Lanes> Leaf<L, 3> for Both<'_> {
+    #[inline(always)]
+    fn at(&self, row: Row<'_>, field: usize) -> [L; 3] {
+        let x = self.0.load::<L>(row, field);
+        [x, x.mul(x), self.1.load(row, field)]
+    }
+}
+
+#[inline(always)]
+fn add<L: Lanes, const N: usize>(a: [L; N], b: [L; N]) -> [L; N] {
+    let mut sum = a;
+    for i in 0..N {
+        sum[i] = a[i].add(b[i]);
+    }
+    sum
+}
+
+#[inline(always)]
+fn pair<L: Lanes, const N: usize>(leaf: &impl Leaf<L, N>, row: Row<'_>, f: usize) -> [L; N] {
+    add(leaf.at(row, f), leaf.at(row, f + 1))
+}
+
+#[inline(always)]
+fn four<L: Lanes, const N: usize>(leaf: &impl Leaf<L, N>, row: Row<'_>, f: usize) -> [L; N] {
+    add(pair(leaf, row, f), pair(leaf, row, f + 2))
+}
+
+/// The tree of the fields, subtrees of eight at a time.
+#[inline(always)]
+fn tree<L: Lanes, const N: usize>(
+    leaf: &impl Leaf<L, N>,
+    row: Row<'_>,
+    fields: usize,
+    stack: &mut [[L; N]],
+) -> [L; N] {
+    let (eights, rest) = (fields / 8, fields % 8);
+    for e in 0..eights {
+        push(stack, e, add(four(leaf, row, 8 * e), four(leaf, row, 8 * e + 4)));
+    }
+    // The last, smaller subtrees, from the right.
+    let mut last = if rest & 1 == 1 { Some(leaf.at(row, fields - 1)) } else { None };
+    if rest & 2 == 2 {
+        let two = pair(leaf, row, 8 * eights + (rest & 4));
+        last = Some(last.map_or(two, |last| add(two, last)));
+    }
+    if rest & 4 == 4 {
+        let four = four(leaf, row, 8 * eights);
+        last = Some(last.map_or(four, |last| add(four, last)));
+    }
+    match last {
+        None if eights == 0 => [L::splat(0.0); N],
+        None => root(stack, eights),
+        Some(mut node) => {
+            for top in (0..eights.count_ones() as usize).rev() {
+                node = add(stack[top], node);
+            }
+            node
+        }
+    }
+}
+
+/// The table rows of a block's data rows; those of rows behind it are asked for ahead.
+#[derive(Clone, Copy)]
+struct Block<'a> {
+    ids: &'a [u32],
+    fields: usize,
+    rows: usize,
+    ahead: usize,
+}
+
+impl<'a> Block<'a> {
+    #[inline(always)]
+    fn row(&self, row: usize) -> Row<'a> {
+        let start = row.min(self.rows - 1) * self.fields;
+        debug_assert!(start + self.fields <= self.ids.len(), "a row of the block");
+        // SAFETY: `look_up` has checked that there are ids for all rows of the block.
+        Row(unsafe { self.ids.get_unchecked(start..start + self.fields) })
+    }
+
+    /// Asks for the table rows of a data row further on.
+    #[inline(always)]
+    fn ask(&self, row: usize, looked: &LookUps<'_>) {
+        let from = (row + self.ahead) * self.fields;
+        let Some(next) = self.ids.get(from..from + self.fields) else { return };
+        if let Some((table, _)) = &looked.values {
+            for id in next {
+                fetch(table, *id as usize, 1);
+            }
+        }
+        if let Some((table, width, _)) = &looked.terms {
+            for id in next {
+                fetch(table, *id as usize, *width);
+            }
+        }
+        for (table, width, _) in looked.rows.iter().chain(&looked.pairs) {
+            for id in next {
+                fetch(table, *id as usize, *width);
+            }
+        }
+        if let Some((table, (width, _), ..)) = &looked.sums {
+            for id in next {
+                fetch(table, *id as usize, *width);
+            }
+        }
+    }
+
+    /// The trees of sixteen rows' fields; what the rows behind need is asked for meanwhile.
+    #[inline(always)]
+    fn trees<L: Lanes, const N: usize>(
+        &self,
+        leaf: &impl Leaf<L, N>,
+        (g, ask): (usize, Option<&LookUps<'_>>),
+        stack: &mut [[L; N]],
+        mut each: impl FnMut(usize, [L; N]),
+    ) {
+        for r in 0..LANES {
+            let at = g * LANES + r;
+            if let Some(looked) = ask {
+                self.ask(at, looked);
+            }
+            each(r, tree(leaf, self.row(at), self.fields, stack));
+        }
+    }
+
+    /// The rows of one lane group.
+    #[inline(always)]
+    fn rows<L: Lanes>(&self, table: &[f32], width: usize, (g, groups): (usize, usize), out: &mut [Lane]) {
+        let rows: [Row<'_>; LANES] = std::array::from_fn(|r| self.row(g * LANES + r));
+        for field in 0..self.fields {
+            for column in (0..width).step_by(LANES) {
+                let part = Part { table, width, column };
+                let columns = L::columns(std::array::from_fn(|r| part.lane(rows[r], field)));
+                for (i, lane) in columns.into_iter().enumerate() {
+                    lane.store(&mut out[(field * width + column + i) * groups + g]);
+                }
+            }
+        }
+    }
+
+    /// The products of the rows of two fields, of one lane group.
+    #[inline(always)]
+    fn pairs<L: Lanes>(&self, table: &[f32], width: usize, (g, groups): (usize, usize), out: &mut [Lane]) {
+        let mut tile = [[0.0f32; LANES]; LANES];
+        for column in (0..width).step_by(LANES) {
+            let part = Part { table, width, column };
+            for (r, lane) in tile.iter_mut().enumerate() {
+                let row = self.row(g * LANES + r);
+                part.load::<L>(row, 0).mul(part.load(row, 1)).store(lane);
+            }
+            for (i, lane) in L::columns(tile.each_ref()).into_iter().enumerate() {
+                lane.store(&mut out[(column + i) * groups + g]);
+            }
+        }
+    }
+
+    /// The sum over fields of one value each, of one lane group.
+    #[inline(always)]
+    fn values<L: Lanes>(&self, table: &[f32], g: usize, stack: &mut [[L; 1]]) -> L {
+        let starts: [usize; LANES] =
+            std::array::from_fn(|r| (g * LANES + r).min(self.rows - 1) * self.fields);
+        for field in 0..self.fields {
+            let lane: Lane = std::array::from_fn(|r| {
+                debug_assert!(starts[r] + field < self.ids.len(), "a row of the block");
+                // SAFETY: `look_up` has checked that there are ids for all rows of the block, and the largest against the table.
+                unsafe { *table.get_unchecked(*self.ids.get_unchecked(starts[r] + field) as usize) }
+            });
+            push(stack, field, [L::load(&lane)]);
+        }
+        let [sum] = root(stack, self.fields);
+        sum
+    }
+}
+
+/// ½ the sum over a dimension of what sixteen rows have in sixteen lanes.
+#[inline(always)]
+fn half_sums<L: Lanes>(tile: &mut [Lane; LANES]) -> L {
+    L::transpose(tile);
+    let mut nodes: [L; LANES] = std::array::from_fn(|i| L::load(&tile[i]));
+    let mut count = LANES;
+    while count > 1 {
+        count /= 2;
+        for i in 0..count {
+            nodes[i] = nodes[2 * i].add(nodes[2 * i + 1]);
+        }
+    }
+    L::splat(0.5).mul(nodes[0])
+}
+
+#[inline(always)]
+fn look_up<L: Lanes>(rows: RowIds<'_>, looked: LookUps<'_>) {
+    // The number of fields is known to the loops where it is small; a stack holds subtrees of eight fields, or of one value.
+    match rows.fields {
+        2 => with_fields::<L, 2>(RowIds { fields: 2, ..rows }, looked),
+        0..128 => with_fields::<L, 7>(rows, looked),
+        _ => with_fields::<L, 28>(rows, looked),
+    }
+}
+
+#[inline(always)]
+fn with_fields<L: Lanes, const DEPTH: usize>(rows: RowIds<'_>, mut looked: LookUps<'_>) {
+    let groups = looked.groups(rows.fields);
+    let term_width = looked.terms.as_ref().map_or(0, |(_, width, _)| *width);
+    let (sum_width, outputs) = looked.sums.as_ref().map_or((0, 0), |(_, widths, ..)| *widths);
+    let width_of = |part: &Option<(&[f32], usize, _)>| part.as_ref().map_or(0, |(_, width, _)| *width);
+    let widths = [term_width, sum_width, width_of(&looked.rows), width_of(&looked.pairs)];
+    assert!(looked.pairs.is_none() || rows.fields == 2, "pairs of {} fields", rows.fields);
+    assert!(widths.iter().all(|width| width.is_multiple_of(LANES)), "tables whose rows are whole vectors");
+    assert!(outputs <= sum_width, "outputs of the sums of table rows");
+    let mut one = [[L::splat(0.0)]; DEPTH];
+    let mut two = [[L::splat(0.0); 2]; DEPTH];
+    let mut three = [[L::splat(0.0); 3]; DEPTH];
+    let (mut terms, mut sums) = ([[0.0f32; LANES]; LANES], [[0.0f32; LANES]; LANES]);
+    let columns = term_width.max(outputs.next_multiple_of(LANES));
+    let RowIds { ids, fields, rows: count } = rows;
+    let own = &ids[..count * fields];
+    assert!(!own.is_empty(), "rows to look up");
+    let largest = own.iter().fold(0, |largest, id| largest.max(*id));
+    if let Some((table, _)) = &looked.values {
+        check(largest, table, 1);
+    }
+    if let Some((table, width, _)) = &looked.terms {
+        check(largest, table, *width);
+    }
+    for (table, width, _) in looked.rows.iter().chain(&looked.pairs) {
+        check(largest, table, *width);
+    }
+    if let Some((table, (width, _), ..)) = &looked.sums {
+        check(largest, table, *width);
+    }
+    let block = Block { ids, fields, rows: count, ahead: RowIds::ahead(fields) };
+    for g in 0..groups {
+        for column in (0..columns.max(1)).step_by(LANES) {
+            let at = (g, (column == 0).then_some(&looked));
+            let rows = looked.terms.as_ref().filter(|_| column < term_width);
+            let rows = rows.map(|(table, width, _)| Part { table, width: *width, column });
+            let products = looked.sums.as_ref().filter(|_| column < outputs);
+            let products = products.map(|(table, (width, _), ..)| Part { table, width: *width, column });
+            let mut term = |r: usize, sum: L, squares: L| {
+                let term = sum.mul(sum).sub(squares);
+                let term = if column == 0 { term } else { L::load(&terms[r]).add(term) };
+                term.store(&mut terms[r]);
+            };
+            match (rows, products) {
+                (Some(rows), Some(products)) => {
+                    block.trees(&Both(rows, products), at, &mut three, |r, [sum, squares, product]| {
+                        term(r, sum, squares);
+                        product.store(&mut sums[r]);
+                    });
+                }
+                (Some(rows), None) => {
+                    let leaf = ValuesAndSquares(rows);
+                    block.trees(&leaf, at, &mut two, |r, [sum, squares]| term(r, sum, squares));
+                }
+                (None, Some(products)) => {
+                    block.trees(&Values(products), at, &mut one, |r, [product]| product.store(&mut sums[r]));
+                }
+                (None, None) => (0..LANES).for_each(|r| block.ask(g * LANES + r, &looked)),
+            }
+            if let Some((.., (_, outputs), ending, out)) = looked.sums.as_mut().filter(|_| column < outputs) {
+                L::transpose(&mut sums);
+                for (i, lane) in sums.iter().enumerate().take(*outputs - column) {
+                    let j = column + i;
+                    end(L::load(lane), *ending, j).store(&mut out[j * groups + g]);
+                }
+            }
+        }
+        if let Some((.., out)) = &mut looked.terms {
+            half_sums::<L>(&mut terms).store(&mut out[g]);
+        }
+        if let Some((table, width, out)) = &mut looked.rows {
+            block.rows::<L>(table, *width, (g, groups), out);
+        }
+        if let Some((table, width, out)) = &mut looked.pairs {
+            block.pairs::<L>(table, *width, (g, groups), out);
+        }
+        if let Some((table, out)) = &mut looked.values {
+            block.values::<L>(table, g, &mut one).store(&mut out[g]);
+        }
+    }
+}
+
+/// index + offset, and whether an index reaches its field's dim.
+#[inline(always)]
+fn row_ids<L: Lanes>(
+    indices: &[u32],
+    (offsets, dims): (&[u32], &[u32]),
+    ids: &mut [u32],
+    outside: &mut bool,
+) {
+    let mut any = 0;
+    for (indices, ids) in indices.chunks(dims.len()).zip(ids.chunks_mut(dims.len())) {
+        for (((index, id), offset), dim) in indices.iter().zip(ids).zip(offsets).zip(dims) {
+            *id = index.wrapping_add(*offset);
+            any |= u32::from(index >= dim);
+        }
+    }
+    *outside |= any != 0;
+}
+
+kernels! {
+    /// The table rows that indices name, in a table of all fields, and whether an index is not below the dim of its field.
+    ///
+    /// # Shapes
+    /// `indices`, `ids` `[B, F]` row-major; `fields` = (offsets, dims) `[n, F]`: those of the fields, n times, for the length of
+    /// the loop.
+    pub fn row_ids(indices: &[u32], fields: (&[u32], &[u32]), ids: &mut [u32], outside: &mut bool) = row_ids;
+
+    /// Sums over the fields of what they look up in tables of all fields.
+    ///
+    /// # Shapes
+    /// As [`LookUps`] and [`RowIds`] say; widths of rows are multiples of 16.
+    ///
+    /// # Numerics
+    /// Bit for bit as [`Kernels::field_sum`](crate::Kernels::field_sum) and
+    /// [`Kernels::factorisation`](crate::Kernels::factorisation) of the gathered rows; where a table holds each field's products,
+    /// the sums are [`Kernels::field_layer`](crate::Kernels::field_layer).
+    ///
+    /// # Panics
+    /// If an id is outside a table, or a shape is another.
+    pub fn look_up(rows: RowIds<'_>, looked: LookUps<'_>) = look_up;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LookUps, RowIds};
+    use crate::{Ending, Kernels, LANES, Lane, Path, Table};
+
+    fn bits(lanes: &[Lane]) -> Vec<u32> {
+        let canonical = |x: &f32| if x.is_nan() { 0x7fc0_0000 } else { x.to_bits() };
+        lanes.as_flattened().iter().map(canonical).collect()
+    }
+
+    fn table(rows: usize, width: usize, special: bool) -> Vec<f32> {
+        let specials = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-40, -0.0, 3e38, -3e38, 1.9e19];
+        (0..rows * width)
+            .map(|i| match i % 997 {
+                n @ 0..8 if special => specials[n],
+                _ => (i * 37 % 101) as f32 / 7.0 - 5.0,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn sums_straight_from_a_table_are_those_of_a_gathered_block() {
+        for fields in [1usize, 2, 3, 7, 8, 9, 13, 24, 39, 47, 130] {
+            for (width, outputs, rows) in [(16, 16, 16), (16, 5, 40), (32, 32, 33), (48, 40, 64)] {
+                let dims: Vec<u32> = (0..fields as u32).map(|f| 3 + f * 7 % 11).collect();
+                let offsets: Vec<u32> = (0..fields).map(|f| dims[..f].iter().sum()).collect();
+                let total = dims.iter().sum::<u32>() as usize;
+                let table = table(total, width, fields > 7);
+                let index = |row: usize, f: usize| (row as u32 * 31 + f as u32 * 17) % dims[f];
+                let more = 20;
+                let indices: Vec<u32> = (0..rows + more)
+                    .flat_map(|row| (0..fields).map(move |f| (row, f)))
+                    .map(|(row, f)| index(row, f))
+                    .collect();
+                let block = rows.div_ceil(LANES) * LANES;
+                let ids: Vec<u32> = (0..fields)
+                    .flat_map(|f| (0..block).map(move |row| (row, f)))
+                    .map(|(row, f)| offsets[f] + index(row.min(rows - 1), f))
+                    .collect();
+                let groups = block / LANES;
+                let (alpha, beta) = (vec![-1.5; outputs], vec![0.25; outputs]);
+                let bias: Vec<f32> = (0..outputs).map(|j| j as f32 / 3.0).collect();
+                for &path in Path::available() {
+                    let kernels = Kernels::on(path).unwrap();
+                    let mut gathered = vec![[0.0; LANES]; width * fields * groups];
+                    for (ids, out) in ids.chunks_exact(block).zip(gathered.chunks_exact_mut(width * groups)) {
+                        kernels.gather(Table::F32(&table), ids, 0, width, out);
+                    }
+                    let (mut flat, mut outside) = (vec![0; indices.len()], false);
+                    kernels.row_ids(&indices, (&offsets.repeat(3), &dims.repeat(3)), &mut flat, &mut outside);
+                    assert!(!outside);
+                    let all = RowIds { ids: &flat, fields, rows };
+                    let (mut expected, mut found) =
+                        (vec![[0.0; LANES]; outputs * groups], vec![[9.0; LANES]; outputs * groups]);
+                    for j in 0..outputs {
+                        let column: Vec<_> = (0..fields)
+                            .flat_map(|f| &gathered[(f * width + j) * groups..(f * width + j + 1) * groups])
+                            .copied()
+                            .collect();
+                        let mut sum = vec![[0.0; LANES]; groups];
+                        kernels.field_sum(&column, &mut sum);
+                        kernels.add_number(&sum, bias[j], &mut expected[j * groups..(j + 1) * groups]);
+                    }
+                    let mut scaled = expected.clone();
+                    kernels.affine(&alpha, &beta, &expected, &mut scaled);
+                    let mut rectified = scaled.clone();
+                    kernels.relu(&scaled, &mut rectified);
+                    let same = |what: &str, found: &[Lane], expected: &[Lane]| {
+                        assert_eq!(bits(found), bits(expected), "{what} of {fields} on {path}");
+                    };
+                    let ending = Ending { bias: &bias, ..Ending::default() };
+                    let sums = Some((&table[..], (width, outputs), ending, &mut found[..]));
+                    kernels.look_up(all, LookUps { sums, ..LookUps::default() });
+                    same("sums", &found, &expected);
+                    let ending = Ending { bias: &bias, scale: Some((&alpha, &beta)), rectify: true };
+                    let sums = Some((&table[..], (width, outputs), ending, &mut found[..]));
+                    kernels.look_up(all, LookUps { sums, ..LookUps::default() });
+                    same("rectified sums", &found, &rectified);
+                    let nothing = || vec![[9.0; LANES]; groups];
+                    let (mut factorised, mut summed) = (nothing(), nothing());
+                    kernels.factorisation(&gathered, fields, &mut factorised);
+                    let column: Vec<_> = (0..fields)
+                        .flat_map(|f| &gathered[f * width * groups..(f * width + 1) * groups])
+                        .copied()
+                        .collect();
+                    kernels.field_sum(&column, &mut summed);
+                    let first: Vec<f32> = table.iter().step_by(width).copied().collect();
+                    for alone in [true, false] {
+                        let (mut terms, mut values) = (nothing(), nothing());
+                        let mut rows = vec![[9.0; LANES]; gathered.len()];
+                        found.fill([9.0; LANES]);
+                        let looked = LookUps {
+                            values: Some((&first, &mut values)),
+                            terms: Some((&table, width, &mut terms)),
+                            sums: (!alone).then_some((&table, (width, outputs), ending, &mut found[..])),
+                            rows: alone.then_some((&table, width, &mut rows[..])),
+                            pairs: None,
+                        };
+                        kernels.look_up(all, looked);
+                        same("factorisation", &terms, &factorised);
+                        same("values", &values, &summed);
+                        if alone && fields == 2 {
+                            let mut pairs = vec![[9.0; LANES]; width * groups];
+                            let mut expected = pairs.clone();
+                            let looked = Some((&table[..], width, &mut pairs[..]));
+                            kernels.look_up(all, LookUps { pairs: looked, ..LookUps::default() });
+                            let (a, b) = gathered.split_at(width * groups);
+                            kernels.multiply(a, b, &mut expected);
+                            same("pairs", &pairs, &expected);
+                        }
+                        if alone {
+                            same("rows", &rows, &gathered);
+                        } else {
+                            same("sums beside terms", &found, &rectified);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
