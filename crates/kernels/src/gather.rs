@@ -233,12 +233,15 @@ pub(crate) fn fetch<T>(table: &[T], row: usize, dim: usize) {
     {
         let row = table.as_ptr().wrapping_add(row * dim).cast::<i8>();
         let mut byte = 0;
-        while byte < dim * size_of::<T>() {
+        loop {
             // SAFETY: a prefetch is a hint; it may name any address.
             unsafe {
                 std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(row.wrapping_add(byte));
             }
             byte += 64;
+            if byte >= dim * size_of::<T>() {
+                break;
+            }
         }
     }
     #[cfg(not(target_arch = "x86_64"))]

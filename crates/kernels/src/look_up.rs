@@ -12,6 +12,9 @@ use crate::linear::{end, push, root};
 /// Table rows that are asked for ahead of the sums.
 const AHEAD: usize = 96;
 
+/// Most fields whose table rows are asked for sixteen data rows at once.
+const TOGETHER: usize = 4;
+
 /// Table rows, by data row and field, of a block and of what comes behind it.
 #[derive(Debug, Clone, Copy)]
 pub struct RowIds<'a> {
@@ -19,6 +22,8 @@ pub struct RowIds<'a> {
     pub ids: &'a [u32],
     /// F.
     pub fields: usize,
+    /// The fields whose table rows are asked for ahead: those too many to stay in the cache.
+    pub far: &'a [u32],
     /// B, at least 1; lanes behind the last row repeat it.
     pub rows: usize,
 }
@@ -31,7 +36,7 @@ fn check(largest: u32, table: &[f32], width: usize) {
 impl RowIds<'_> {
     /// Data rows behind a block that are asked for ahead.
     pub fn ahead(fields: usize) -> usize {
-        AHEAD / fields + 1
+        (AHEAD / fields + 1).min(LANES)
     }
 }
 
@@ -198,6 +203,7 @@ fn tree<L: Lanes, const N: usize>(
 struct Block<'a> {
     ids: &'a [u32],
     fields: usize,
+    far: &'a [u32],
     rows: usize,
     ahead: usize,
 }
@@ -211,29 +217,36 @@ impl<'a> Block<'a> {
         Row(unsafe { self.ids.get_unchecked(start..start + self.fields) })
     }
 
-    /// Asks for the table rows of a data row further on.
+    /// Asks for the table rows of so many data rows further on.
     #[inline(always)]
-    fn ask(&self, row: usize, looked: &LookUps<'_>) {
-        let from = (row + self.ahead) * self.fields;
-        let Some(next) = self.ids.get(from..from + self.fields) else { return };
+    fn ask(&self, row: usize, rows: usize, looked: &LookUps<'_>) {
         if let Some((table, _)) = &looked.values {
-            for id in next {
-                fetch(table, *id as usize, 1);
-            }
+            self.ask_table(row, rows, table, 1);
         }
         if let Some((table, width, _)) = &looked.terms {
-            for id in next {
-                fetch(table, *id as usize, *width);
-            }
+            self.ask_table(row, rows, table, *width);
         }
         for (table, width, _) in looked.rows.iter().chain(&looked.pairs) {
-            for id in next {
-                fetch(table, *id as usize, *width);
-            }
+            self.ask_table(row, rows, table, *width);
         }
         if let Some((table, (width, _), ..)) = &looked.sums {
-            for id in next {
-                fetch(table, *id as usize, *width);
+            self.ask_table(row, rows, table, *width);
+        }
+    }
+
+    #[inline(always)]
+    fn ask_table(&self, row: usize, rows: usize, table: &[f32], width: usize) {
+        let from = ((row + self.ahead) * self.fields).min(self.ids.len());
+        let next = &self.ids[from..self.ids.len().min(from + rows * self.fields)];
+        if self.far.len() == self.fields {
+            for &id in next {
+                fetch(table, id as usize, width);
+            }
+        } else {
+            for next in next.chunks_exact(self.fields) {
+                for &field in self.far {
+                    fetch(table, next[field as usize] as usize, width);
+                }
             }
         }
     }
@@ -247,10 +260,15 @@ impl<'a> Block<'a> {
         stack: &mut [[L; N]],
         mut each: impl FnMut(usize, [L; N]),
     ) {
+        // Few fields are asked for together, many row by row, since only so many can be on their way.
+        let together = self.fields <= TOGETHER;
+        if let Some(looked) = ask.filter(|_| together) {
+            self.ask(g * LANES, LANES, looked);
+        }
         for r in 0..LANES {
             let at = g * LANES + r;
-            if let Some(looked) = ask {
-                self.ask(at, looked);
+            if let Some(looked) = ask.filter(|_| !together) {
+                self.ask(at, 1, looked);
             }
             each(r, tree(leaf, self.row(at), self.fields, stack));
         }
@@ -345,7 +363,7 @@ fn with_fields<L: Lanes, const DEPTH: usize>(rows: RowIds<'_>, mut looked: LookU
     let mut three = [[L::splat(0.0); 3]; DEPTH];
     let (mut terms, mut sums) = ([[0.0f32; LANES]; LANES], [[0.0f32; LANES]; LANES]);
     let columns = term_width.max(outputs.next_multiple_of(LANES));
-    let RowIds { ids, fields, rows: count } = rows;
+    let RowIds { ids, fields, far, rows: count } = rows;
     let own = &ids[..count * fields];
     assert!(!own.is_empty(), "rows to look up");
     let largest = own.iter().fold(0, |largest, id| largest.max(*id));
@@ -361,7 +379,7 @@ fn with_fields<L: Lanes, const DEPTH: usize>(rows: RowIds<'_>, mut looked: LookU
     if let Some((table, (width, _), ..)) = &looked.sums {
         check(largest, table, *width);
     }
-    let block = Block { ids, fields, rows: count, ahead: RowIds::ahead(fields) };
+    let block = Block { ids, fields, far, rows: count, ahead: RowIds::ahead(fields) };
     for g in 0..groups {
         for column in (0..columns.max(1)).step_by(LANES) {
             let at = (g, (column == 0).then_some(&looked));
@@ -388,7 +406,7 @@ fn with_fields<L: Lanes, const DEPTH: usize>(rows: RowIds<'_>, mut looked: LookU
                 (None, Some(products)) => {
                     block.trees(&Values(products), at, &mut one, |r, [product]| product.store(&mut sums[r]));
                 }
-                (None, None) => (0..LANES).for_each(|r| block.ask(g * LANES + r, &looked)),
+                (None, None) => block.ask(g * LANES, LANES, &looked),
             }
             if let Some((.., (_, outputs), ending, out)) = looked.sums.as_mut().filter(|_| column < outputs) {
                 L::transpose(&mut sums);
@@ -505,7 +523,8 @@ mod tests {
                     let (mut flat, mut outside) = (vec![0; indices.len()], false);
                     kernels.row_ids(&indices, (&offsets.repeat(3), &dims.repeat(3)), &mut flat, &mut outside);
                     assert!(!outside);
-                    let all = RowIds { ids: &flat, fields, rows };
+                    let far: Vec<u32> = (0..fields as u32).step_by(2).collect();
+                    let all = RowIds { ids: &flat, fields, far: &far, rows };
                     let (mut expected, mut found) =
                         (vec![[0.0; LANES]; outputs * groups], vec![[9.0; LANES]; outputs * groups]);
                     for j in 0..outputs {

@@ -1,9 +1,14 @@
 //! The full pass beside what bounds it: a loop that only gathers and adds the same table rows, and the peak of a matrix
 //! product. All cores; the sides take turns.
 //!
-//! `cargo bench -p radhard-models --bench pass -- [MODEL… SHAPE… --rows N --rounds N]`
+//! `cargo bench -p radhard-models --bench pass -- [MODEL… SHAPE… --rows N --rounds N --threads N]`; with `--torch` (or
+//! `--venv DIR`) torch, eager and compiled, takes turns on the same rows, at the batch size that suits it best.
+
+mod torch;
 
 use std::hint::black_box;
+use std::io::Write as _;
+use std::path::Path;
 use std::time::Instant;
 
 use radhard_data::synth::{SHAPES, SynthOptions, synth};
@@ -11,6 +16,12 @@ use radhard_data::{DataSet, Part, Rows};
 use radhard_kernels::{Kernels, Table};
 use radhard_models::{BLOCK, Config, Init, Model, Scores, architectures};
 use rayon::prelude::*;
+
+/// Batch sizes that torch may choose from.
+const BATCHES: [usize; 3] = [512, 4096, 65_536];
+
+/// Most numbers that torch may hold of a batch's pairs of fields.
+const PAIRS: usize = 1 << 27;
 
 /// Edge of the square matrices of the peak.
 const EDGE: usize = 1536;
@@ -87,6 +98,54 @@ fn products(model: &Model) -> f64 {
     (matrices.map(radhard_models::Tensor::elements).sum::<usize>() * pairs) as f64
 }
 
+/// One side of the comparison with torch: its mode, its best batch size, and its times.
+struct Side<'a> {
+    mode: &'a str,
+    batch: usize,
+    rows_a_second: Vec<f64>,
+}
+
+/// Takes turns with torch; `pass` takes one full pass and gives rows a second.
+fn beside(
+    torch: &mut torch::Torch,
+    (name, dims): (&str, &[u32]),
+    (file, count): (&Path, usize),
+    rounds: usize,
+    mut pass: impl FnMut() -> f64,
+) {
+    let pairs = if name == "afm" { dims.len() * (dims.len() - 1) / 2 * 16 } else { 0 };
+    let speed = |batch: usize, times: Vec<f64>| batch as f64 / spread(times)[0] * 1e3;
+    torch.forget();
+    let mut sides: Vec<Side<'_>> = Vec::new();
+    for mode in ["eager", "compile"] {
+        let fits = |batch: &&usize| **batch <= count && **batch * pairs <= PAIRS;
+        let tried = BATCHES
+            .iter()
+            .filter(fits)
+            .map(|&batch| (speed(batch, torch.scores((name, mode), dims, (file, batch), 8)), batch));
+        let best = tried.max_by(|a, b| a.0.total_cmp(&b.0)).expect("a batch size fits");
+        sides.push(Side { mode, batch: best.1, rows_a_second: Vec::new() });
+    }
+    let mut ours = Vec::new();
+    for _ in 0..rounds {
+        ours.push(pass());
+        for side in &mut sides {
+            let times = torch.scores((name, side.mode), dims, (file, side.batch), 8);
+            side.rows_a_second.push(speed(side.batch, times));
+        }
+    }
+    for Side { mode, batch, rows_a_second } in sides {
+        let ratios = ours.iter().zip(&rows_a_second).map(|(ours, theirs)| ours / theirs).collect();
+        let ([theirs, ..], [ratio, low, high]) = (spread(rows_a_second), spread(ratios));
+        let [ours, ..] = spread(ours.clone());
+        println!(
+            "| {name} | {:.2} | torch {mode}, batch {batch} | {:.3} | {ratio:.1} ({low:.1}–{high:.1}) |",
+            ours / 1e6,
+            theirs / 1e6
+        );
+    }
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let number = |flag: &str| {
@@ -94,6 +153,10 @@ fn main() {
         arguments.get(at + 1)?.parse::<usize>().ok()
     };
     let (count, rounds) = (number("--rows"), number("--rounds").unwrap_or(9));
+    if let Some(threads) = number("--threads") {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("the pool is made once");
+    }
+    let mut torch = torch::Torch::asked_for(&arguments);
     let chosen = |name: &str, all: &mut dyn Iterator<Item = &'static str>| {
         let all: Vec<_> = all.collect();
         !arguments.iter().any(|a| all.contains(&a.as_str())) || arguments.iter().any(|a| a == name)
@@ -120,9 +183,18 @@ fn main() {
             "\n{shape}, {} rows, blocks of {BLOCK}; M rows/s: median (smallest–largest) of {rounds}",
             rows.len()
         );
-        println!(
-            "| model | full pass | gather and add | pass / limit | dense layers / peak |\n|---|---:|---:|---:|---:|"
-        );
+        match torch {
+            None => println!(
+                "| model | full pass | gather and add | pass / limit | dense layers / peak |\n|---|---:|---:|---:|---:|"
+            ),
+            Some(_) => {
+                println!("| model | full pass | beside | M rows/s | ratio |\n|---|---:|---|---:|---:|");
+            }
+        }
+        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+        if torch.is_some() {
+            file.write_all(bytemuck::cast_slice(rows.view().indices)).expect("rows are written");
+        }
         for name in &models {
             let config = Config::new(name, data.meta().field_dims.clone());
             let model = Model::new(&config, Init::TorchFm, 1).expect("the configuration is possible");
@@ -132,8 +204,18 @@ fn main() {
             let (table, _) = model.parameters()[table].f32s().as_chunks::<16>();
             let mut out = Scores::default();
             let (mut passes, mut gathers) = (Vec::new(), Vec::new());
+            let mut pass = || time(|| model.scores(&rows.view(), &mut out).expect("the rows fit"));
+            if let Some(torch) = &mut torch {
+                pass();
+                let all = (file.path(), rows.len());
+                let dims = &data.meta().field_dims;
+                // As many passes as torch has batches, of which the median counts.
+                let mut several = || spread((0..9).map(|_| pass()).collect())[0];
+                beside(torch, (name, dims), all, rounds, || rows.len() as f64 / several());
+                continue;
+            }
             for _ in 0..rounds {
-                passes.push(time(|| model.scores(&rows.view(), &mut out).expect("the rows fit")));
+                passes.push(pass());
                 gathers.push(time(|| gather_and_add(table, &offsets, &rows)));
             }
             let shares = passes.iter().zip(&gathers).map(|(pass, gather)| gather / pass).collect();

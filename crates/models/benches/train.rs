@@ -3,6 +3,7 @@
 //! Indices are uniform within their fields: a batch then touches more different table rows than real data do, which is
 //! to the disadvantage of `lazy-adam`. Names of models, of shapes (`movielens-1m`, `criteo`) and of optimizers as arguments leave the others out. With `--torch` (or `--venv DIR`) torch's Adam takes turns on the same shapes. A step is forward, backward and the optimiser on 4096 rows, on all threads.
 
+#[expect(dead_code, reason = "another benchmark asks for scores")]
 mod torch;
 
 use std::ops::ControlFlow;

@@ -51,12 +51,16 @@ struct Repeated {
     dims: Vec<u32>,
 }
 
+/// Fields of more values than these have table rows that are asked for ahead of their use.
+const NEAR: u32 = 256;
+
 /// The layers of a model in the order of their evaluation, and the tensors they read.
 pub struct Graph {
     architecture: &'static dyn Architecture,
     config: Config,
     offsets: Vec<u32>,
     repeated: Repeated,
+    far: Vec<u32>,
     specs: Vec<TensorSpec>,
     widths: Vec<usize>,
     layers: Vec<Box<dyn Layer>>,
@@ -106,6 +110,11 @@ impl Graph {
     /// Offsets and dims of the fields, over and over.
     pub(crate) fn repeated(&self) -> (&[u32], &[u32]) {
         (&self.repeated.offsets, &self.repeated.dims)
+    }
+
+    /// Fields whose table rows are asked for ahead of their use.
+    pub(crate) fn far(&self) -> &[u32] {
+        &self.far
     }
 
     /// The width of each value.
@@ -169,6 +178,7 @@ impl Builder {
                     offsets: config.offsets().repeat(LANES),
                     dims: config.field_dims.repeat(LANES),
                 },
+                far: (0..).zip(&config.field_dims).filter(|(_, dim)| **dim > NEAR).map(|(f, _)| f).collect(),
                 specs: Vec::new(),
                 widths: Vec::new(),
                 layers: Vec::new(),

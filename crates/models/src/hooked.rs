@@ -192,7 +192,12 @@ impl<'a> Hooked<'a> {
     fn clears(&self, dense: &Dense, column: &Column<'_>, rows: &RowsView<'_>, workspace: &Workspace) -> bool {
         let mut suspects = [0; BLOCK / LANES];
         let suspects = &mut suspects[..workspace.values.groups()];
-        let ids = RowIds { ids: &workspace.row_ids, fields: rows.fields, rows: rows.len() };
+        let ids = RowIds {
+            ids: &workspace.row_ids,
+            fields: rows.fields,
+            far: self.model.graph().far(),
+            rows: rows.len(),
+        };
         column.suspects(self.pass.kernels, ids, workspace.values.get(dense.output), suspects);
         (0..rows.len()).all(|row| suspects[row / LANES] >> (row % LANES) & 1 == 0)
     }

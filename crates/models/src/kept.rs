@@ -266,7 +266,8 @@ impl Model {
                     Step::Layer(layer) => pass.layer(*layer, &rows, workspace),
                     Step::Columns(columns) => {
                         let Workspace { row_ids, values, .. } = workspace;
-                        let ids = RowIds { ids: row_ids, fields: rows.fields, rows: rows.len() };
+                        let ids =
+                            RowIds { ids: row_ids, fields: rows.fields, far: graph.far(), rows: rows.len() };
                         columns.run(reads, ids, &worker.products, values);
                     }
                 }

@@ -256,7 +256,10 @@ impl<'a> Pass<'a> {
                 Step::Layer(_) | Step::Dense(_) | Step::Rest(..) | Step::Through(_) => {}
             }
         }
-        self.kernels.look_up(RowIds { ids: row_ids, fields: rows.fields, rows: rows.len() }, looked);
+        self.kernels.look_up(
+            RowIds { ids: row_ids, fields: rows.fields, far: self.graph.far(), rows: rows.len() },
+            looked,
+        );
         for (step, output) in steps.iter().zip(outputs) {
             let (Some(step), Some((slot, mut lanes))) = (step, output) else { continue };
             if let Step::Folded(..) = step {

@@ -68,6 +68,25 @@ impl Torch {
             "runs": runs, "alone": true,
         }))
     }
+
+    /// Milliseconds of evaluations of batches of the rows in a file; `mode` is `eager` or `compile`.
+    pub(crate) fn scores(
+        &mut self,
+        (model, mode): (&str, &str),
+        dims: &[u32],
+        (rows, batch): (&Path, usize),
+        runs: usize,
+    ) -> Vec<f64> {
+        self.ask(&json!({
+            "task": "score", "model": model, "mode": mode, "field_dims": dims, "rows": rows, "batch": batch,
+            "runs": runs,
+        }))
+    }
+
+    /// Forgets what requests have built.
+    pub(crate) fn forget(&mut self) {
+        self.steps("fm", &[2], 2, "adam", 1);
+    }
 }
 
 impl Drop for Torch {
