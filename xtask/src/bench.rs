@@ -48,6 +48,11 @@ const BENCHMARKS: &[Benchmark] = &[
         shows: "the full pass of each model and shape, beside a loop that only gathers and adds, and a product's peak",
     },
     Benchmark {
+        name: "engine",
+        room: "engine",
+        shows: "trials by target and rate beside the full pass, known, incremental and full, on one thread and on all; takes models and shapes",
+    },
+    Benchmark {
         name: "train",
         room: "models",
         shows: "one training step of each model and optimiser at MovieLens-1M's and Criteo's size",
@@ -113,7 +118,7 @@ mod tests {
         let error = run("speed", &[]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "benchmark \"speed\" is none of inject, auc, metrics, protect, stored, pass, train, page"
+            "benchmark \"speed\" is none of inject, auc, metrics, protect, stored, pass, engine, train, page"
         );
     }
 }

@@ -1,9 +1,7 @@
 //! A subject ready to be evaluated: the model, its rows, the golden run, and buffers for every thread.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use radhard_data::RowsView;
-use radhard_engine::{Acted, Changes, Engine, Exposed, LentModel, Outcome, Under, Way, Work};
+use radhard_engine::{Acted, Changes, Crew, Engine, Exposed, LentModel, Outcome, Under, Way};
 use radhard_metrics::{Noticing, Reference};
 use radhard_models::{HookEvents, Noted, Scores, ScoresError};
 use rayon::prelude::*;
@@ -20,7 +18,7 @@ pub struct Evaluator<'a> {
     noticing: Noticing<'a>,
     /// Whether the golden run noticed nothing.
     quiet: bool,
-    works: Vec<Mutex<Work>>,
+    crew: Crew,
     passes: Vec<(Scores, Noted)>,
 }
 
@@ -35,12 +33,12 @@ impl<'a> Evaluator<'a> {
         (start, golden, tolerance): (&'a GoldenRun, &'a GoldenRun, f64),
     ) -> Self {
         let threads = rayon::current_num_threads();
-        let works = (0..threads).map(|_| Mutex::new(Work::new(lent.model()))).collect();
+        let crew = Crew::new(lent.model());
         let noticing =
             Noticing { start: &start.scores.probabilities, golden: &golden.scores.probabilities, tolerance };
         let quiet = start.noticed == HookEvents::default();
         let passes = (0..threads).map(|_| <(Scores, Noted)>::default()).collect();
-        Self { lent, rows, engine, reference, noticing, quiet, works, passes }
+        Self { lent, rows, engine, reference, noticing, quiet, crew, passes }
     }
 
     /// The golden run.
@@ -48,21 +46,28 @@ impl<'a> Evaluator<'a> {
         self.reference
     }
 
-    /// Evaluates chips side by side, each on one thread; `None` where a full pass is cheaper.
-    pub fn beside(&self, chips: &[Under<'_>]) -> Vec<(Exposed, Option<Acted>)> {
+    /// Evaluates chips side by side; `None` where a full pass is cheaper.
+    pub fn beside(&mut self, chips: &[Under<'_>]) -> Vec<(Exposed, Option<Acted>)> {
+        if !chips.iter().any(Under::acts) {
+            let changes: Vec<&Changes> = chips.iter().map(|chip| chip.changes).collect();
+            let Self { lent, rows, engine, reference, crew, .. } = self;
+            let outcomes = engine.beside(lent, rows, reference, &changes, crew);
+            let all = chips.iter().zip(outcomes);
+            return all
+                .map(|(chip, (exposed, outcome))| {
+                    (exposed, outcome.map(|outcome| self.unnoticed(*chip, outcome)))
+                })
+                .collect();
+        }
+        let this = &*self;
         let one = |chip: &Under<'_>| {
-            let mut work = self.work();
-            if !chip.acts() {
-                let (exposed, outcome) =
-                    self.engine.evaluate(self.lent, &self.rows, self.reference, chip.changes, &mut work);
-                return (exposed, outcome.map(|outcome| self.unnoticed(*chip, outcome)));
-            }
+            let mut work = this.crew.work();
             // Rows that are not evaluated bring what the golden run noticed of them, which is not kept row by row.
-            if !self.quiet {
-                return (self.engine.exposed_under(self.lent, *chip, &mut work), None);
+            if !this.quiet {
+                return (this.engine.exposed_under(this.lent, *chip, &mut work), None);
             }
-            let beside = (self.reference, self.noticing);
-            self.engine.evaluate_under((self.lent, &self.rows), beside, *chip, &mut work)
+            let beside = (this.reference, this.noticing);
+            this.engine.evaluate_under((this.lent, &this.rows), beside, *chip, &mut work)
         };
         chips.par_iter().map(one).collect()
     }
@@ -74,7 +79,7 @@ impl<'a> Evaluator<'a> {
 
     /// How far a chip is exposed to the rows.
     pub fn exposed(&self, chip: Under<'_>) -> Exposed {
-        self.engine.exposed_under(self.lent, chip, &mut self.work())
+        self.engine.exposed_under(self.lent, chip, &mut self.crew.work())
     }
 
     /// How many full passes are held before they are scored.
@@ -100,7 +105,7 @@ impl<'a> Evaluator<'a> {
         }
         let this = &*self;
         let score = |(chip, (scores, noted)): (&Under<'_>, &(Scores, Noted))| {
-            let mut work = this.work();
+            let mut work = this.crew.work();
             if chip.acts() {
                 return Engine::judged((this.reference, this.noticing), *chip, (scores, noted), &mut work);
             }
@@ -117,11 +122,5 @@ impl<'a> Evaluator<'a> {
     pub fn scores(&mut self, changes: &Changes) -> Result<&Scores, ScoresError> {
         Engine::full(self.lent, &self.rows, changes, &mut self.passes[0].0)?;
         Ok(&self.passes[0].0)
-    }
-
-    fn work(&self) -> MutexGuard<'_, Work> {
-        let thread = rayon::current_thread_index().unwrap_or(0);
-        // A panic ends the campaign; until then buffers are as good as new.
-        self.works[thread % self.works.len()].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

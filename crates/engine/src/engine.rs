@@ -6,6 +6,7 @@ use radhard_metrics::{MetricsWork, Reference, TrialScores};
 use radhard_models::{Evaluation, Kept, Model, Noted, Overlay, Scores, ScoresError, Worker};
 
 use crate::changes::{Changes, Written};
+use crate::crew::{Crew, Deferred};
 use crate::lend::LentModel;
 use crate::readers::{Found, Marks, Readers};
 
@@ -45,11 +46,19 @@ pub struct Outcome {
     pub way: Way,
 }
 
+/// What became of a chip before passes over all rows.
+pub(crate) enum Prepared {
+    /// It is evaluated, or a full pass is cheaper.
+    Done(Exposed, Option<Outcome>),
+    /// All rows are to be evaluated from the first changed layer on.
+    Layers(Deferred),
+}
+
 /// One model with its rows, prepared.
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) readers: Readers,
-    kept: Kept,
+    pub(crate) kept: Kept,
 }
 
 /// Buffers of one thread.
@@ -60,7 +69,6 @@ pub struct Work {
     pub(crate) marks: Marks,
     pub(crate) listed: Vec<u32>,
     pub(crate) ids: Vec<u32>,
-    pub(crate) all: Scores,
     pub(crate) some: Scores,
     pub(crate) noted: Noted,
     pub(crate) metrics: MetricsWork,
@@ -75,7 +83,6 @@ impl Work {
             marks: Marks::default(),
             listed: Vec::new(),
             ids: Vec::new(),
-            all: Scores::default(),
             some: Scores::default(),
             noted: Noted::default(),
             metrics: MetricsWork::default(),
@@ -142,21 +149,21 @@ impl Engine {
         self.expose(lent, changes, &mut work.ids)
     }
 
-    /// Evaluates changes on the calling thread, beside others; `None` where a full pass is cheaper.
-    ///
-    /// `reference` is the golden run of [`new`](Self::new).
-    pub fn evaluate(
+    /// Evaluates what a chip changes in tables alone, and the rows that read changed table rows where it changes more.
+    pub(crate) fn prepare(
         &self,
         lent: &LentModel,
         rows: &RowsView<'_>,
         reference: &Reference<'_>,
-        changes: &Changes,
-        work: &mut Work,
-    ) -> (Exposed, Option<Outcome>) {
+        (place, changes): (usize, &Changes),
+        crew: &Crew,
+    ) -> Prepared {
+        let mut work = crew.work();
+        let work = &mut *work;
         let exposed = self.expose(lent, changes, &mut work.ids);
+        let done = |outcome| Prepared::Done(exposed, outcome);
         if changes.is_empty() {
-            let scores = reference.metrics().clone();
-            return (exposed, Some(Outcome { scores, way: Way::Known }));
+            return done(Some(Outcome { scores: reference.metrics().clone(), way: Way::Known }));
         }
         let most = (rows.len() as f64 * WORTH / ROW_APART) as usize;
         let ids = work.ids.iter().copied();
@@ -164,37 +171,40 @@ impl Engine {
         if work.ids.len() > 4 * most.max(16)
             || self.readers.list(ids, most, &mut work.marks, &mut work.listed) == Found::TooMany
         {
-            return (exposed, None);
+            return done(None);
         }
         let model = lent.model();
-        work.overlay.clear();
+        let dense = changes.iter().any(|(index, _)| model.table_of(index).is_none());
+        let mut deferred = dense.then(|| crew.overlay(model));
+        let overlay = deferred.as_mut().unwrap_or(&mut work.overlay);
+        overlay.clear();
         for (index, words) in changes.iter() {
             for &(element, word) in words {
-                work.overlay.write(model, index, element, word);
+                overlay.write(model, index, element, word);
             }
         }
-        work.overlay.finish(model);
-        let mut cost = work.listed.len() as f64 * ROW_APART / rows.len() as f64;
-        if work.overlay.dense_changed() {
-            cost += model.suffix_cost(&self.kept, &work.overlay);
-            if cost > WORTH {
-                return (exposed, None);
+        overlay.finish(model);
+        if overlay.dense_changed() {
+            let apart = work.listed.len() as f64 * ROW_APART / rows.len() as f64;
+            if apart + model.suffix_cost(&self.kept, overlay) > WORTH {
+                return done(None);
             }
         }
-        let evaluation = Evaluation { kernels: Kernels::detected(), rows: *rows, overlay: &work.overlay };
+        let evaluation = Evaluation { kernels: Kernels::detected(), rows: *rows, overlay };
         model.scores_of(&evaluation, &work.listed, &mut work.worker, &mut work.some);
-        let Scores { logits, probabilities } = &work.some;
-        if !work.overlay.dense_changed() {
-            let scores = reference.changed(&mut work.metrics, &work.listed, probabilities, logits);
-            return (exposed, Some(Outcome { scores, way: Way::Rows }));
+        let Scores { logits, probabilities } = &mut work.some;
+        match deferred {
+            // Counters of batches, and what no layer reads, are outside the tables and change nothing.
+            Some(overlay) if overlay.dense_changed() => {
+                let some = std::mem::take(&mut work.some);
+                let listed = std::mem::take(&mut work.listed);
+                Prepared::Layers(Deferred { place, exposed, overlay, listed, some })
+            }
+            _ => {
+                let scores = reference.changed(&mut work.metrics, &work.listed, probabilities, logits);
+                done(Some(Outcome { scores, way: Way::Rows }))
+            }
         }
-        model.scores_from(&self.kept, &evaluation, &mut work.worker, &mut work.all);
-        for ((&row, &logit), &probability) in work.listed.iter().zip(logits).zip(probabilities) {
-            work.all.logits[row as usize] = logit;
-            work.all.probabilities[row as usize] = probability;
-        }
-        let scores = reference.all(&mut work.metrics, &work.all.probabilities, &work.all.logits);
-        (exposed, Some(Outcome { scores, way: Way::Layers }))
     }
 
     /// Evaluates changes by a full pass on all cores, with the words in the model's own memory.

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use radhard_data::RowsView;
-use radhard_engine::{Changes, Engine, LentModel, Way, Work};
+use radhard_engine::{Changes, Crew, Engine, LentModel, Way};
 use radhard_fault::{BitErrorRate, Chip, DrawnMap, Expose, Injected, Parameters, Target, parse_error_model};
 use radhard_metrics::{Golden, MetricsWork, Observed, Reference, ScoreOptions, TrialScores, UserRows};
 use radhard_models::{Config, Init, Model, Scores, TableFormat, convert};
@@ -67,7 +67,7 @@ fn every_way_gives_the_scores_and_metrics_of_the_full_pass() {
         let auc = TrialScores::of(&observed, None, &options).auc;
         let against = Golden { probabilities: &golden.probabilities, auc };
         let reference = Reference::new(observed, against, options);
-        let mut work = Work::new(lent.model());
+        let mut crew = Crew::new(lent.model());
         let mut full = Scores::default();
         let mut drawn = DrawnMap::new();
         for (target, expose) in [
@@ -81,9 +81,11 @@ fn every_way_gives_the_scores_and_metrics_of_the_full_pass() {
                 ["flips", "stuck-at:random", "burst:6:0.5", "value:uniform", "asymmetric:0.1:1", "count:3"]
             {
                 let model = parse_error_model(model).unwrap();
+                // Chips of all rates side by side: some are known, some cheap, some evaluated together, some dear.
+                let (mut chips, mut expected) = (Vec::new(), Vec::new());
                 for rate in [1e-9, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1] {
                     let rate = model.takes_rate().then(|| BitErrorRate::new(rate).unwrap());
-                    for chip in 0..2 {
+                    for chip in 0..3 {
                         model.draw(Chip::new(3, chip), &exposure, rate, &mut drawn).unwrap();
                         let changes = Changes::of(&drawn, &lent);
                         assert_eq!(changes.flips(), drawn.effective_flips(&lent).unwrap());
@@ -97,27 +99,31 @@ fn every_way_gives_the_scores_and_metrics_of_the_full_pass() {
                             .unwrap();
                         assert!(full.same_bits(&guarded), "{name}, {target}, {}", model.name());
                         assert_eq!(lent.model().fingerprint(), clean, "{name}: the guard leaves no trace");
-                        let expected =
-                            reference.all(&mut MetricsWork::default(), &full.probabilities, &full.logits);
-                        for engine in &engines {
-                            let (exposed, outcome) =
-                                engine.evaluate(&lent, &rows, &reference, &changes, &mut work);
-                            assert!(exposed.flips_read <= changes.flips());
-                            let Some(outcome) = outcome else {
-                                ways[3] += 1;
-                                continue;
-                            };
-                            let what = format!("{name}, {target}, {} at {rate:?}", model.name());
-                            same(&outcome.scores, &expected, &what);
-                            ways[match outcome.way {
-                                Way::Known => 0,
-                                Way::Rows => 1,
-                                Way::Layers => 2,
-                                Way::Full => 3,
-                            }] += 1;
-                            if exposed.flips_read == 0 {
-                                same(&outcome.scores, reference.metrics(), &what);
-                            }
+                        let mut work = MetricsWork::default();
+                        expected.push(reference.all(&mut work, &full.probabilities, &full.logits));
+                        chips.push(changes);
+                    }
+                }
+                let chips: Vec<&Changes> = chips.iter().collect();
+                for engine in &engines {
+                    let outcomes = engine.beside(&lent, &rows, &reference, &chips, &mut crew);
+                    assert_eq!(outcomes.len(), chips.len());
+                    for (at, (exposed, outcome)) in outcomes.into_iter().enumerate() {
+                        assert!(exposed.flips_read <= chips[at].flips());
+                        let Some(outcome) = outcome else {
+                            ways[3] += 1;
+                            continue;
+                        };
+                        let what = format!("{name}, {target}, {}, chip {at}", model.name());
+                        same(&outcome.scores, &expected[at], &what);
+                        ways[match outcome.way {
+                            Way::Known => 0,
+                            Way::Rows => 1,
+                            Way::Layers => 2,
+                            Way::Full => 3,
+                        }] += 1;
+                        if exposed.flips_read == 0 {
+                            same(&outcome.scores, reference.metrics(), &what);
                         }
                     }
                 }

@@ -45,6 +45,7 @@
 #[macro_use]
 mod dispatch;
 mod adam;
+mod answer;
 mod attention;
 mod bag;
 mod batch_norm;
@@ -64,6 +65,7 @@ mod look_up;
 mod loss;
 pub mod plain;
 mod reading;
+mod resumed;
 mod row_gradient;
 mod row_step;
 mod split;
@@ -72,6 +74,7 @@ mod through;
 mod words;
 
 pub use adam::AdamStep;
+pub use answer::{Answered, Answers};
 pub use attention::Affine;
 pub use check::{Bounds, LinearSums, LinearTotals, LookupSums, Outside, WideLane};
 pub use column::Clearing;

@@ -49,7 +49,7 @@ fn measure(rows: usize, users: Option<u32>) {
     let against = Golden { probabilities: &golden, auc };
     let reference = Reference::new(start, against, options);
     let (mut work, mut ranking) = (MetricsWork::default(), Ranking::default());
-    for changed in [300, rows / 100, rows] {
+    for changed in [300, rows / 100, rows / 14, rows] {
         let mut picked: Vec<u32> = if changed == rows {
             (0..rows as u32).collect()
         } else {

@@ -1,7 +1,7 @@
 //! How far the scores of a trial are from the golden ones, row by row.
 
-use crate::outcome::{Outcome, SampleOutcomes};
-use crate::sum::tree_sum;
+use crate::outcome::SampleOutcomes;
+use crate::sum::{LEAF, join, leaf_sum};
 
 /// A change of probability beyond this counts in the changed share.
 pub const CHANGED: f64 = 0.01;
@@ -25,6 +25,11 @@ pub struct Deviation {
     pub samples: SampleOutcomes,
 }
 
+/// How many rows a fact holds of. Each count is a loop of its own, without branches.
+fn count(rows: usize, holds: impl Fn(usize) -> bool) -> u64 {
+    u64::from((0..rows).map(|row| u32::from(holds(row))).sum::<u32>())
+}
+
 impl Deviation {
     /// Compares row by row; `tolerance` bounds a tolerable |Δp|.
     ///
@@ -36,30 +41,39 @@ impl Deviation {
     pub fn of(observed: &[f32], golden: &[f32], substitute: f32, tolerance: f64) -> Self {
         assert_eq!(observed.len(), golden.len(), "observed and golden rows differ in number");
         let n = observed.len();
-        let difference = |i: usize| f64::from(observed[i]) - f64::from(golden[i]);
-        let decision = |p: f32| if p.is_nan() { substitute >= DECISION } else { p >= DECISION };
+        let substitute_decides = substitute >= DECISION;
+        let decision = |p: f32| (p >= DECISION) | (p.is_nan() & substitute_decides);
 
-        let (mut finite, mut changed, mut decision_flips) = (0_u64, 0_u64, 0_u64);
-        let mut largest = 0.0_f64;
-        let mut samples = SampleOutcomes::default();
-        for (&p, &g) in observed.iter().zip(golden) {
-            let distance = (f64::from(p) - f64::from(g)).abs();
-            if distance.is_nan() {
-                changed += u64::from(p.is_nan() != g.is_nan());
-            } else {
-                finite += 1;
-                changed += u64::from(distance > CHANGED);
-                if distance > largest {
-                    largest = distance;
-                }
+        let (mut changed, mut decision_flips, mut largest) = (0, 0, 0.0_f64);
+        let (mut due, mut masked, mut tolerable, mut incomparable) = (0, 0, 0, 0);
+        let mut squares = Vec::with_capacity(n.div_ceil(LEAF));
+        for (observed, golden) in observed.chunks(LEAF).zip(golden.chunks(LEAF)) {
+            let rows = observed.len();
+            let golden = &golden[..rows];
+            // NaN on either side makes a distance NaN: it has no square, and is no larger than anything.
+            let mut distances = [0.0_f64; LEAF];
+            for ((distance, p), g) in distances.iter_mut().zip(observed).zip(golden) {
+                *distance = (f64::from(*p) - f64::from(*g)).abs();
             }
-            decision_flips += u64::from(decision(p) != decision(g));
-            samples.add(Outcome::of_sample(p, g, tolerance));
+            let distances = &distances[..rows];
+            squares.push(leaf_sum(0, rows, |i| {
+                let d = distances[i];
+                if d.is_nan() { 0.0 } else { d * d }
+            }));
+            largest = distances.iter().fold(largest, |largest, d| if *d > largest { *d } else { largest });
+            incomparable += count(rows, |i| distances[i].is_nan());
+            changed += count(rows, |i| distances[i] > CHANGED);
+            changed += count(rows, |i| observed[i].is_nan() != golden[i].is_nan());
+            decision_flips += count(rows, |i| decision(observed[i]) != decision(golden[i]));
+            due += count(rows, |i| observed[i].is_nan());
+            let same = |i: usize| observed[i].to_bits() == golden[i].to_bits();
+            masked += count(rows, |i| same(i) & !observed[i].is_nan());
+            tolerable += count(rows, |i| (distances[i] <= tolerance) & !same(i));
         }
-        let squares = tree_sum(n, |i| {
-            let d = difference(i);
-            if d.is_nan() { 0.0 } else { d * d }
-        });
+        let finite = n as u64 - incomparable;
+        let sdc = n as u64 - due - masked - tolerable;
+        let samples = SampleOutcomes { recovered: 0, due, masked, tolerable, sdc };
+        let squares = join(squares.into_iter());
         let rmse_finite = (finite > 0).then(|| (squares / finite as f64).sqrt());
         Self {
             rmse: rmse_finite.filter(|_| finite == n as u64),

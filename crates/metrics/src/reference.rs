@@ -2,33 +2,34 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use radhard_memory::Buffer;
+
 use crate::auc::{AucCounts, MannWhitney, Standing};
 use crate::deviation::{CHANGED, DECISION};
-use crate::kept_sum::{KeptMean, KeptSum};
+use crate::exact_sum::ExactSum;
+use crate::golden_rows::{GoldenRow, GoldenRows, Group, Groups};
 use crate::loss;
-use crate::order::{Order, key};
+use crate::order::{Exchange, Order, key};
 use crate::outcome::{Detection, Outcome, SampleOutcomes};
 use crate::ranking::Ranking;
-use crate::sum::mean;
-use crate::top_k::{OfUser, TopK, UserWork};
-use crate::trial::{Golden, Observed, ScoreOptions, TrialScores};
+use crate::sparse_sum::{SparseWork, sparse_sum};
+use crate::top_k::TopK;
+use crate::trial::{Golden, Observed, Saturated, ScoreOptions, TrialScores};
+use crate::users::{Users, UsersWork};
 
-/// More than one changed row in so many costs as much as all of them, while the scores lie in cache.
+/// More than one changed row in so many costs as much as all of them.
 const FEW: usize = 12;
-/// The same from so many rows on, when each changed row is fetched from memory.
-const FEW_OF_MANY: usize = 40;
-const MANY: usize = 1 << 20;
 
 /// A fault-free run that others are scored beside.
 ///
-/// Memory: about 11 bytes a row, and 40 a user.
+/// Memory: about 22 bytes a row, and 104 a user.
 #[derive(Debug)]
 pub struct Reference<'a> {
     start: Observed<'a>,
     golden: Golden<'a>,
     options: ScoreOptions<'a>,
     metrics: TrialScores,
-    quick: Option<Quick>,
+    quick: Option<Quick<'a>>,
     /// Tells it from others that the same work serves.
     number: u64,
 }
@@ -38,38 +39,16 @@ static REFERENCES: AtomicU64 = AtomicU64::new(1);
 
 /// What scoring few rows starts from.
 #[derive(Debug)]
-struct Quick {
+struct Quick<'a> {
     order: Order,
     counts: MannWhitney,
     substitute: Standing,
-    /// Negative logarithms of the likelihoods of each group of rows.
-    losses: Vec<f64>,
-    loss: KeptSum,
-    probability: KeptSum,
-    /// Squared distances from golden: none.
-    squares: KeptSum,
+    rows: GoldenRows,
+    groups: Groups,
+    loss: ExactSum,
+    probability: ExactSum,
     samples: SampleOutcomes,
-    users: Option<Users>,
-}
-
-/// What each user of the golden run sees.
-#[derive(Debug)]
-struct Users {
-    /// The user of each row, by place among the groups.
-    of_row: Vec<u32>,
-    groups: Vec<OfGroup>,
-    /// Place of each user among those with a positive row.
-    with_positive: Vec<Option<u32>>,
-    gains: KeptMean,
-    hits: KeptMean,
-    overlaps: KeptMean,
-}
-
-/// The rows of one user, and the first of them.
-#[derive(Debug)]
-struct OfGroup {
-    rows: Vec<u32>,
-    first: Vec<u32>,
+    users: Option<Users<'a>>,
 }
 
 /// Memory for scoring, used again from run to run.
@@ -77,18 +56,14 @@ struct OfGroup {
 pub struct MetricsWork {
     ranking: Ranking,
     /// The run's scores, row by row; between runs those of the reference.
-    probabilities: Vec<f32>,
-    logits: Vec<f32>,
-    losses: Vec<f64>,
-    means: Option<[KeptMean; 3]>,
-    /// Which reference's scores the vectors above hold.
+    probabilities: Buffer<f32>,
+    /// Which reference's scores the probabilities are.
     of: u64,
-    leaves: Vec<f64>,
-    old: Vec<(f32, u8)>,
-    new: Vec<(f32, u8)>,
-    both: Vec<(f32, u8)>,
-    users: Vec<u32>,
-    user: UserWork,
+    rows: Vec<GoldenRow>,
+    groups: Vec<(usize, Group)>,
+    exchange: Exchange,
+    squares: SparseWork,
+    users: UsersWork,
 }
 
 impl<'a> Reference<'a> {
@@ -109,10 +84,19 @@ impl<'a> Reference<'a> {
         &self.metrics
     }
 
+    /// The probabilities of the run itself.
+    pub fn probabilities(&self) -> &'a [f32] {
+        self.start.probabilities
+    }
+
+    /// Whether so many changed rows are scored at less than all rows cost.
+    pub fn are_few(&self, rows: usize) -> bool {
+        self.quick.is_some() && rows * FEW < self.start.probabilities.len()
+    }
+
     /// Scores of a run that differs from this one in some rows at most: `rows` ascending, each once.
     ///
-    /// The bits of [`TrialScores::of`] on all rows, at the cost of the changed rows, their leaves of the sums' trees and
-    /// their users.
+    /// The bits of [`TrialScores::of`] on all rows, at the cost of the changed rows, their groups of likelihoods and their users.
     pub fn changed(
         &self,
         work: &mut MetricsWork,
@@ -120,151 +104,175 @@ impl<'a> Reference<'a> {
         probabilities: &[f32],
         logits: &[f32],
     ) -> TrialScores {
+        let mut saturated = Saturated::of(logits);
+        saturated += Saturated { high: self.metrics.saturated_high, low: self.metrics.saturated_low };
+        if self.metrics.saturated > 0 {
+            for &row in rows {
+                let golden = self.start.logits.map_or(0.0, |logits| logits[row as usize]);
+                saturated.high -= u64::from(golden == f32::INFINITY);
+                saturated.low -= u64::from(golden == f32::NEG_INFINITY);
+            }
+        }
+        self.changed_with(work, rows, probabilities, saturated)
+    }
+
+    /// The same, where the infinite logits of all rows were counted.
+    pub fn changed_with(
+        &self,
+        work: &mut MetricsWork,
+        rows: &[u32],
+        probabilities: &[f32],
+        saturated: Saturated,
+    ) -> TrialScores {
         if rows.is_empty() {
-            return self.metrics.clone();
+            let Saturated { high, low } = saturated;
+            let saturated = high + low;
+            return TrialScores {
+                saturated,
+                saturated_high: high,
+                saturated_low: low,
+                ..self.metrics.clone()
+            };
         }
-        self.load(work);
-        let all = self.start.probabilities.len();
-        let keyed = |p: &f32| p.is_nan() || key(*p).is_some();
-        let few = if all < MANY { FEW } else { FEW_OF_MANY };
-        let quick = self.quick.as_ref().filter(|_| rows.len() * few < all && probabilities.iter().all(keyed));
-        for ((&row, &probability), &logit) in rows.iter().zip(probabilities).zip(logits) {
+        if work.of != self.number {
+            work.of = self.number;
+            if work.probabilities.len() == self.start.probabilities.len() {
+                work.probabilities.copy_from_slice(self.start.probabilities);
+            } else {
+                work.probabilities = Buffer::from_slice(self.start.probabilities);
+            }
+        }
+        for (&row, &probability) in rows.iter().zip(probabilities) {
             work.probabilities[row as usize] = probability;
-            work.logits[row as usize] = logit;
         }
-        let scores = if let Some(quick) = quick {
-            self.scored(quick, work, rows, logits)
-        } else {
-            let MetricsWork { ranking, probabilities, logits, .. } = work;
-            let observed = Observed { probabilities, logits: Some(logits), labels: self.start.labels };
-            TrialScores::with(ranking, &observed, Some(&self.golden), &self.options)
+        let keyed = |p: &f32| p.is_nan() || key(*p).is_some();
+        let scores = match &self.quick {
+            Some(quick) if self.are_few(rows.len()) && probabilities.iter().all(keyed) => {
+                self.scored(quick, work, rows, probabilities, saturated)
+            }
+            _ => {
+                let now = std::mem::take(&mut work.probabilities);
+                let scores = self.all_with(work, &now, saturated);
+                work.probabilities = now;
+                scores
+            }
         };
         for &row in rows {
-            let row = row as usize;
-            work.probabilities[row] = self.start.probabilities[row];
-            work.logits[row] = self.start.logits.unwrap_or_default()[row];
+            work.probabilities[row as usize] = self.start.probabilities[row as usize];
         }
         scores
     }
 
     /// Scores of a run that may differ in every row.
+    ///
+    /// # Panics
+    /// If lengths differ.
     pub fn all(&self, work: &mut MetricsWork, probabilities: &[f32], logits: &[f32]) -> TrialScores {
+        assert_eq!(logits.len(), probabilities.len(), "logits and probabilities differ in length");
+        self.all_with(work, probabilities, Saturated::of(logits))
+    }
+
+    /// The same, where the infinite logits were counted.
+    pub fn all_with(
+        &self,
+        work: &mut MetricsWork,
+        probabilities: &[f32],
+        saturated: Saturated,
+    ) -> TrialScores {
         let labels = self.start.labels;
-        let observed = Observed { probabilities, logits: Some(logits), labels };
-        let Some(users) = self.quick.as_ref().and_then(|quick| quick.users.as_ref()) else {
-            return TrialScores::with(&mut work.ranking, &observed, Some(&self.golden), &self.options);
-        };
-        let substitute = self.options.non_finite.rank_score(self.options.fallback);
-        let (mut gains, mut hits) = (Vec::with_capacity(users.groups.len()), Vec::new());
-        let mut overlaps = Vec::with_capacity(users.groups.len());
-        for OfGroup { rows, first } in &users.groups {
-            let k = self.options.top_k;
-            let of = work.user.of(rows, k, probabilities, labels, Some(first), substitute);
-            gains.extend(of.gain_and_hit.map(|(gain, _)| gain));
-            hits.extend(of.gain_and_hit.map(|(_, hit)| hit));
-            overlaps.extend(of.overlap);
-        }
-        let top_k = TopK { ndcg: mean(&gains), hit_rate: mean(&hits), overlap: mean(&overlaps) };
-        TrialScores::with_top_k(&mut work.ranking, &observed, Some(&self.golden), &self.options, top_k)
-    }
-
-    /// Brings this run's scores into the work, where another's are.
-    fn load(&self, work: &mut MetricsWork) {
-        if work.of == self.number {
-            return;
-        }
-        work.of = self.number;
-        work.probabilities.clear();
-        work.probabilities.extend_from_slice(self.start.probabilities);
-        work.logits.clear();
-        work.logits.extend_from_slice(self.start.logits.unwrap_or_default());
-        work.losses.clear();
-        work.means = None;
-        if let Some(quick) = &self.quick {
-            work.losses.extend_from_slice(&quick.losses);
-            work.means = quick
-                .users
-                .as_ref()
-                .map(|users| [users.gains.clone(), users.hits.clone(), users.overlaps.clone()]);
-        }
-    }
-
-    fn scored(&self, quick: &Quick, work: &mut MetricsWork, rows: &[u32], logits: &[f32]) -> TrialScores {
-        let Observed { probabilities: start, labels, .. } = self.start;
-        let golden = self.golden.probabilities;
         let options = &self.options;
-        let n = start.len();
-        let substitute = options.non_finite.probability(options.fallback);
-
-        let aucs = self.counts(quick, work, rows).aucs();
-
-        // Sums over rows.
-        let groups = || {
-            let mut last = usize::MAX;
-            rows.iter().map(|row| *row as usize / loss::GROUP).filter(move |group| {
-                let first = *group != last;
-                last = *group;
-                first
-            })
-        };
-        for group in groups() {
-            work.losses[group] = loss::group_log_loss(group, &work.probabilities, labels, substitute);
-        }
-        let log_loss = quick.loss.with(groups(), &mut work.leaves, |group| work.losses[group]) / n as f64;
-        for group in groups() {
-            work.losses[group] = quick.losses[group];
-        }
-        let row_places = || rows.iter().map(|row| *row as usize);
-        let now = &work.probabilities;
-        let probability = |i: usize| f64::from(if now[i].is_nan() { substitute } else { now[i] });
-        let total = quick.probability.with(row_places(), &mut work.leaves, probability);
-        let positives = quick.counts.positives;
-        let calibration = (positives > 0).then(|| total / positives as f64);
-
-        // Distances from golden: only changed rows have any where the start is golden.
-        let squares = quick.squares.with(row_places(), &mut work.leaves, |i| {
-            let distance = f64::from(now[i]) - f64::from(golden[i]);
-            if distance.is_nan() { 0.0 } else { distance * distance }
-        });
-        let mut samples = quick.samples;
-        let (mut changed, mut decision_flips, mut largest) = (0, 0, 0.0_f64);
-        let mut nan = 0;
-        let decision = |p: f32| if p.is_nan() { substitute >= DECISION } else { p >= DECISION };
-        for &row in rows {
-            let (p, g) = (now[row as usize], golden[row as usize]);
-            let distance = (f64::from(p) - f64::from(g)).abs();
-            if distance.is_nan() {
-                nan += 1;
-                changed += 1;
-            } else {
-                changed += u64::from(distance > CHANGED);
-                largest = if distance > largest { distance } else { largest };
+        let golden = self.golden.probabilities;
+        let substitute = options.non_finite.rank_score(options.fallback);
+        let top_k = match (&self.quick, options.users) {
+            (Some(Quick { users: Some(users), .. }), _) => users.all(probabilities, labels, &mut work.users),
+            (_, Some(users)) => {
+                TopK::of(users, options.top_k, probabilities, labels, Some(golden), substitute)
             }
-            decision_flips += u64::from(decision(p) != decision(g));
-            samples.remove(Outcome::of_sample(g, g, options.tolerance));
-            samples.add(Outcome::of_sample(p, g, options.tolerance));
+            (_, None) => TopK::default(),
+        };
+        let of = (probabilities, labels);
+        TrialScores::with_top_k(&mut work.ranking, of, Some(&self.golden), options, (top_k, saturated))
+    }
+
+    /// Scores of a run whose changed rows are few and have keys or NaN; `work` holds its probabilities.
+    fn scored(
+        &self,
+        quick: &Quick<'_>,
+        work: &mut MetricsWork,
+        rows: &[u32],
+        probabilities: &[f32],
+        saturated: Saturated,
+    ) -> TrialScores {
+        let labels = self.start.labels;
+        let options = &self.options;
+        let n = labels.len();
+        let substitute = options.non_finite.probability(options.fallback);
+        // Each loop touches one array, so that many rows are on their way from memory at a time.
+        work.rows.clear();
+        work.rows.extend(rows.iter().map(|row| quick.rows.get(*row)));
+        let mut last = usize::MAX;
+        work.groups.clear();
+        for at in rows.iter().map(|row| *row as usize / loss::GROUP) {
+            if at != last {
+                work.groups.push((at, quick.groups.get(at)));
+                last = at;
+            }
         }
+        let Moved { mut counts, doubled, probability, samples, changed, decision_flips, largest } =
+            self.moved(quick, work, probabilities);
+        let nan = counts.nan_positives + counts.nan_negatives;
+        counts.finite = MannWhitney {
+            doubled: quick.order.exchanged(quick.counts.doubled, doubled, &mut work.exchange),
+            positives: quick.counts.positives - counts.nan_positives,
+            negatives: quick.counts.negatives - counts.nan_negatives,
+        };
+        if nan > 0 {
+            counts.substitute = self.substitute(quick, &work.rows, probabilities);
+        }
+        let aucs = counts.aucs();
+
+        let mut loss = quick.loss;
+        for (at, group) in &work.groups {
+            let first = at * loss::GROUP;
+            let now = &work.probabilities[first..n.min(first + loss::GROUP)];
+            loss.take(group.loss);
+            loss.add(group.loss_with(now, substitute));
+        }
+        let log_loss = loss.mean(n);
+        let positives = quick.counts.positives;
+        let calibration = (positives > 0).then(|| probability.value() / positives as f64);
+
+        // Only changed rows have a distance from golden.
+        let squares = rows.iter().zip(&work.rows).zip(probabilities).map(|((row, golden), p)| {
+            let distance = f64::from(*p) - f64::from(golden.probability);
+            (*row as usize, if distance.is_nan() { 0.0 } else { distance * distance })
+        });
+        let squares = sparse_sum(n, squares, &mut work.squares);
         let finite = n as u64 - nan;
         let rmse_finite = (finite > 0).then(|| (squares / finite as f64).sqrt());
 
-        let saturated = |before: u64, infinity: f32| {
-            let golden = self.start.logits.unwrap_or_default();
-            let of = |logit: f32| u64::from(logit == infinity);
-            let old: u64 = rows.iter().map(|row| of(golden[*row as usize])).sum();
-            before + logits.iter().map(|logit| of(*logit)).sum::<u64>() - old
-        };
-        let saturated_high = saturated(self.metrics.saturated_high, f32::INFINITY);
-        let saturated_low = saturated(self.metrics.saturated_low, f32::NEG_INFINITY);
-
-        let [ndcg, hit_rate, top_k_overlap] = self.of_users(quick, work, rows);
+        let top_k = quick
+            .users
+            .as_ref()
+            .map(|users| {
+                users.changed(
+                    work.rows.iter().map(|row| row.user),
+                    &work.probabilities,
+                    labels,
+                    &mut work.users,
+                )
+            })
+            .unwrap_or_default();
         let auc_loss = self.golden.auc.zip(aucs.auc).map(|(golden, auc)| golden - auc);
         TrialScores {
             rows: n as u64,
             auc: aucs.auc,
             auc_finite: aucs.auc_finite,
             auc_worst: aucs.auc_worst,
-            log_loss: Some(log_loss),
-            normalised_entropy: loss::base_entropy(positives, n as u64).map(|entropy| log_loss / entropy),
+            log_loss,
+            normalised_entropy: log_loss
+                .zip(loss::base_entropy(positives, n as u64))
+                .map(|(loss, entropy)| loss / entropy),
             calibration,
             rmse: rmse_finite.filter(|_| nan == 0),
             rmse_finite,
@@ -272,9 +280,9 @@ impl<'a> Reference<'a> {
             changed_share: Some(changed as f64 / n as f64),
             decision_flips: Some(decision_flips),
             non_finite: aucs.non_finite,
-            saturated: saturated_high + saturated_low,
-            saturated_high,
-            saturated_low,
+            saturated: saturated.high + saturated.low,
+            saturated_high: saturated.high,
+            saturated_low: saturated.low,
             masked: samples.masked,
             tolerable: samples.tolerable,
             sdc: samples.sdc,
@@ -282,78 +290,93 @@ impl<'a> Reference<'a> {
             outcome: Outcome::of_trial(&samples, Detection::Silent),
             auc_loss,
             critical: auc_loss.map(|loss| loss > options.critical_loss),
-            ndcg,
-            hit_rate,
-            top_k_overlap,
+            ndcg: top_k.ndcg,
+            hit_rate: top_k.hit_rate,
+            top_k_overlap: top_k.overlap,
         }
     }
 
-    /// The pairs won once these rows changed.
-    fn counts(&self, quick: &Quick, work: &mut MetricsWork, rows: &[u32]) -> AucCounts {
-        let Observed { probabilities: start, labels, .. } = self.start;
+    /// What each row adds to counts and exact sums, and takes away from them.
+    fn moved(&self, quick: &Quick<'_>, work: &mut MetricsWork, probabilities: &[f32]) -> Moved {
         let options = &self.options;
-        work.old.clear();
-        work.new.clear();
-        let mut counts = AucCounts::default();
-        for &row in rows {
-            let (now, label) = (work.probabilities[row as usize], labels[row as usize]);
-            work.old.push((start[row as usize], label));
-            match (now.is_nan(), label != 0) {
-                (true, true) => counts.nan_positives += 1,
-                (true, false) => counts.nan_negatives += 1,
-                (false, _) => work.new.push((now + 0.0, label)),
-            }
-        }
-        counts.finite = MannWhitney {
-            doubled: quick.order.replaced(quick.counts.doubled, &mut work.old, &mut work.new, &mut work.both),
-            positives: quick.counts.positives - counts.nan_positives,
-            negatives: quick.counts.negatives - counts.nan_negatives,
+        let substitute = options.non_finite.probability(options.fallback);
+        let decision = |p: f32| if p.is_nan() { substitute >= DECISION } else { p >= DECISION };
+        let mut moved = Moved {
+            counts: AucCounts::default(),
+            doubled: 0,
+            probability: quick.probability,
+            samples: quick.samples,
+            changed: 0,
+            decision_flips: 0,
+            largest: 0.0,
         };
-        if counts.nan_positives + counts.nan_negatives > 0 {
-            let rank = options.non_finite.rank_score(options.fallback);
-            assert!(!rank.is_nan(), "the substitute for scores that are not numbers is not a number");
-            counts.substitute = quick.substitute;
-            moved(&mut counts.substitute, rank, &work.old, false);
-            moved(&mut counts.substitute, rank, &work.new, true);
+        work.exchange.clear();
+        for (golden, &p) in work.rows.iter().zip(probabilities) {
+            let (g, positive) = (golden.probability, golden.positive);
+            moved.doubled += u64::from(golden.doubled);
+            work.exchange.goes(g.to_bits(), positive);
+            match (p.is_nan(), positive) {
+                (true, true) => moved.counts.nan_positives += 1,
+                (true, false) => moved.counts.nan_negatives += 1,
+                (false, _) => work.exchange.comes(p.to_bits(), positive),
+            }
+            moved.probability.take(f64::from(g));
+            moved.probability.add(f64::from(if p.is_nan() { substitute } else { p }));
+            let distance = (f64::from(p) - f64::from(g)).abs();
+            if distance.is_nan() {
+                moved.changed += 1;
+            } else {
+                moved.changed += u64::from(distance > CHANGED);
+                moved.largest = if distance > moved.largest { distance } else { moved.largest };
+            }
+            moved.decision_flips += u64::from(decision(p) != decision(g));
+            moved.samples.remove(Outcome::of_sample(g, g, options.tolerance));
+            moved.samples.add(Outcome::of_sample(p, g, options.tolerance));
         }
-        counts
+        moved
     }
 
-    fn of_users(&self, quick: &Quick, work: &mut MetricsWork, rows: &[u32]) -> [Option<f64>; 3] {
-        let (Some(users), Some([gains, hits, overlaps])) = (&quick.users, &mut work.means) else {
-            return [None; 3];
+    /// Where the substitute of scores that are not numbers stands once rows changed.
+    fn substitute(&self, quick: &Quick<'_>, rows: &[GoldenRow], probabilities: &[f32]) -> Standing {
+        use std::cmp::Ordering;
+        let rank = self.options.non_finite.rank_score(self.options.fallback);
+        assert!(!rank.is_nan(), "the substitute for scores that are not numbers is not a number");
+        let mut standing = quick.substitute;
+        // NaN stands nowhere.
+        let place = |standing: &mut Standing, score: f32, positive: bool, step: i64| {
+            let count = match (score.partial_cmp(&rank), positive) {
+                (Some(Ordering::Less), false) => &mut standing.negatives_below,
+                (Some(Ordering::Equal), false) => &mut standing.negatives_equal,
+                (Some(Ordering::Greater), true) => &mut standing.positives_above,
+                (Some(Ordering::Equal), true) => &mut standing.positives_equal,
+                _ => return,
+            };
+            *count = count.wrapping_add_signed(step);
         };
-        work.users.clear();
-        work.users.extend(rows.iter().map(|row| users.of_row[*row as usize]));
-        work.users.sort_unstable();
-        work.users.dedup();
-        let substitute = self.options.non_finite.rank_score(self.options.fallback);
-        let (mut new_gains, mut new_hits, mut new_overlaps) = (Vec::new(), Vec::new(), Vec::new());
-        for &user in &work.users {
-            let group = &users.groups[user as usize];
-            let OfUser { gain_and_hit, overlap } = work.user.of(
-                &group.rows,
-                self.options.top_k,
-                &work.probabilities,
-                self.start.labels,
-                Some(&group.first),
-                substitute,
-            );
-            if let (Some((gain, hit)), Some(place)) = (gain_and_hit, users.with_positive[user as usize]) {
-                new_gains.push((place as usize, gain));
-                new_hits.push((place as usize, hit));
-            }
-            new_overlaps.extend(overlap.map(|overlap| (user as usize, overlap)));
+        for (row, &p) in rows.iter().zip(probabilities) {
+            place(&mut standing, row.probability, row.positive, -1);
+            place(&mut standing, p, row.positive, 1);
         }
-        [(gains, &mut new_gains), (hits, &mut new_hits), (overlaps, &mut new_overlaps)]
-            .map(|(mean, changed)| mean.with(changed, &mut work.leaves))
+        standing
     }
 }
 
-impl Quick {
+/// Counts and sums of a run, moved by its changed rows.
+struct Moved {
+    counts: AucCounts,
+    /// Doubled pairs of the changed rows as they were.
+    doubled: u64,
+    probability: ExactSum,
+    samples: SampleOutcomes,
+    changed: u64,
+    decision_flips: u64,
+    largest: f64,
+}
+
+impl<'a> Quick<'a> {
     /// `None` where a run is not to be scored in parts: its scores are raw, or not those it is held against, or not numbers
     /// from +0 to below 2.
-    fn of(start: &Observed<'_>, golden: &Golden<'_>, options: &ScoreOptions<'_>) -> Option<Self> {
+    fn of(start: &Observed<'_>, golden: &Golden<'_>, options: &ScoreOptions<'a>) -> Option<Self> {
         let Observed { probabilities, labels, .. } = *start;
         let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits();
         if !options.probabilities
@@ -365,60 +388,20 @@ impl Quick {
         let order = Order::of(probabilities, labels)?;
         let n = probabilities.len();
         let substitute = options.non_finite.probability(options.fallback);
-        let losses: Vec<f64> = (0..n.div_ceil(loss::GROUP))
-            .map(|group| loss::group_log_loss(group, probabilities, labels, substitute))
-            .collect();
+        let groups = Groups::of(start, substitute);
         let rank = options.non_finite.rank_score(options.fallback);
-        let counts = Ranking::default().count(probabilities, labels, rank).finite;
-        let users = options.users.map(|rows| {
-            let mut work = UserWork::default();
-            let groups: Vec<OfGroup> = rows
-                .groups()
-                .map(|rows| OfGroup {
-                    rows: rows.to_vec(),
-                    first: work.first(rows, options.top_k, golden.probabilities, rank).to_vec(),
-                })
-                .collect();
-            let mut of_row = vec![0; n];
-            let (mut gains, mut hits, mut overlaps) = (Vec::new(), Vec::new(), Vec::new());
-            let mut with_positive = Vec::with_capacity(groups.len());
-            for (user, OfGroup { rows, first }) in (0..).zip(&groups) {
-                for row in rows {
-                    of_row[*row as usize] = user;
-                }
-                let of = work.of(rows, options.top_k, probabilities, labels, Some(first), rank);
-                with_positive.push(of.gain_and_hit.map(|_| gains.len() as u32));
-                gains.extend(of.gain_and_hit.map(|(gain, _)| gain));
-                hits.extend(of.gain_and_hit.map(|(_, hit)| hit));
-                overlaps.extend(of.overlap);
-            }
-            let [gains, hits, overlaps] = [gains, hits, overlaps].map(KeptMean::of);
-            Users { of_row, groups, with_positive, gains, hits, overlaps }
-        });
+        let users = options.users.map(|rows| Users::of(rows, options.top_k, probabilities, labels, rank));
+        let of_rows = users.as_ref().map(Users::of_rows).unwrap_or_default();
         Some(Self {
-            counts,
+            counts: Ranking::default().count(probabilities, labels, rank).finite,
             substitute: Standing::of(rank, probabilities, labels),
-            loss: KeptSum::of(losses.len(), |group| losses[group]),
-            losses,
-            probability: KeptSum::of(n, |i| f64::from(probabilities[i])),
-            squares: KeptSum::zeros(n),
+            rows: GoldenRows::of(start, &order.doubled_of(probabilities, labels), &of_rows),
+            loss: ExactSum::of(groups.len(), |at| groups.get(at).loss)?,
+            groups,
+            probability: ExactSum::of(n, |i| f64::from(probabilities[i]))?,
             samples: SampleOutcomes { masked: n as u64, ..SampleOutcomes::default() },
             users,
             order,
         })
-    }
-}
-
-/// Adds rows with numbers to where a score stands, or takes them away.
-fn moved(standing: &mut Standing, score: f32, rows: &[(f32, u8)], add: bool) {
-    for &(other, label) in rows {
-        let count = match (other.total_cmp(&(score + 0.0)), label != 0) {
-            (std::cmp::Ordering::Less, false) => &mut standing.negatives_below,
-            (std::cmp::Ordering::Equal, false) => &mut standing.negatives_equal,
-            (std::cmp::Ordering::Greater, true) => &mut standing.positives_above,
-            (std::cmp::Ordering::Equal, true) => &mut standing.positives_equal,
-            _ => continue,
-        };
-        *count = if add { *count + 1 } else { *count - 1 };
     }
 }

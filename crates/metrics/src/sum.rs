@@ -2,7 +2,7 @@
 
 /// Terms in one leaf of the tree.
 pub(crate) const LEAF: usize = 512;
-const LANES: usize = 8;
+pub(crate) const LANES: usize = 8;
 
 /// The sum of `term(0) … term(n - 1)` by a fixed tree.
 ///
@@ -28,7 +28,11 @@ pub(crate) fn leaf_sum(leaf: usize, n: usize, term: impl Fn(usize) -> f64) -> f6
     for (lane, sum) in lanes[..end - i].iter_mut().enumerate() {
         *sum += term(i + lane);
     }
-    let [a, b, c, d, e, f, g, h] = lanes;
+    pairwise(lanes)
+}
+
+/// The sum of the lanes, in pairs.
+pub(crate) fn pairwise([a, b, c, d, e, f, g, h]: [f64; LANES]) -> f64 {
     ((a + b) + (c + d)) + ((e + f) + (g + h))
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::sum::mean;
+use crate::exact_sum::ExactSum;
 
 /// The rows of each user, grouped once per data set and read by every trial.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,10 +16,10 @@ impl UserRows {
     ///
     /// # Panics
     ///
-    /// At 2^32 rows.
+    /// At 2^31 rows.
     pub fn of(users: &[u32]) -> Self {
         assert!(
-            u32::try_from(users.len()).is_ok(),
+            i32::try_from(users.len()).is_ok(),
             "{} rows are too many for rankings of users",
             users.len()
         );
@@ -45,6 +45,11 @@ impl UserRows {
         self.rows.is_empty()
     }
 
+    /// All rows, user after user.
+    pub(crate) fn in_order(&self) -> &[u32] {
+        &self.rows
+    }
+
     /// The rows of each user in turn.
     pub fn groups(&self) -> impl Iterator<Item = &[u32]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
@@ -66,7 +71,7 @@ pub struct TopK {
 impl TopK {
     /// Ranks each user's rows by falling score, NaN replaced by `substitute`.
     ///
-    /// Numerics: NDCG and hit rate are the expected values over a random order of tied rows; the overlap breaks
+    /// Numerics: means are sums without rounding; NDCG and hit rate are the expected values over a random order of tied rows; the overlap breaks
     /// ties by row order in both rankings, so equal scores overlap fully.
     /// Source: Järvelin & Kekäläinen 2002 (gain 1, discount log2(place + 1)); ties as in McSherry & Najork 2008.
     ///
@@ -83,16 +88,58 @@ impl TopK {
     ) -> Self {
         assert_eq!(users.len(), scores.len(), "users and scores differ in length");
         assert_eq!(labels.len(), scores.len(), "labels and scores differ in length");
-        let (mut ndcg, mut hits, mut overlaps) = (Vec::new(), Vec::new(), Vec::new());
+        let mut all = OverUsers::default();
         let (mut work, mut golden_work) = (UserWork::default(), UserWork::default());
         for rows in users.groups() {
             let golden = golden.map(|golden| golden_work.first(rows, k, golden, substitute));
-            let OfUser { gain_and_hit, overlap } = work.of(rows, k, scores, labels, golden, substitute);
-            ndcg.extend(gain_and_hit.map(|(gain, _)| gain));
-            hits.extend(gain_and_hit.map(|(_, hit)| hit));
-            overlaps.extend(overlap);
+            all.add(&work.of(rows, k, scores, labels, golden, substitute));
         }
-        Self { ndcg: mean(&ndcg), hit_rate: mean(&hits), overlap: mean(&overlaps) }
+        all.top_k()
+    }
+}
+
+/// Sums over users.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct OverUsers {
+    gains: ExactSum,
+    hits: ExactSum,
+    with_positive: usize,
+    overlaps: ExactSum,
+    compared: usize,
+}
+
+impl OverUsers {
+    pub(crate) fn add(&mut self, user: &OfUser) {
+        if let Some((gain, hit)) = user.gain_and_hit {
+            self.gains.add(gain);
+            self.hits.add(hit);
+            self.with_positive += 1;
+        }
+        if let Some(overlap) = user.overlap {
+            self.overlaps.add(overlap);
+            self.compared += 1;
+        }
+    }
+
+    /// Takes a user out that was added.
+    pub(crate) fn take(&mut self, user: &OfUser) {
+        if let Some((gain, hit)) = user.gain_and_hit {
+            self.gains.take(gain);
+            self.hits.take(hit);
+            self.with_positive -= 1;
+        }
+        if let Some(overlap) = user.overlap {
+            self.overlaps.take(overlap);
+            self.compared -= 1;
+        }
+    }
+
+    pub(crate) fn top_k(&self) -> TopK {
+        TopK {
+            ndcg: self.gains.mean(self.with_positive),
+            hit_rate: self.hits.mean(self.with_positive),
+            overlap: self.overlaps.mean(self.compared),
+        }
     }
 }
 
@@ -105,14 +152,29 @@ pub(crate) struct OfUser {
     pub(crate) overlap: Option<f64>,
 }
 
+/// A row of a user as a number that orders as its ranking does: score, falling, above its place among the user's rows, above its
+/// label.
+pub(crate) fn ranked(score: f32, place: usize, label: u8, substitute: f32) -> u64 {
+    let score = if score.is_nan() { substitute } else { score + 0.0 };
+    u64::from(falling(score)) << 32 | (place as u64) << 1 | u64::from(label != 0)
+}
+
+/// The place among the user's rows.
+fn place(ranked: u64) -> u32 {
+    ranked as u32 >> 1
+}
+
 /// Memory for the rankings of one user.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct UserWork {
-    /// Score, falling, above the row: their order is the ranking's.
-    ranked: Vec<u64>,
+    rows: Vec<u64>,
+    sorted: Vec<u64>,
     first: Vec<u32>,
     discounts: Discounts,
 }
+
+/// Users of up to so many rows are ranked by comparing all with all, where no branch can go wrong.
+const BY_COUNTING: usize = 24;
 
 /// The weights of the first places, and their sums from the first on.
 #[derive(Clone, Debug, Default)]
@@ -141,7 +203,7 @@ impl Discounts {
 }
 
 impl UserWork {
-    /// Ranks the rows of one user; `golden` are the first k rows of the golden ranking.
+    /// Ranks the rows of one user; `golden` are the places among them of the first k of the golden ranking.
     pub(crate) fn of(
         &mut self,
         rows: &[u32],
@@ -151,49 +213,81 @@ impl UserWork {
         golden: Option<&[u32]>,
         substitute: f32,
     ) -> OfUser {
-        self.rank(rows, scores, substitute);
+        let mut own = std::mem::take(&mut self.rows);
+        gather(rows, scores, labels, substitute, &mut own);
+        let of = self.seen(&own, k, golden);
+        self.rows = own;
+        of
+    }
+
+    /// The same of rows as [`ranked`] gives them.
+    pub(crate) fn seen(&mut self, rows: &[u64], k: usize, golden: Option<&[u32]>) -> OfUser {
+        self.sort(rows);
         self.discounts.grow(k.min(rows.len()));
-        let positives = rows.iter().filter(|&&row| labels[row as usize] != 0).count();
+        let positives: u64 = rows.iter().map(|row| row & 1).sum();
         let gain_and_hit = (positives > 0 && k > 0).then(|| {
-            let (gain, hit) = self.gain_and_hit(labels, k);
-            (gain / self.discounts.sums[positives.min(k) - 1], hit)
+            let (gain, hit) = self.gain_and_hit(k);
+            (gain / self.discounts.sums[(positives as usize).min(k) - 1], hit)
         });
         let overlap = golden.filter(|_| k > 0).map(|golden| {
-            let first = &self.ranked[..k.min(rows.len())];
-            let kept = golden.iter().filter(|row| first.iter().any(|key| *key as u32 == **row)).count();
+            let first = &self.sorted[..k.min(rows.len())];
+            let kept = if rows.len() <= 64 {
+                let places = first.iter().fold(0, |places, row| places | 1_u64 << place(*row));
+                golden.iter().filter(|golden| places >> **golden & 1 == 1).count()
+            } else {
+                golden.iter().filter(|golden| first.iter().any(|row| place(*row) == **golden)).count()
+            };
             kept as f64 / golden.len() as f64
         });
         OfUser { gain_and_hit, overlap }
     }
 
-    /// The first k rows of one user.
+    /// Places among the rows of one user of the first k.
     pub(crate) fn first(&mut self, rows: &[u32], k: usize, scores: &[f32], substitute: f32) -> &[u32] {
-        self.rank(rows, scores, substitute);
+        let own = rows.iter().enumerate();
+        self.rows.clear();
+        self.rows.extend(own.map(|(place, row)| ranked(scores[*row as usize], place, 0, substitute)));
+        let own = std::mem::take(&mut self.rows);
+        self.sort(&own);
+        self.rows = own;
         self.first.clear();
-        self.first.extend(self.ranked[..k.min(rows.len())].iter().map(|key| *key as u32));
+        self.first.extend(self.sorted[..k.min(rows.len())].iter().map(|row| place(*row)));
         &self.first
     }
 
-    /// Orders rows by falling score, then by row.
-    fn rank(&mut self, rows: &[u32], scores: &[f32], substitute: f32) {
-        self.ranked.clear();
-        self.ranked.extend(rows.iter().map(|&row| {
-            let score = scores[row as usize];
-            let score = if score.is_nan() { substitute } else { score + 0.0 };
-            u64::from(falling(score)) << 32 | u64::from(row)
-        }));
-        self.ranked.sort_unstable();
+    /// Brings rows into the order of their ranking; no two are equal, since their places differ.
+    fn sort(&mut self, rows: &[u64]) {
+        self.sorted.clear();
+        if rows.len() > BY_COUNTING {
+            self.sorted.extend_from_slice(rows);
+            self.sorted.sort_unstable();
+            return;
+        }
+        self.sorted.resize(rows.len(), 0);
+        for row in rows {
+            let before = rows.iter().filter(|other| *other < row).count();
+            self.sorted[before] = *row;
+        }
     }
 
     /// Expected discounted gain and chance of a hit in the first k places.
-    fn gain_and_hit(&self, labels: &[u8], k: usize) -> (f64, f64) {
+    fn gain_and_hit(&self, k: usize) -> (f64, f64) {
+        let seen = &self.sorted[..self.sorted.len().min(k + 1)];
+        if seen.windows(2).all(|pair| pair[0] >> 32 != pair[1] >> 32) {
+            // Without ties a place holds a gain or none.
+            let places = seen[..seen.len().min(k)].iter().zip(&self.discounts.weights);
+            return places.fold((0.0, 0.0), |(gain, hit), (row, weight)| {
+                let positive = (row & 1) as f64;
+                (gain + positive * weight, if row & 1 == 1 { 1.0 } else { hit })
+            });
+        }
         let (mut gain, mut miss, mut place) = (0.0, 1.0, 0);
-        for group in self.ranked.chunk_by(|a, b| a >> 32 == b >> 32) {
+        for group in self.sorted.chunk_by(|a, b| a >> 32 == b >> 32) {
             if place >= k {
                 break;
             }
             let size = group.len();
-            let positives = group.iter().filter(|key| labels[**key as u32 as usize] != 0).count();
+            let positives = group.iter().filter(|row| **row & 1 == 1).count();
             let taken = size.min(k - place);
             gain += positives as f64 / size as f64 * self.discounts.over(place..place + taken);
             // Drawing `taken` of `size` rows without a positive: hypergeometric.
@@ -204,6 +298,16 @@ impl UserWork {
         }
         (gain, 1.0 - miss)
     }
+}
+
+/// Brings the rows of one user together, as [`ranked`] gives them.
+pub(crate) fn gather(rows: &[u32], scores: &[f32], labels: &[u8], substitute: f32, out: &mut Vec<u64>) {
+    out.clear();
+    out.extend(
+        rows.iter()
+            .enumerate()
+            .map(|(place, &row)| ranked(scores[row as usize], place, labels[row as usize], substitute)),
+    );
 }
 
 /// Bits that order as scores fall.

@@ -20,6 +20,33 @@ pub struct Observed<'a> {
     pub labels: &'a [u8],
 }
 
+/// Rows with infinite logits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Saturated {
+    /// Rows with +Inf.
+    pub high: u64,
+    /// Rows with -Inf.
+    pub low: u64,
+}
+
+impl Saturated {
+    /// Counts them.
+    pub fn of(logits: &[f32]) -> Self {
+        let count = |infinity: f32| -> u64 {
+            let groups = logits.chunks(1 << 16);
+            groups.map(|group| u64::from(group.iter().map(|x| u32::from(*x == infinity)).sum::<u32>())).sum()
+        };
+        Self { high: count(f32::INFINITY), low: count(f32::NEG_INFINITY) }
+    }
+}
+
+impl std::ops::AddAssign for Saturated {
+    fn add_assign(&mut self, more: Self) {
+        self.high += more.high;
+        self.low += more.low;
+    }
+}
+
 /// The fault-free answers that a trial is compared with.
 #[derive(Clone, Copy, Debug)]
 pub struct Golden<'a> {
@@ -150,29 +177,25 @@ impl TrialScores {
             let substitute = options.non_finite.rank_score(options.fallback);
             TopK::of(users, options.top_k, probabilities, labels, golden, substitute)
         });
-        Self::with_top_k(ranking, observed, golden, options, top_k)
+        let saturated = observed.logits.map_or_else(Saturated::default, |logits| {
+            assert_eq!(logits.len(), probabilities.len(), "logits and probabilities differ in length");
+            Saturated::of(logits)
+        });
+        Self::with_top_k(ranking, (probabilities, labels), golden, options, (top_k, saturated))
     }
 
-    /// The same, where what users see is known.
+    /// The same of probabilities and labels, where what users see and what the logits tell is known.
     pub(crate) fn with_top_k(
         ranking: &mut Ranking,
-        observed: &Observed<'_>,
+        (probabilities, labels): (&[f32], &[u8]),
         golden: Option<&Golden<'_>>,
         options: &ScoreOptions<'_>,
-        top_k: TopK,
+        (top_k, saturated): (TopK, Saturated),
     ) -> Self {
-        let Observed { probabilities, logits, labels } = *observed;
         let counts = ranking.count(probabilities, labels, options.non_finite.rank_score(options.fallback));
         let (aucs, all) = (counts.aucs(), counts.worst());
         let substitute = options.non_finite.probability(options.fallback);
         let log_loss = loss::log_loss(probabilities, labels, substitute);
-        let saturated = |infinity: f32| {
-            logits.map_or(0, |logits| {
-                assert_eq!(logits.len(), probabilities.len(), "logits and probabilities differ in length");
-                logits.iter().filter(|&&logit| logit == infinity).count() as u64
-            })
-        };
-        let (saturated_high, saturated_low) = (saturated(f32::INFINITY), saturated(f32::NEG_INFINITY));
         let deviation = golden
             .map(|golden| Deviation::of(probabilities, golden.probabilities, substitute, options.tolerance));
         let samples = deviation.map_or_else(
@@ -202,9 +225,9 @@ impl TrialScores {
             changed_share: deviation.and_then(|d| d.changed_share),
             decision_flips: deviation.filter(|_| labelled).map(|d| d.decision_flips),
             non_finite: aucs.non_finite,
-            saturated: saturated_high + saturated_low,
-            saturated_high,
-            saturated_low,
+            saturated: saturated.high + saturated.low,
+            saturated_high: saturated.high,
+            saturated_low: saturated.low,
             masked: samples.masked,
             tolerable: samples.tolerable,
             sdc: samples.sdc,

@@ -93,8 +93,7 @@ impl Bench<'_> {
         let estimate = self.model.suffix_cost(&self.kept, &self.overlay);
         let evaluation =
             Evaluation { kernels: Kernels::detected(), rows: self.rows.view(), overlay: &self.overlay };
-        let seconds =
-            time(|| self.model.scores_from(&self.kept, &evaluation, &mut self.worker, &mut self.out));
+        let seconds = time(|| self.model.scores_from(&self.kept, &evaluation, &mut self.out));
         (seconds, estimate)
     }
 }

@@ -1,19 +1,20 @@
 //! Golden values kept for all rows, from which a pass starts where only dense parameters changed.
 
 use radhard_data::RowsView;
-use radhard_kernels::{Kernels, LANES, Lane, RowIds};
+use radhard_kernels::{Answered, Answers, Kernels, LANES, Lane};
 use radhard_memory::Buffer;
 use rayon::prelude::*;
 
-use crate::graph::{Graph, ParameterId, Slot};
-use crate::layers::Weights;
+use crate::graph::{Graph, Slot};
+use crate::layers::{Values, Weights};
 use crate::model::Model;
 use crate::overlay::Overlay;
 use crate::parameter::Component;
-use crate::pass::{Pass, Workspace};
-use crate::route::{Route, Start, Step};
-use crate::scores::{BLOCK, Scores, canonical};
-use crate::worker::{Evaluation, Worker};
+use crate::reach::{Change, Golden, full_cost};
+use crate::scores::{BLOCK, Scores};
+use crate::together::Together;
+use crate::units::Unit;
+use crate::worker::Evaluation;
 
 /// Lane groups of a block.
 const GROUPS: usize = BLOCK / LANES;
@@ -21,6 +22,9 @@ const GROUPS: usize = BLOCK / LANES;
 /// What a slot has to save, in parts of a full pass on average over the words outside the tables: so much, and so much for
 /// each of its values. A slot of one value need only save something.
 const WORTH: (f64, f64) = (0.002, 2e-5);
+
+/// Changes that are evaluated together share the golden values; about so many there are.
+const SHARED_BY: f64 = 8.0;
 
 /// Values of some slots for all rows, as the golden pass had them.
 #[derive(Debug)]
@@ -32,8 +36,6 @@ pub struct Kept {
     /// Lanes of a block.
     stride: usize,
     rows: usize,
-    /// Ids of the table rows that some row reads, ascending; empty where no layer asks.
-    read: Vec<u32>,
     /// By layer: whether its golden result does not depend on its parameters.
     settled: Vec<bool>,
     /// The largest magnitude in the tables, where a layer asks.
@@ -43,8 +45,14 @@ pub struct Kept {
 impl Kept {
     /// Nothing kept: every evaluation from dense parameters is a full pass.
     pub fn nothing(rows: usize) -> Self {
-        let (lanes, read) = (Buffer::default(), Vec::new());
-        Self { slots: Vec::new(), lanes, stride: 0, rows, read, settled: Vec::new(), largest: f32::NAN }
+        Self {
+            slots: Vec::new(),
+            lanes: Buffer::default(),
+            stride: 0,
+            rows,
+            settled: Vec::new(),
+            largest: f32::NAN,
+        }
     }
 
     /// Bytes that are held for rows.
@@ -52,32 +60,48 @@ impl Kept {
         size_of_val(&self.lanes[..]) as u64
     }
 
-    /// The route under an overlay.
-    fn route<'g>(&self, model: &'g Model, overlay: &Overlay) -> Route<'g> {
-        let graph = model.graph();
-        let mut settled = self.settled.clone();
-        settled.resize(graph.layers().len(), false);
-        let weights = Weights::dense_under(model.parameters(), overlay);
-        for (layer, settled) in graph.layers().iter().zip(&mut settled) {
-            *settled = *settled && layer.settled(weights, self.largest);
-        }
-        let mut slots = self.slots.clone();
-        slots.resize(graph.widths().len(), false);
-        let start = Start { kept: &slots, settled: &settled, rows: self.rows, read: self.read.len() };
-        Route::of(graph, start, overlay.dense_elements())
+    /// The number of rows that values are of.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
     }
 
-    /// Puts the values of one block back.
-    fn load(&self, block: usize, slots: &[Slot], workspace: &mut Workspace, widths: &[usize]) {
-        let mut lanes = &self.lanes[block * self.stride..(block + 1) * self.stride];
-        for (slot, width) in
-            widths.iter().enumerate().filter(|(slot, _)| self.slots.get(*slot) == Some(&true))
-        {
-            let (own, rest) = lanes.split_at(width * GROUPS);
-            if slots.contains(&slot) {
-                workspace.values.get_mut(slot).copy_from_slice(own);
+    /// By slot: whether it is kept.
+    pub(crate) fn slots_of(&self, graph: &Graph) -> Vec<bool> {
+        let mut slots = self.slots.clone();
+        slots.resize(graph.widths().len(), false);
+        slots
+    }
+
+    /// By layer: whether its result does not depend on its parameters, in the golden model and under an overlay.
+    pub(crate) fn settled_under(&self, model: &Model, overlay: &Overlay) -> Vec<bool> {
+        let layers = model.graph().layers();
+        let mut settled = self.settled.clone();
+        settled.resize(layers.len(), false);
+        let weights = Weights::dense_under(model.parameters(), overlay);
+        for (layer, settled) in layers.iter().zip(&mut settled) {
+            *settled = *settled && layer.settled(weights, self.largest);
+        }
+        settled
+    }
+
+    /// Puts values of the rows from `first` on back, a multiple of [`BLOCK`]; rows beyond the last block are left as they are.
+    pub(crate) fn load(&self, first: usize, slots: &[Slot], values: &mut Values, widths: &[usize]) {
+        let groups = values.groups();
+        let blocks = self.lanes.chunks_exact(self.stride.max(1)).skip(first / BLOCK);
+        for (block, mut lanes) in blocks.take(groups / GROUPS).enumerate() {
+            for (slot, width) in
+                widths.iter().enumerate().filter(|(slot, _)| self.slots.get(*slot) == Some(&true))
+            {
+                let (own, rest) = lanes.split_at(width * GROUPS);
+                lanes = rest;
+                if !slots.contains(&slot) {
+                    continue;
+                }
+                let to = values.get_mut(slot).chunks_exact_mut(groups);
+                for (own, to) in own.chunks_exact(GROUPS).zip(to) {
+                    to[block * GROUPS..(block + 1) * GROUPS].copy_from_slice(own);
+                }
             }
-            lanes = rest;
         }
     }
 }
@@ -89,19 +113,20 @@ fn worth(width: usize) -> f64 {
 /// What the choice of slots goes by.
 struct Choice<'a> {
     graph: &'a Graph,
-    /// One element of each parameter that each layer reads, and how many it stands for.
-    changes: Vec<((ParameterId, u64), f64)>,
-    settled: &'a [bool],
+    units: &'a [Unit],
+    /// What a change of one element of each parameter that each unit reads comes to, and how many it stands for.
+    changes: Vec<(Change, f64)>,
     rows: usize,
-    read: usize,
     full: f64,
 }
 
 impl Choice<'_> {
     /// The mean cost from these slots after a change of one word outside the tables, in parts of a full pass.
     fn cost(&self, kept: &[bool]) -> f64 {
-        let start = Start { kept, settled: self.settled, rows: self.rows, read: self.read };
-        let cost = |change: &(ParameterId, u64)| Route::of(self.graph, start, &[*change]).cost.min(self.full);
+        let cost = |change: &Change| {
+            let golden = Golden::of(self.graph, self.units, kept, &change.golden).cost;
+            (change.cost + golden / SHARED_BY).min(self.full)
+        };
         let total: f64 = self.changes.iter().map(|(_, words)| words).sum();
         self.changes.iter().map(|(change, words)| words * cost(change)).sum::<f64>() / (total * self.full)
     }
@@ -111,7 +136,7 @@ impl Choice<'_> {
         let widths = self.graph.widths();
         let block_bytes = (self.rows.div_ceil(BLOCK) * BLOCK * size_of::<f32>()) as u64;
         let mut kept = vec![false; widths.len()];
-        for result in self.graph.ties().iter().filter_map(|ties| ties.writes.last()) {
+        for result in self.units.iter().filter_map(|unit| unit.writes(self.graph).last()) {
             kept[*result] = true;
         }
         loop {
@@ -153,9 +178,6 @@ impl Model {
         self.scores(rows, out)?;
         let graph = self.graph();
         let mut kept = Kept::nothing(rows.len());
-        if graph.layers().iter().any(|layer| layer.field_layer().is_some()) {
-            kept.read = read(rows, graph);
-        }
         kept.largest = if graph.ties().iter().any(|ties| ties.settles) { self.largest() } else { f32::NAN };
         let weights = Weights::of(self.parameters());
         kept.settled = graph
@@ -164,17 +186,20 @@ impl Model {
             .zip(graph.ties())
             .map(|(layer, ties)| ties.settles && layer.settled(weights, kept.largest))
             .collect();
-        let changes = graph.ties().iter().flat_map(|ties| &ties.parameters);
+        let units = Unit::all(graph);
+        let elements = graph.ties().iter().flat_map(|ties| &ties.parameters);
+        let changes =
+            elements.filter(|(id, _)| graph.specs()[*id].component == Component::Dense).map(|(id, range)| {
+                // One element in the middle stands for all.
+                let element = (*id, range.start.midpoint(range.end) as u64);
+                (Change::of(graph, &units, &kept.settled, &[element]), range.len() as f64)
+            });
         let choice = Choice {
             graph,
-            changes: changes
-                .filter(|(id, _)| graph.specs()[*id].component == Component::Dense)
-                .map(|(id, range)| ((*id, range.start as u64), range.len() as f64))
-                .collect(),
-            settled: &kept.settled,
+            units: &units,
+            changes: changes.collect(),
             rows: kept.rows,
-            read: kept.read.len(),
-            full: Route::full_cost(graph),
+            full: full_cost(graph, &units),
         };
         kept.slots = choice.slots(budget_bytes);
         let widths = graph.widths().iter().zip(&kept.slots);
@@ -182,23 +207,26 @@ impl Model {
         if kept.stride == 0 {
             return Ok(kept);
         }
-        kept.lanes = Buffer::zeroed(rows.len().div_ceil(BLOCK) * kept.stride);
-        let pass = Pass::new(graph, self.parameters(), Kernels::detected());
-        let slots = &kept.slots;
-        kept.lanes.par_chunks_mut(kept.stride).enumerate().for_each_init(
-            || (Workspace::new(graph, BLOCK), [0.0; BLOCK]),
-            |(workspace, logits), (block, mut lanes)| {
+        let need = (0..kept.slots.len()).filter(|slot| kept.slots[*slot]).collect();
+        let nothing = Kept::nothing(rows.len());
+        let golden = Together::nothing(self, &nothing, Kernels::detected(), &need);
+        let mut lanes = Buffer::zeroed(rows.len().div_ceil(BLOCK) * kept.stride);
+        lanes.par_chunks_mut(kept.stride).enumerate().for_each_init(
+            || golden.room(),
+            |room, (block, mut lanes)| {
                 let first = block * BLOCK;
                 let rows = rows.slice(first..rows.len().min(first + BLOCK));
-                pass.block(&rows, workspace, &mut logits[..rows.len()]);
-                for slot in (0..slots.len()).filter(|slot| slots[*slot]) {
-                    let value = workspace.values.get(slot);
-                    let (own, rest) = lanes.split_at_mut(value.len());
-                    own.copy_from_slice(value);
-                    lanes = rest;
-                }
+                golden.golden(&rows, first, room, |values| {
+                    for slot in &need {
+                        let value = values.get(*slot);
+                        let (own, rest) = std::mem::take(&mut lanes).split_at_mut(value.len());
+                        own.copy_from_slice(value);
+                        lanes = rest;
+                    }
+                });
             },
         );
+        kept.lanes = lanes;
         Ok(kept)
     }
 
@@ -227,91 +255,21 @@ impl Model {
     ///
     /// # Panics
     /// If `kept` is of other rows.
-    pub fn scores_from(
-        &self,
-        kept: &Kept,
-        evaluation: &Evaluation<'_>,
-        worker: &mut Worker,
-        out: &mut Scores,
-    ) {
+    pub fn scores_from(&self, kept: &Kept, evaluation: &Evaluation<'_>, out: &mut Scores) {
         let Evaluation { kernels, rows, overlay } = *evaluation;
-        assert_eq!(kept.rows, rows.len(), "values kept of other rows");
-        let graph = self.graph();
-        let route = kept.route(self, overlay);
-        let pass = Pass::dense_under(graph, self.parameters(), overlay, kernels);
-        let reads = (pass.weights, kernels);
-        for step in &route.steps {
-            if let Step::Columns(columns) = step {
-                columns.multiply(graph, reads, &kept.read, &mut worker.products);
-            }
-        }
+        let together = Together::new(self, kept, kernels, [overlay]);
         out.logits.resize(rows.len(), 0.0);
         out.probabilities.resize(rows.len(), 0.0);
-        let workspace = &mut worker.workspaces[0];
-        let blocks = out.logits.chunks_mut(BLOCK).zip(out.probabilities.chunks_mut(BLOCK));
-        for (block, (logits, probabilities)) in blocks.enumerate() {
-            kept.load(block, &route.load, workspace, graph.widths());
-            let first = block * BLOCK;
-            let own = first..first + logits.len();
-            if route.steps.iter().any(|step| matches!(step, Step::Columns(_))) {
-                pass.row_ids(&rows, own.clone(), &mut workspace.row_ids);
-            }
-            let rows = rows.slice(own);
-            if route.gathers {
-                pass.ids(&rows, workspace);
-            }
-            pass.numeric(&rows, workspace);
-            for step in &route.steps {
-                match step {
-                    Step::Layer(layer) => pass.layer(*layer, &rows, workspace),
-                    Step::Columns(columns) => {
-                        let Workspace { row_ids, values, .. } = workspace;
-                        let ids =
-                            RowIds { ids: row_ids, fields: rows.fields, far: graph.far(), rows: rows.len() };
-                        columns.run(reads, ids, &worker.products, values);
-                    }
-                }
-            }
-            pass.end(workspace, logits);
-            pass.answers(logits, probabilities);
-            canonical(pass.kernels, [logits, probabilities]);
-        }
+        let Scores { logits, probabilities } = out;
+        let mut answers =
+            [Answers { golden: &[], answers: probabilities, logits, counted: Answered::default() }];
+        together.run(&rows, 0..rows.len(), &mut together.room(), &mut answers);
     }
 
-    /// What [`Model::scores_from`] costs under an overlay, in parts of a full pass; at 1 it saves nothing.
+    /// What a change outside the tables costs where its golden values are shared by others, in parts of a full pass.
     pub fn suffix_cost(&self, kept: &Kept, overlay: &Overlay) -> f64 {
-        kept.route(self, overlay).cost / Route::full_cost(self.graph())
+        let (graph, units) = (self.graph(), Unit::all(self.graph()));
+        let settled = kept.settled_under(self, overlay);
+        Change::of(graph, &units, &settled, overlay.dense_elements()).cost / full_cost(graph, &units)
     }
-}
-
-/// The ids of the table rows that some row reads, ascending.
-fn read(rows: &RowsView<'_>, graph: &Graph) -> Vec<u32> {
-    let offsets = graph.offsets();
-    let words = graph.config().table_rows().div_ceil(64);
-    let seen = rows
-        .indices
-        .par_chunks(offsets.len() << 14)
-        .fold(
-            || vec![0_u64; words],
-            |mut seen, indices| {
-                for row in indices.chunks_exact(offsets.len()) {
-                    for (index, offset) in row.iter().zip(offsets) {
-                        let id = index + offset;
-                        seen[id as usize / 64] |= 1 << (id % 64);
-                    }
-                }
-                seen
-            },
-        )
-        .reduce(
-            || vec![0; words],
-            |mut a, b| {
-                a.iter_mut().zip(b).for_each(|(a, b)| *a |= b);
-                a
-            },
-        );
-    let ids = seen.iter().enumerate().flat_map(|(at, word)| {
-        (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| at as u32 * 64 + bit)
-    });
-    ids.collect()
 }

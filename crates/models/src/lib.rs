@@ -8,7 +8,6 @@
 mod architecture;
 mod architectures;
 mod column;
-mod columns;
 mod config;
 mod file;
 mod graph;
@@ -23,11 +22,13 @@ mod overlay;
 mod parameter;
 mod pass;
 mod random;
-mod route;
+mod reach;
 mod scores;
 mod steps;
 mod table;
+mod together;
 pub mod training;
+mod units;
 mod watch;
 mod worker;
 
@@ -46,6 +47,7 @@ pub use overlay::Overlay;
 pub use parameter::{Component, NumberFormat, Parameters, Start, Tensor, TensorSpec};
 pub use scores::{BLOCK, Scores, ScoresError};
 pub use table::{ConvertError, TableFormat, UnknownTableFormat, convert};
+pub use together::{Room, Together};
 pub use training::{
     CheckpointError, Epoch, Optimizer, Progress, TrainError, TrainOptions, TrainReport, train,
     train_with_checkpoint,

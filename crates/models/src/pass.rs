@@ -59,31 +59,9 @@ impl<'a> Pass<'a> {
         Self::with(graph, Weights::under(parameters, overlay), kernels)
     }
 
-    /// A pass that reads the dense parameters under an overlay, and the tables as they are stored.
-    pub(crate) fn dense_under(
-        graph: &'a Graph,
-        parameters: &'a Parameters,
-        overlay: &'a Overlay,
-        kernels: Kernels,
-    ) -> Self {
-        Self::with(graph, Weights::dense_under(parameters, overlay), kernels)
-    }
-
     fn with(graph: &'a Graph, weights: Weights<'a>, kernels: Kernels) -> Self {
         let derived = graph.layers().iter().map(|layer| layer.derive(weights)).collect();
         Self { graph, kernels, weights, derived }
-    }
-
-    /// The logits of one block.
-    ///
-    /// # Shapes
-    /// `rows` B of them, 1 ≤ B ≤ R; `logits` [B].
-    pub(crate) fn block(&self, rows: &RowsView<'_>, workspace: &mut Workspace, logits: &mut [f32]) {
-        self.begin(rows, workspace);
-        for layer in 0..self.graph.layers().len() {
-            self.layer(layer, rows, workspace);
-        }
-        self.end(workspace, logits);
     }
 
     /// The steps of a pass over this many rows.

@@ -1,12 +1,15 @@
 //! Evaluation of some rows under an overlay, on the calling thread.
 
 use radhard_data::{BagsView, RowsView};
-use radhard_kernels::{Kernels, LANES};
+use radhard_kernels::{Answered, Answers, Kernels, LANES};
 
+use crate::graph::Slot;
+use crate::layers::Weights;
 use crate::model::Model;
 use crate::overlay::Overlay;
-use crate::pass::{Pass, Workspace};
-use crate::scores::{BLOCK, Scores, canonical};
+use crate::pass::{Workspace, numeric_values, table_rows};
+use crate::scores::{BLOCK, Scores};
+use crate::units::{Derived, Unit, answer, terms};
 
 /// What an evaluation reads: rows, whose indices lie in their fields, and parameters under an overlay.
 #[derive(Debug, Clone, Copy)]
@@ -24,8 +27,8 @@ pub struct Worker {
     /// A whole block, and one lane group for few rows.
     pub(crate) workspaces: [Workspace; 2],
     pub(crate) staged: Staged,
-    /// Of each output that is redone, its products by table row.
-    pub(crate) products: Vec<Vec<f32>>,
+    units: Vec<Unit>,
+    terms: Vec<Slot>,
 }
 
 impl std::fmt::Debug for Worker {
@@ -50,7 +53,8 @@ impl Worker {
         Self {
             workspaces: [BLOCK, LANES].map(|rows| Workspace::new(model.graph(), rows)),
             staged: Staged::default(),
-            products: Vec::new(),
+            units: Unit::all(model.graph()),
+            terms: terms(model.graph()),
         }
     }
 }
@@ -105,14 +109,27 @@ impl Model {
         if selected.is_empty() {
             return;
         }
-        let pass = Pass::under(self.graph(), self.parameters(), evaluation.overlay, evaluation.kernels);
+        let graph = self.graph();
+        let Evaluation { kernels, rows, overlay } = *evaluation;
+        let weights = Weights::under(self.parameters(), overlay);
+        let Worker { workspaces, staged, units, terms } = worker;
+        let ready: Vec<Derived<'_>> = units.iter().map(|unit| unit.derived(graph, weights)).collect();
         let blocks = selected.chunks(BLOCK).zip(out.logits.chunks_mut(BLOCK));
         for ((selected, logits), probabilities) in blocks.zip(out.probabilities.chunks_mut(BLOCK)) {
-            let workspace = &mut worker.workspaces[usize::from(selected.len() <= LANES)];
-            let rows = worker.staged.gather(&evaluation.rows, selected);
-            pass.block(&rows, workspace, logits);
-            pass.answers(logits, probabilities);
-            canonical(pass.kernels, [logits, probabilities]);
+            let Workspace { ids, values, .. } = &mut workspaces[usize::from(selected.len() <= LANES)];
+            let rows = staged.gather(&rows, selected);
+            if rows.bags.is_none() {
+                table_rows(rows.indices, graph.offsets(), ids);
+            }
+            if let Some(slot) = graph.numeric() {
+                numeric_values(rows.numeric, graph.config().numeric, values.get_mut(slot));
+            }
+            for (unit, derived) in units.iter().zip(&ready) {
+                unit.forward(graph, (kernels, weights, derived), (&rows, ids), values);
+            }
+            let mut answers =
+                Answers { golden: &[], answers: probabilities, logits, counted: Answered::default() };
+            answer(graph, kernels, terms, values, &mut answers);
         }
     }
 }

@@ -2,10 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use radhard_data::{Bags, RowsView};
-use radhard_kernels::{Kernels, Path};
+use radhard_kernels::{Answered, Answers, Kernels, Path};
 use radhard_models::{
-    Config, Evaluation, Init, Kept, Model, NumberFormat, Overlay, Scores, TableFormat, Worker, architectures,
-    convert,
+    Config, Evaluation, Init, Kept, Model, NumberFormat, Overlay, Scores, TableFormat, Together, Worker,
+    architectures, convert,
 };
 
 /// A stream of numbers, the same on every run (Steele, Lea & Flood 2014).
@@ -185,7 +185,6 @@ fn a_pass_from_kept_values_is_that_of_the_written_model() {
         assert!(golden.same_bits(&case.written(&[])), "{}", case.name);
         assert!(some.bytes() <= all.bytes() / 2);
         let mut under = Overlay::new(&case.model);
-        let mut worker = Worker::new(&case.model);
         let mut out = Scores::default();
         for round in 0..24 {
             let writes = case.flips(&mut draws, [1, 1, 2, 9][round % 4], true);
@@ -194,10 +193,68 @@ fn a_pass_from_kept_values_is_that_of_the_written_model() {
             let kernels = Kernels::on(Path::available()[round % Path::available().len()]).unwrap();
             let evaluation = Evaluation { kernels, rows: case.rows(), overlay: &under };
             for kept in [&all, &some, &Kept::nothing(ROWS)] {
-                case.model.scores_from(kept, &evaluation, &mut worker, &mut out);
+                case.model.scores_from(kept, &evaluation, &mut out);
                 assert!(out.same_bits(&full), "{}, round {round}, {} bytes kept", case.name, kept.bytes());
             }
             assert!(case.model.suffix_cost(&Kept::nothing(ROWS), &under) <= 1.0 + 1e-9, "{}", case.name);
+        }
+    }
+}
+
+#[test]
+fn changes_that_are_evaluated_together_are_each_those_of_its_written_model() {
+    let mut draws = Draws(7);
+    for case in cases() {
+        let mut golden = Scores::default();
+        let kept = case.model.keep(&case.rows(), u64::MAX, &mut golden).unwrap();
+        for round in 0..4 {
+            // Single words many times over, so that changes meet in one layer, and one that changes nothing.
+            let writes: Vec<_> = [1, 1, 1, 1, 1, 1, 3, 9, 0]
+                .into_iter()
+                .map(|count| case.flips(&mut draws, count, true))
+                .collect();
+            let overlays: Vec<Overlay> = writes
+                .iter()
+                .map(|writes| {
+                    let mut under = Overlay::new(&case.model);
+                    overlay(&case.model, writes, &mut under);
+                    under
+                })
+                .collect();
+            let kernels = Kernels::on(Path::available()[round % Path::available().len()]).unwrap();
+            let nothing = Kept::nothing(ROWS);
+            for kept in [&kept, &nothing] {
+                let together = Together::new(&case.model, kept, kernels, &overlays);
+                let mut room = together.room();
+                let zeros = || Scores { logits: vec![0.0; ROWS], probabilities: vec![0.0; ROWS] };
+                let mut out: Vec<Scores> = writes.iter().map(|_| zeros()).collect();
+                let mut changed = vec![0; writes.len()];
+                // In two pieces, as threads would.
+                for range in [0..256, 256..ROWS] {
+                    let answers = out.iter_mut().map(|out| Answers {
+                        golden: &golden.probabilities[range.clone()],
+                        answers: &mut out.probabilities[range.clone()],
+                        logits: &mut out.logits[range.clone()],
+                        counted: Answered::default(),
+                    });
+                    let mut answers: Vec<Answers<'_>> = answers.collect();
+                    together.run(&case.rows(), range, &mut room, &mut answers);
+                    for (count, answers) in changed.iter_mut().zip(&answers) {
+                        *count += answers.counted.changed as usize;
+                    }
+                }
+                for (out, changed) in out.iter().zip(changed) {
+                    let pairs = out.probabilities.iter().zip(&golden.probabilities);
+                    assert_eq!(changed, pairs.filter(|(p, g)| p.to_bits() != g.to_bits()).count());
+                }
+                for (at, (writes, out)) in writes.iter().zip(&out).enumerate() {
+                    assert!(
+                        out.same_bits(&case.written(writes)),
+                        "{}, round {round}, change {at}",
+                        case.name
+                    );
+                }
+            }
         }
     }
 }
@@ -218,7 +275,7 @@ fn dense_changes_below_rows_that_read_changed_tables_are_evaluated_together() {
             writes.extend(dense);
             overlay(&case.model, &writes, &mut under);
             let evaluation = Evaluation { kernels: Kernels::detected(), rows: case.rows(), overlay: &under };
-            case.model.scores_from(&kept, &evaluation, &mut worker, &mut all);
+            case.model.scores_from(&kept, &evaluation, &mut all);
             let everyone: Vec<u32> = (0..ROWS as u32).collect();
             case.model.scores_of(&evaluation, &everyone, &mut worker, &mut some);
             assert!(some.same_bits(&case.written(&writes)), "{}, round {round}", case.name);
@@ -266,7 +323,6 @@ fn attention_on_two_fields_is_worked_out_again_once_a_score_may_overflow() {
     let mut golden = Scores::default();
     let kept = case.model.keep(&case.rows(), u64::MAX, &mut golden).unwrap();
     let mut under = Overlay::new(&case.model);
-    let mut worker = Worker::new(&case.model);
     let mut out = Scores::default();
     let (mut quick, mut other) = (0, 0);
     for name in ["afm.attention.weight", "afm.attention.bias", "afm.projection.weight", "afm.projection.bias"]
@@ -279,7 +335,7 @@ fn attention_on_two_fields_is_worked_out_again_once_a_score_may_overflow() {
             let full = case.written(&writes);
             other += usize::from(!full.same_bits(&golden));
             let evaluation = Evaluation { kernels: Kernels::detected(), rows: case.rows(), overlay: &under };
-            case.model.scores_from(&kept, &evaluation, &mut worker, &mut out);
+            case.model.scores_from(&kept, &evaluation, &mut out);
             assert!(out.same_bits(&full), "{name} = {value}");
         }
     }

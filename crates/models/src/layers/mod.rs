@@ -34,6 +34,7 @@ use crate::layers::linear::Linear;
 use crate::layers::pair_attention::PairAttention;
 use crate::layers::rectifier::Rectifier;
 use crate::layers::split_linear::LinearHead;
+use crate::layers::sum::Sum;
 use crate::overlay::Overlay;
 use crate::parameter::{Parameters, Tensor};
 use crate::table::TableId;
@@ -155,6 +156,11 @@ impl Values {
         self.slots[output] = taken;
     }
 
+    /// Exchanges a value with that of others of the same widths.
+    pub(crate) fn exchange(&mut self, slot: Slot, others: &mut Self) {
+        std::mem::swap(&mut self.slots[slot], &mut others.slots[slot]);
+    }
+
     /// Takes a value out, to be [`put`](Self::put) back.
     pub(crate) fn take(&mut self, slot: Slot) -> Block {
         self.slots[slot].take().unwrap_or_default()
@@ -221,6 +227,7 @@ pub(crate) enum Known<'a> {
     BatchNorm(&'a BatchNorm),
     Rectifier(&'a Rectifier),
     Dropout(&'a Dropout),
+    Sum(&'a Sum),
     Other,
 }
 

@@ -1,7 +1,7 @@
 //! The sum of several values.
 
 use crate::graph::Slot;
-use crate::layers::{Gradients, Layer, Scope, Ties, Values};
+use crate::layers::{Gradients, Known, Layer, Scope, Ties, Values};
 
 /// ((a + b) + c) + …
 pub(crate) struct Sum {
@@ -12,6 +12,10 @@ pub(crate) struct Sum {
 impl Layer for Sum {
     fn ties(&self) -> Ties {
         Ties { reads: self.inputs.clone(), writes: vec![self.output], ..Ties::default() }
+    }
+
+    fn known(&self) -> Known<'_> {
+        Known::Sum(self)
     }
 
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {

@@ -1,0 +1,185 @@
+//! Linear layers whose chains go on from where they were left.
+
+use std::ops::Range;
+
+use crate::lanes::{Lane, Lanes};
+use crate::linear::{Ending, end};
+use crate::plain::CHAIN;
+
+/// The chains of OUT outputs times GROUPS groups go on over some inputs.
+#[inline(always)]
+fn chains<L: Lanes, const OUT: usize, const GROUPS: usize>(
+    rows: &[&[f32]; OUT],
+    x: &[Lane],
+    (groups, g): (usize, usize),
+    range: Range<usize>,
+    sums: &mut [[L; GROUPS]; OUT],
+) {
+    for k in range {
+        let at = k * groups + g;
+        let lanes: &[Lane; GROUPS] = x[at..at + GROUPS].try_into().expect("the slice has this length");
+        let lanes: [L; GROUPS] = std::array::from_fn(|i| L::load(&lanes[i]));
+        for o in 0..OUT {
+            let w = L::splat(rows[o][k]);
+            for i in 0..GROUPS {
+                sums[o][i] = lanes[i].fma(w, sums[o][i]);
+            }
+        }
+    }
+}
+
+/// A layer's inputs, of which some are taken, and the lane groups of a block.
+#[derive(Clone)]
+struct Shape {
+    inputs: usize,
+    range: Range<usize>,
+    groups: usize,
+}
+
+#[inline(always)]
+fn tile<L: Lanes, const OUT: usize, const GROUPS: usize>(
+    weights: &[f32],
+    x: &[Lane],
+    shape: &Shape,
+    (j, g): (usize, usize),
+    sums: &[Lane],
+    mut take: impl FnMut(usize, usize, L),
+) {
+    let Shape { inputs, ref range, groups } = *shape;
+    let rows: [&[f32]; OUT] = std::array::from_fn(|o| &weights[(j + o) * inputs..(j + o + 1) * inputs]);
+    let mut chained: [[L; GROUPS]; OUT] =
+        std::array::from_fn(|o| std::array::from_fn(|i| L::load(&sums[(j + o) * groups + g + i])));
+    chains(&rows, x, (groups, g), range.clone(), &mut chained);
+    for (o, chained) in chained.into_iter().enumerate() {
+        for (i, sum) in chained.into_iter().enumerate() {
+            take(j + o, (j + o) * groups + g + i, sum);
+        }
+    }
+}
+
+/// Gives every output of every group, with its number and its place in a block.
+#[inline(always)]
+fn tiles<L: Lanes, const OUT: usize, const GROUPS: usize>(
+    weights: &[f32],
+    x: &[Lane],
+    shape: &Shape,
+    sums: &[Lane],
+    mut take: impl FnMut(usize, usize, L),
+) {
+    let outputs = weights.len() / shape.inputs;
+    let mut j = 0;
+    while j < outputs {
+        let several = j + OUT <= outputs;
+        let mut g = 0;
+        while g < shape.groups {
+            match (several, g + GROUPS <= shape.groups) {
+                (true, true) => tile::<L, OUT, GROUPS>(weights, x, shape, (j, g), sums, &mut take),
+                (true, false) => tile::<L, OUT, 1>(weights, x, shape, (j, g), sums, &mut take),
+                (false, true) => tile::<L, 1, GROUPS>(weights, x, shape, (j, g), sums, &mut take),
+                (false, false) => tile::<L, 1, 1>(weights, x, shape, (j, g), sums, &mut take),
+            }
+            g += if g + GROUPS <= shape.groups { GROUPS } else { 1 };
+        }
+        j += if several { OUT } else { 1 };
+    }
+}
+
+#[inline(always)]
+fn shape(weights: &[f32], x: &[Lane], inputs: usize, range: Range<usize>, sums: &[Lane]) -> Shape {
+    let groups = x.len() / inputs;
+    assert!(inputs <= CHAIN, "a layer of more than one chain");
+    assert!(range.start <= range.end && range.end <= inputs, "inputs that a layer does not have");
+    assert_eq!(sums.len() * inputs, weights.len() * groups, "sums of a linear layer");
+    Shape { inputs, range, groups }
+}
+
+#[inline(always)]
+fn linear_sums<L: Lanes>(
+    weights: &[f32],
+    x: &[Lane],
+    inputs: usize,
+    range: Range<usize>,
+    sums: &[Lane],
+    out: &mut [Lane],
+) {
+    let shape = shape(weights, x, inputs, range, sums);
+    let take = |_, at: usize, sum: L| sum.store(&mut out[at]);
+    if L::WIDE {
+        tiles::<L, 4, 4>(weights, x, &shape, sums, take);
+    } else {
+        tiles::<L, 2, 2>(weights, x, &shape, sums, take);
+    }
+}
+
+#[inline(always)]
+fn dense_from<L: Lanes>(
+    weights: &[f32],
+    ending: Ending<'_>,
+    x: &[Lane],
+    (inputs, from): (usize, usize),
+    sums: &[Lane],
+    y: &mut [Lane],
+) {
+    let shape = shape(weights, x, inputs, from..inputs, sums);
+    let take = |j: usize, at: usize, sum: L| end(sum, ending, j).store(&mut y[at]);
+    if L::WIDE {
+        tiles::<L, 4, 4>(weights, x, &shape, sums, take);
+    } else {
+        tiles::<L, 2, 2>(weights, x, &shape, sums, take);
+    }
+}
+
+kernels! {
+    /// The chains of a linear layer of at most 256 inputs, as they are after some more of them.
+    ///
+    /// # Shapes
+    /// `weights` `[J, K]`, `x` `[K, R]`, `range` within K, `sums` and `out` `[J, R]`.
+    pub fn linear_sums(
+        weights: &[f32], x: &[Lane], inputs: usize, range: std::ops::Range<usize>, sums: &[Lane], out: &mut [Lane],
+    ) = linear_sums;
+
+    /// A linear layer of at most 256 inputs and what follows it, from its chains as they are before the input `from`: the bits of
+    /// [`Kernels::dense`](crate::Kernels::dense).
+    ///
+    /// # Shapes
+    /// `weights` `[J, K]`, `x` `[K, R]`, `shape` = (K, from), `sums` and `y` `[J, R]`.
+    pub fn dense_from(
+        weights: &[f32], ending: Ending<'_>, x: &[Lane], shape: (usize, usize), sums: &[Lane], y: &mut [Lane],
+    ) = dense_from;
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Ending, Kernels, LANES, Lane, Path};
+
+    #[test]
+    fn a_layer_is_the_same_wherever_its_chains_are_left() {
+        for (inputs, outputs, groups) in [(1, 1, 1), (16, 16, 8), (19, 7, 5), (256, 3, 4)] {
+            let number = |i: usize| ((i * 37 % 101) as f32 - 50.0) / 31.0;
+            let weights: Vec<f32> = (0..inputs * outputs).map(number).collect();
+            let x: Vec<Lane> = (0..inputs * groups)
+                .map(|i| std::array::from_fn(|l| if i + l == 70 { f32::NAN } else { number(i * 16 + l + 5) }))
+                .collect();
+            let bias: Vec<f32> = (0..outputs).map(|j| number(j + 9)).collect();
+            let ending = Ending {
+                bias: &bias,
+                scale: Some((&bias, &weights[..outputs.min(weights.len())])),
+                rectify: true,
+            };
+            for &path in Path::available() {
+                let kernels = Kernels::on(path).unwrap();
+                let zeros = vec![[0.0; LANES]; outputs * groups];
+                let mut whole = zeros.clone();
+                kernels.dense(&weights, ending, &x, inputs, &mut whole);
+                for from in [0, 1, inputs / 2, inputs - 1, inputs] {
+                    let (mut half, mut sums, mut y) = (zeros.clone(), zeros.clone(), zeros.clone());
+                    kernels.linear_sums(&weights, &x, inputs, 0..from / 2, &zeros, &mut half);
+                    kernels.linear_sums(&weights, &x, inputs, from / 2..from, &half, &mut sums);
+                    kernels.dense_from(&weights, ending, &x, (inputs, from), &sums, &mut y);
+                    let bits = |y: &[Lane]| y.as_flattened().iter().map(|y| y.to_bits()).collect::<Vec<_>>();
+                    assert_eq!(bits(&y), bits(&whole), "{inputs} inputs left at {from} on {path}");
+                }
+            }
+        }
+    }
+}

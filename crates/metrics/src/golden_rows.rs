@@ -1,0 +1,85 @@
+//! What scoring asks of a golden row and of its neighbours, brought together so that each costs one look into memory.
+
+use radhard_memory::Buffer;
+
+use crate::loss;
+use crate::trial::Observed;
+
+/// One row of the golden run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GoldenRow {
+    pub(crate) probability: f32,
+    pub(crate) positive: bool,
+    /// Twice the pairs that it wins as a positive or loses as a negative, and those it ties.
+    pub(crate) doubled: u32,
+    /// Its user's place among the users; 0 without users.
+    pub(crate) user: u32,
+}
+
+/// All rows of the golden run.
+///
+/// Memory: 16 bytes a row.
+#[derive(Debug)]
+pub(crate) struct GoldenRows(Buffer<[u32; 4]>);
+
+const POSITIVE: u32 = 1;
+
+impl GoldenRows {
+    pub(crate) fn of(run: &Observed<'_>, doubled: &[u32], users: &[u32]) -> Self {
+        let mut rows = Buffer::zeroed(run.probabilities.len());
+        for (at, row) in rows.iter_mut().enumerate() {
+            let flags = if run.labels[at] == 0 { 0 } else { POSITIVE };
+            let user = users.get(at).copied().unwrap_or(0);
+            *row = [run.probabilities[at].to_bits(), doubled[at], user, flags];
+        }
+        Self(rows)
+    }
+
+    pub(crate) fn get(&self, row: u32) -> GoldenRow {
+        let [probability, doubled, user, flags] = self.0[row as usize];
+        GoldenRow { probability: f32::from_bits(probability), positive: flags & POSITIVE != 0, doubled, user }
+    }
+}
+
+/// Rows whose likelihoods are multiplied before the logarithm is taken: its negative, and their labels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Group {
+    pub(crate) loss: f64,
+    /// Bit i is that of the i-th row.
+    labels: u64,
+}
+
+/// All groups of the golden run.
+///
+/// Memory: 1 byte a row.
+#[derive(Debug)]
+pub(crate) struct Groups(Buffer<[u64; 2]>);
+
+impl Groups {
+    pub(crate) fn of(run: &Observed<'_>, substitute: f32) -> Self {
+        let mut groups = Buffer::zeroed(run.labels.len().div_ceil(loss::GROUP));
+        for ((at, group), labels) in groups.iter_mut().enumerate().zip(run.labels.chunks(loss::GROUP)) {
+            let loss = loss::group_log_loss(at, run.probabilities, run.labels, substitute);
+            let bits = labels.iter().rev().fold(0, |bits, label| bits << 1 | u64::from(*label != 0));
+            *group = [loss.to_bits(), bits];
+        }
+        Self(groups)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn get(&self, at: usize) -> Group {
+        let [loss, labels] = self.0[at];
+        Group { loss: f64::from_bits(loss), labels }
+    }
+}
+
+impl Group {
+    /// The negative logarithm with these probabilities of its rows.
+    pub(crate) fn loss_with(&self, probabilities: &[f32], substitute: f32) -> f64 {
+        let labels = (0..probabilities.len()).map(|row| (self.labels >> row & 1) as u8);
+        loss::negative_logarithm(probabilities.iter().copied().zip(labels), substitute)
+    }
+}
