@@ -30,6 +30,7 @@ pub struct Answers<'a> {
     pub counted: Answered,
 }
 
+#[inline(always)]
 fn canonical(x: f32) -> f32 {
     if x.is_nan() { CANONICAL_NAN } else { x }
 }
@@ -38,7 +39,8 @@ fn canonical(x: f32) -> f32 {
 fn answer<L: Lanes>(terms: &[&[Lane]], sigmoid: bool, out: &mut Answers<'_>) {
     let mut logits = out.logits.chunks_mut(LANES);
     let mut golden = out.golden.chunks(LANES);
-    let mut counted = out.counted;
+    // By lane, so that lanes are counted side by side.
+    let [mut changed, mut high, mut low] = [[0_u32; LANES]; 3];
     for (g, to) in out.answers.chunks_mut(LANES).enumerate() {
         let mut sum = L::load(&terms[0][g]);
         for term in &terms[1..] {
@@ -46,8 +48,15 @@ fn answer<L: Lanes>(terms: &[&[Lane]], sigmoid: bool, out: &mut Answers<'_>) {
         }
         let mut logit: Lane = [0.0; LANES];
         sum.store(&mut logit);
-        let logit = logit.map(canonical);
-        let answer = if sigmoid { logit.map(|x| canonical(plain::sigmoid(x))) } else { logit };
+        for x in &mut logit {
+            *x = canonical(*x);
+        }
+        let mut answer = logit;
+        if sigmoid {
+            for x in &mut answer {
+                *x = canonical(plain::sigmoid(*x));
+            }
+        }
         let rows = to.len();
         to.copy_from_slice(&answer[..rows]);
         if let Some(logits) = logits.next() {
@@ -57,15 +66,17 @@ fn answer<L: Lanes>(terms: &[&[Lane]], sigmoid: bool, out: &mut Answers<'_>) {
             // Lanes beyond the last row are no rows.
             let mut before = answer;
             before[..rows].copy_from_slice(golden);
+            logit[rows..].fill(0.0);
             for lane in 0..LANES {
-                let row = u32::from(lane < rows);
-                counted.changed += u32::from(answer[lane].to_bits() != before[lane].to_bits());
-                counted.high += row & u32::from(logit[lane] == f32::INFINITY);
-                counted.low += row & u32::from(logit[lane] == f32::NEG_INFINITY);
+                changed[lane] += u32::from(answer[lane].to_bits() != before[lane].to_bits());
+                high[lane] += u32::from(logit[lane] == f32::INFINITY);
+                low[lane] += u32::from(logit[lane] == f32::NEG_INFINITY);
             }
         }
     }
-    out.counted = counted;
+    out.counted.changed += changed.iter().sum::<u32>();
+    out.counted.high += high.iter().sum::<u32>();
+    out.counted.low += low.iter().sum::<u32>();
 }
 
 kernels! {

@@ -38,45 +38,50 @@ struct Shape {
 
 #[inline(always)]
 fn tile<L: Lanes, const OUT: usize, const GROUPS: usize>(
-    weights: &[f32],
+    (weights, ending): (&[f32], Ending<'_>),
     x: &[Lane],
     shape: &Shape,
     (j, g): (usize, usize),
     sums: &[Lane],
-    mut take: impl FnMut(usize, usize, L),
+    out: &mut [Lane],
 ) {
     let Shape { inputs, ref range, groups } = *shape;
     let rows: [&[f32]; OUT] = std::array::from_fn(|o| &weights[(j + o) * inputs..(j + o + 1) * inputs]);
-    let mut chained: [[L; GROUPS]; OUT] =
-        std::array::from_fn(|o| std::array::from_fn(|i| L::load(&sums[(j + o) * groups + g + i])));
+    let mut chained = [[L::splat(0.0); GROUPS]; OUT];
+    for (o, chained) in chained.iter_mut().enumerate() {
+        let at = (j + o) * groups + g;
+        for (chained, sum) in chained.iter_mut().zip(&sums[at..at + GROUPS]) {
+            *chained = L::load(sum);
+        }
+    }
     chains(&rows, x, (groups, g), range.clone(), &mut chained);
     for (o, chained) in chained.into_iter().enumerate() {
-        for (i, sum) in chained.into_iter().enumerate() {
-            take(j + o, (j + o) * groups + g + i, sum);
+        let at = (j + o) * groups + g;
+        for (sum, out) in chained.into_iter().zip(&mut out[at..at + GROUPS]) {
+            end(sum, ending, j + o).store(out);
         }
     }
 }
 
-/// Gives every output of every group, with its number and its place in a block.
 #[inline(always)]
 fn tiles<L: Lanes, const OUT: usize, const GROUPS: usize>(
-    weights: &[f32],
+    layer: (&[f32], Ending<'_>),
     x: &[Lane],
     shape: &Shape,
     sums: &[Lane],
-    mut take: impl FnMut(usize, usize, L),
+    out: &mut [Lane],
 ) {
-    let outputs = weights.len() / shape.inputs;
+    let outputs = layer.0.len() / shape.inputs;
     let mut j = 0;
     while j < outputs {
         let several = j + OUT <= outputs;
         let mut g = 0;
         while g < shape.groups {
             match (several, g + GROUPS <= shape.groups) {
-                (true, true) => tile::<L, OUT, GROUPS>(weights, x, shape, (j, g), sums, &mut take),
-                (true, false) => tile::<L, OUT, 1>(weights, x, shape, (j, g), sums, &mut take),
-                (false, true) => tile::<L, 1, GROUPS>(weights, x, shape, (j, g), sums, &mut take),
-                (false, false) => tile::<L, 1, 1>(weights, x, shape, (j, g), sums, &mut take),
+                (true, true) => tile::<L, OUT, GROUPS>(layer, x, shape, (j, g), sums, out),
+                (true, false) => tile::<L, OUT, 1>(layer, x, shape, (j, g), sums, out),
+                (false, true) => tile::<L, 1, GROUPS>(layer, x, shape, (j, g), sums, out),
+                (false, false) => tile::<L, 1, 1>(layer, x, shape, (j, g), sums, out),
             }
             g += if g + GROUPS <= shape.groups { GROUPS } else { 1 };
         }
@@ -85,12 +90,23 @@ fn tiles<L: Lanes, const OUT: usize, const GROUPS: usize>(
 }
 
 #[inline(always)]
-fn shape(weights: &[f32], x: &[Lane], inputs: usize, range: Range<usize>, sums: &[Lane]) -> Shape {
+fn resumed<L: Lanes>(
+    layer: (&[f32], Ending<'_>),
+    x: &[Lane],
+    (inputs, range): (usize, Range<usize>),
+    sums: &[Lane],
+    out: &mut [Lane],
+) {
     let groups = x.len() / inputs;
     assert!(inputs <= CHAIN, "a layer of more than one chain");
     assert!(range.start <= range.end && range.end <= inputs, "inputs that a layer does not have");
-    assert_eq!(sums.len() * inputs, weights.len() * groups, "sums of a linear layer");
-    Shape { inputs, range, groups }
+    assert_eq!(sums.len() * inputs, layer.0.len() * groups, "sums of a linear layer");
+    let shape = Shape { inputs, range, groups };
+    if L::WIDE {
+        tiles::<L, 4, 4>(layer, x, &shape, sums, out);
+    } else {
+        tiles::<L, 2, 2>(layer, x, &shape, sums, out);
+    }
 }
 
 #[inline(always)]
@@ -102,13 +118,7 @@ fn linear_sums<L: Lanes>(
     sums: &[Lane],
     out: &mut [Lane],
 ) {
-    let shape = shape(weights, x, inputs, range, sums);
-    let take = |_, at: usize, sum: L| sum.store(&mut out[at]);
-    if L::WIDE {
-        tiles::<L, 4, 4>(weights, x, &shape, sums, take);
-    } else {
-        tiles::<L, 2, 2>(weights, x, &shape, sums, take);
-    }
+    resumed::<L>((weights, Ending::default()), x, (inputs, range), sums, out);
 }
 
 #[inline(always)]
@@ -120,13 +130,7 @@ fn dense_from<L: Lanes>(
     sums: &[Lane],
     y: &mut [Lane],
 ) {
-    let shape = shape(weights, x, inputs, from..inputs, sums);
-    let take = |j: usize, at: usize, sum: L| end(sum, ending, j).store(&mut y[at]);
-    if L::WIDE {
-        tiles::<L, 4, 4>(weights, x, &shape, sums, take);
-    } else {
-        tiles::<L, 2, 2>(weights, x, &shape, sums, take);
-    }
+    resumed::<L>((weights, ending), x, (inputs, from..inputs), sums, y);
 }
 
 kernels! {
