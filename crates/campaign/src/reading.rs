@@ -13,7 +13,7 @@ use rayon::prelude::*;
 /// Rows that are passed for a time.
 const TIMED_ROWS: usize = 1 << 14;
 /// Pairs of passes.
-const TURNS: usize = 7;
+const TURNS: usize = 15;
 /// Words that a reader has at a time, about: they stay in cache.
 const PIECE: usize = 1 << 15;
 

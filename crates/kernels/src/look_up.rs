@@ -43,11 +43,16 @@ impl RowIds<'_> {
 /// A table `[V, W]`, its widths (W, J), what follows a sum over fields, and the sums `[J, R]`.
 pub type Sums<'a> = (&'a [f32], (usize, usize), Ending<'a>, &'a mut [Lane]);
 
+/// Two values per table row `[V, 2]`, and their sums `[1, R]` each.
+pub type TwoValues<'a> = (&'a [[f32; 2]], &'a mut [Lane], &'a mut [Lane]);
+
 /// What is looked up for the fields of data rows, and where its sums go.
 #[derive(Debug, Default)]
 pub struct LookUps<'a> {
     /// One value per table row `[V]`: the sum over fields `[1, R]`.
     pub values: Option<(&'a [f32], &'a mut [Lane])>,
+    /// Two values per table row `[V, 2]`: the sums over fields `[1, R]` of the first ones and of the second ones.
+    pub both: Option<TwoValues<'a>>,
     /// Rows `[V, W]`, W: ½ Σ_d[(Σ_f v)² − Σ_f v²] `[1, R]`.
     pub terms: Option<(&'a [f32], usize, &'a mut [Lane])>,
     /// Rows `[V, W]`, (W, J) and what follows: the sum over fields of the first J values `[J, R]`.
@@ -63,6 +68,7 @@ impl LookUps<'_> {
     fn groups(&self, fields: usize) -> usize {
         let groups = [
             self.values.as_ref().map(|(_, out)| out.len()),
+            self.both.as_ref().map(|(_, out, _)| out.len()),
             self.terms.as_ref().map(|(.., out)| out.len()),
             self.sums.as_ref().map(|(_, (_, outputs), _, out)| out.len() / outputs),
             self.rows.as_ref().map(|(_, width, out)| out.len() / (fields * width)),
@@ -223,6 +229,9 @@ impl<'a> Block<'a> {
         if let Some((table, _)) = &looked.values {
             self.ask_table(row, rows, table, 1);
         }
+        if let Some((table, ..)) = &looked.both {
+            self.ask_table(row, rows, table.as_flattened(), 2);
+        }
         if let Some((table, width, _)) = &looked.terms {
             self.ask_table(row, rows, table, *width);
         }
@@ -323,6 +332,47 @@ impl<'a> Block<'a> {
     }
 }
 
+/// Data rows whose pairs of values fill a vector.
+const HALF: usize = LANES / 2;
+
+impl Block<'_> {
+    /// The sums over fields of two values each, of one lane group.
+    #[inline(always)]
+    fn both<L: Lanes>(
+        &self,
+        table: &[[f32; 2]],
+        g: usize,
+        stack: &mut [[L; 2]],
+        [first, second]: [&mut Lane; 2],
+    ) {
+        let starts: [usize; LANES] =
+            std::array::from_fn(|r| (g * LANES + r).min(self.rows - 1) * self.fields);
+        for field in 0..self.fields {
+            let halves = [0, HALF].map(|from| {
+                let pairs: [[f32; 2]; HALF] = std::array::from_fn(|r| {
+                    debug_assert!(starts[from + r] + field < self.ids.len(), "a row of the block");
+                    // SAFETY: `look_up` has checked that there are ids for all rows of the block, and the largest against the table.
+                    unsafe {
+                        *table.get_unchecked(*self.ids.get_unchecked(starts[from + r] + field) as usize)
+                    }
+                });
+                let mut lane = [0.0; LANES];
+                lane.copy_from_slice(pairs.as_flattened());
+                L::load(&lane)
+            });
+            push(stack, field, halves);
+        }
+        let mut sums = [[0.0; LANES]; 2];
+        for (sum, half) in root(stack, self.fields).into_iter().zip(&mut sums) {
+            sum.store(half);
+        }
+        let (pairs, _) = sums.as_flattened().as_chunks::<2>();
+        for (r, pair) in pairs.iter().enumerate() {
+            [first[r], second[r]] = *pair;
+        }
+    }
+}
+
 /// ½ the sum over a dimension of what sixteen rows have in sixteen lanes.
 #[inline(always)]
 fn half_sums<L: Lanes>(tile: &mut [Lane; LANES]) -> L {
@@ -369,6 +419,9 @@ fn with_fields<L: Lanes, const DEPTH: usize>(rows: RowIds<'_>, mut looked: LookU
     let largest = own.iter().fold(0, |largest, id| largest.max(*id));
     if let Some((table, _)) = &looked.values {
         check(largest, table, 1);
+    }
+    if let Some((table, ..)) = &looked.both {
+        check(largest, table.as_flattened(), 2);
     }
     if let Some((table, width, _)) = &looked.terms {
         check(largest, table, *width);
@@ -428,6 +481,9 @@ fn with_fields<L: Lanes, const DEPTH: usize>(rows: RowIds<'_>, mut looked: LookU
         if let Some((table, out)) = &mut looked.values {
             block.values::<L>(table, g, &mut one).store(&mut out[g]);
         }
+        if let Some((table, first, second)) = &mut looked.both {
+            block.both::<L>(table, g, &mut two, [&mut first[g], &mut second[g]]);
+        }
     }
 }
 
@@ -470,127 +526,4 @@ kernels! {
     /// # Panics
     /// If an id is outside a table, or a shape is another.
     pub fn look_up(rows: RowIds<'_>, looked: LookUps<'_>) = look_up;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{LookUps, RowIds};
-    use crate::{Ending, Kernels, LANES, Lane, Path, Table};
-
-    fn bits(lanes: &[Lane]) -> Vec<u32> {
-        let canonical = |x: &f32| if x.is_nan() { 0x7fc0_0000 } else { x.to_bits() };
-        lanes.as_flattened().iter().map(canonical).collect()
-    }
-
-    fn table(rows: usize, width: usize, special: bool) -> Vec<f32> {
-        let specials = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-40, -0.0, 3e38, -3e38, 1.9e19];
-        (0..rows * width)
-            .map(|i| match i % 997 {
-                n @ 0..8 if special => specials[n],
-                _ => (i * 37 % 101) as f32 / 7.0 - 5.0,
-            })
-            .collect()
-    }
-
-    #[test]
-    fn sums_straight_from_a_table_are_those_of_a_gathered_block() {
-        for fields in [1usize, 2, 3, 7, 8, 9, 13, 24, 39, 47, 130] {
-            for (width, outputs, rows) in [(16, 16, 16), (16, 5, 40), (32, 32, 33), (48, 40, 64)] {
-                let dims: Vec<u32> = (0..fields as u32).map(|f| 3 + f * 7 % 11).collect();
-                let offsets: Vec<u32> = (0..fields).map(|f| dims[..f].iter().sum()).collect();
-                let total = dims.iter().sum::<u32>() as usize;
-                let table = table(total, width, fields > 7);
-                let index = |row: usize, f: usize| (row as u32 * 31 + f as u32 * 17) % dims[f];
-                let more = 20;
-                let indices: Vec<u32> = (0..rows + more)
-                    .flat_map(|row| (0..fields).map(move |f| (row, f)))
-                    .map(|(row, f)| index(row, f))
-                    .collect();
-                let block = rows.div_ceil(LANES) * LANES;
-                let ids: Vec<u32> = (0..fields)
-                    .flat_map(|f| (0..block).map(move |row| (row, f)))
-                    .map(|(row, f)| offsets[f] + index(row.min(rows - 1), f))
-                    .collect();
-                let groups = block / LANES;
-                let (alpha, beta) = (vec![-1.5; outputs], vec![0.25; outputs]);
-                let bias: Vec<f32> = (0..outputs).map(|j| j as f32 / 3.0).collect();
-                for &path in Path::available() {
-                    let kernels = Kernels::on(path).unwrap();
-                    let mut gathered = vec![[0.0; LANES]; width * fields * groups];
-                    for (ids, out) in ids.chunks_exact(block).zip(gathered.chunks_exact_mut(width * groups)) {
-                        kernels.gather(Table::F32(&table), ids, 0, width, out);
-                    }
-                    let (mut flat, mut outside) = (vec![0; indices.len()], false);
-                    kernels.row_ids(&indices, (&offsets.repeat(3), &dims.repeat(3)), &mut flat, &mut outside);
-                    assert!(!outside);
-                    let far: Vec<u32> = (0..fields as u32).step_by(2).collect();
-                    let all = RowIds { ids: &flat, fields, far: &far, rows };
-                    let (mut expected, mut found) =
-                        (vec![[0.0; LANES]; outputs * groups], vec![[9.0; LANES]; outputs * groups]);
-                    for j in 0..outputs {
-                        let column: Vec<_> = (0..fields)
-                            .flat_map(|f| &gathered[(f * width + j) * groups..(f * width + j + 1) * groups])
-                            .copied()
-                            .collect();
-                        let mut sum = vec![[0.0; LANES]; groups];
-                        kernels.field_sum(&column, &mut sum);
-                        kernels.add_number(&sum, bias[j], &mut expected[j * groups..(j + 1) * groups]);
-                    }
-                    let mut scaled = expected.clone();
-                    kernels.affine(&alpha, &beta, &expected, &mut scaled);
-                    let mut rectified = scaled.clone();
-                    kernels.relu(&scaled, &mut rectified);
-                    let same = |what: &str, found: &[Lane], expected: &[Lane]| {
-                        assert_eq!(bits(found), bits(expected), "{what} of {fields} on {path}");
-                    };
-                    let ending = Ending { bias: &bias, ..Ending::default() };
-                    let sums = Some((&table[..], (width, outputs), ending, &mut found[..]));
-                    kernels.look_up(all, LookUps { sums, ..LookUps::default() });
-                    same("sums", &found, &expected);
-                    let ending = Ending { bias: &bias, scale: Some((&alpha, &beta)), rectify: true };
-                    let sums = Some((&table[..], (width, outputs), ending, &mut found[..]));
-                    kernels.look_up(all, LookUps { sums, ..LookUps::default() });
-                    same("rectified sums", &found, &rectified);
-                    let nothing = || vec![[9.0; LANES]; groups];
-                    let (mut factorised, mut summed) = (nothing(), nothing());
-                    kernels.factorisation(&gathered, fields, &mut factorised);
-                    let column: Vec<_> = (0..fields)
-                        .flat_map(|f| &gathered[f * width * groups..(f * width + 1) * groups])
-                        .copied()
-                        .collect();
-                    kernels.field_sum(&column, &mut summed);
-                    let first: Vec<f32> = table.iter().step_by(width).copied().collect();
-                    for alone in [true, false] {
-                        let (mut terms, mut values) = (nothing(), nothing());
-                        let mut rows = vec![[9.0; LANES]; gathered.len()];
-                        found.fill([9.0; LANES]);
-                        let looked = LookUps {
-                            values: Some((&first, &mut values)),
-                            terms: Some((&table, width, &mut terms)),
-                            sums: (!alone).then_some((&table, (width, outputs), ending, &mut found[..])),
-                            rows: alone.then_some((&table, width, &mut rows[..])),
-                            pairs: None,
-                        };
-                        kernels.look_up(all, looked);
-                        same("factorisation", &terms, &factorised);
-                        same("values", &values, &summed);
-                        if alone && fields == 2 {
-                            let mut pairs = vec![[9.0; LANES]; width * groups];
-                            let mut expected = pairs.clone();
-                            let looked = Some((&table[..], width, &mut pairs[..]));
-                            kernels.look_up(all, LookUps { pairs: looked, ..LookUps::default() });
-                            let (a, b) = gathered.split_at(width * groups);
-                            kernels.multiply(a, b, &mut expected);
-                            same("pairs", &pairs, &expected);
-                        }
-                        if alone {
-                            same("rows", &rows, &gathered);
-                        } else {
-                            same("sums beside terms", &found, &rectified);
-                        }
-                    }
-                }
-            }
-        }
-    }
 }

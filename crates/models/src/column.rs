@@ -7,11 +7,10 @@
 //! above M but for roundings: which holds while no weight's column of magnitudes is above the clean one, and is asked for
 //! once per pass.
 
-use radhard_kernels::{Clearing, Kernels, LANES, Lane, LookUps, RowIds};
+use radhard_kernels::{Clearing, Kernels, Lane};
 use radhard_memory::Buffer;
 
 use crate::hook::Checksum;
-use crate::scores::BLOCK;
 
 /// Half of the distance between 1 and the next f32.
 const UNIT: f64 = 1.0 / 16_777_216.0;
@@ -23,8 +22,9 @@ const MOST: usize = 4096;
 pub(crate) struct Column<'h> {
     sums: &'h [f64],
     clearing: Clearing,
-    /// `[V]`.
-    pub(crate) values: Buffer<f32>,
+    /// `[V]`, or `[V, 2]` where each stands behind the first-order weight of its table row, so that one look-up serves both.
+    values: Buffer<f32>,
+    beside: bool,
 }
 
 /// What clears data rows of a layer with these weights `[J, K]` and biases, reading so many fields; none where the weights or
@@ -47,15 +47,16 @@ fn clearing(checksum: &Checksum<'_>, weights: &[f32], bias: &[f32], fields: usiz
 }
 
 impl<'h> Column<'h> {
-    /// The column of a layer, with room for its values.
+    /// The column of a layer, with room for the values of so many table rows; beside first-order weights, or alone.
     pub(crate) fn new(
         checksum: Checksum<'h>,
         (weights, bias): (&[f32], &[f32]),
         fields: usize,
-        room: impl FnOnce() -> Buffer<f32>,
+        beside: bool,
+        room: impl FnOnce(usize) -> Buffer<f32>,
     ) -> Option<Self> {
         let clearing = clearing(&checksum, weights, bias, fields)?;
-        Some(Self { sums: checksum.sums, clearing, values: room() })
+        Some(Self { sums: checksum.sums, clearing, values: room(1 + usize::from(beside)), beside })
     }
 
     /// The checksums by input, `[K]`.
@@ -63,11 +64,34 @@ impl<'h> Column<'h> {
         self.sums
     }
 
-    /// One bit for each data row of a block that is not cleared, by lane group.
-    pub(crate) fn suspects(&self, kernels: Kernels, rows: RowIds<'_>, y: &[Lane], out: &mut [u16]) {
-        let mut checks = [[0.0; LANES]; BLOCK / LANES];
-        let checks = &mut checks[..out.len()];
-        kernels.look_up(rows, LookUps { values: Some((&self.values, checks)), ..LookUps::default() });
+    /// Values of a table row.
+    pub(crate) fn width(&self) -> usize {
+        1 + usize::from(self.beside)
+    }
+
+    /// All of them, to be written.
+    pub(crate) fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.values
+    }
+
+    /// The check values alone.
+    pub(crate) fn alone(&self) -> Option<&[f32]> {
+        (!self.beside).then_some(&self.values)
+    }
+
+    /// First-order weights and check values.
+    pub(crate) fn beside(&self) -> Option<&[[f32; 2]]> {
+        self.beside.then(|| self.values.as_chunks().0)
+    }
+
+    /// Gives the room back.
+    pub(crate) fn into_room(self) -> Buffer<f32> {
+        self.values
+    }
+
+    /// One bit for each data row of a block that is not cleared, by lane group, from the sums of its check values `[1, R]` and its
+    /// outputs `[J, R]`.
+    pub(crate) fn suspects(&self, kernels: Kernels, checks: &[Lane], y: &[Lane], out: &mut [u16]) {
         kernels.suspects(checks, self.clearing, y, out);
     }
 }

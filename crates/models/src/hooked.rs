@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use radhard_data::RowsView;
-use radhard_kernels::{Kernels, LANES, Lane, RowIds};
+use radhard_kernels::{Kernels, LANES, Lane};
 use rayon::prelude::*;
 
 use crate::column::Column;
@@ -156,7 +156,7 @@ impl<'a> Hooked<'a> {
                 }
                 let mut whole = step.is_only(layer);
                 if let Step::Folded(dense, Folded { column: Some(column), .. }) = step {
-                    if self.clears(dense, column, &rows, workspace) {
+                    if self.clears(dense, column, rows.len(), workspace) {
                         continue;
                     }
                     self.gather(dense, &rows, workspace);
@@ -189,17 +189,12 @@ impl<'a> Hooked<'a> {
     }
 
     /// Whether the check column clears all rows of a block, so that the check of the layer need not be made.
-    fn clears(&self, dense: &Dense, column: &Column<'_>, rows: &RowsView<'_>, workspace: &Workspace) -> bool {
+    fn clears(&self, dense: &Dense, column: &Column<'_>, rows: usize, workspace: &Workspace) -> bool {
         let mut suspects = [0; BLOCK / LANES];
         let suspects = &mut suspects[..workspace.values.groups()];
-        let ids = RowIds {
-            ids: &workspace.row_ids,
-            fields: rows.fields,
-            far: self.model.graph().far(),
-            rows: rows.len(),
-        };
-        column.suspects(self.pass.kernels, ids, workspace.values.get(dense.output), suspects);
-        (0..rows.len()).all(|row| suspects[row / LANES] >> (row % LANES) & 1 == 0)
+        let checks = &workspace.checks[..suspects.len()];
+        column.suspects(self.pass.kernels, checks, workspace.values.get(dense.output), suspects);
+        (0..rows).all(|row| suspects[row / LANES] >> (row % LANES) & 1 == 0)
     }
 
     /// Gathers what a folded layer reads.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use radhard_data::RowsView;
 use radhard_kernels::{Finish, Kernels, LANES, Lane, LookUps, Nans, RowIds, Table};
 
+use crate::column::Column;
 use crate::graph::Graph;
 use crate::layers::linear::Linear;
 use crate::layers::{Scope, Values, Weights};
@@ -33,6 +34,8 @@ pub(crate) struct Workspace {
     pub(crate) values: Values,
     /// NaN that steps replaced in the block, and one bit for each row that had one.
     pub(crate) nans: (u64, [u16; BLOCK / LANES]),
+    /// Sums of the check values that a folded layer looked up, where it is checked `[1, R]`.
+    pub(crate) checks: [Lane; BLOCK / LANES],
 }
 
 impl Workspace {
@@ -40,7 +43,8 @@ impl Workspace {
     pub(crate) fn new(graph: &Graph, rows: usize) -> Self {
         let values = Values::new(graph.widths(), rows / LANES);
         let ids = vec![0; graph.offsets().len() * rows];
-        Self { ids, row_ids: Vec::new(), values, nans: (0, [0; BLOCK / LANES]) }
+        let checks = [[0.0; LANES]; BLOCK / LANES];
+        Self { ids, row_ids: Vec::new(), values, nans: (0, [0; BLOCK / LANES]), checks }
     }
 }
 
@@ -211,7 +215,10 @@ impl<'a> Pass<'a> {
         if steps.iter().all(Option::is_none) {
             return;
         }
-        let Workspace { row_ids, values, nans: (count, nan_rows), .. } = workspace;
+        let Workspace { row_ids, values, nans: (count, nan_rows), checks, .. } = workspace;
+        let checks = &mut checks[..values.groups()];
+        // What stands beside other values is looked up with them; what stands alone in their place, or after them.
+        let column = steps.iter().flatten().find_map(|step| step.column());
         let mut outputs = steps.map(|step| step.map(|step| (step.output(), values.take(step.output()))));
         let (mut looked, mut finish) = (LookUps::default(), None);
         for (step, output) in steps.iter().zip(&mut outputs) {
@@ -234,10 +241,15 @@ impl<'a> Pass<'a> {
                 Step::Layer(_) | Step::Dense(_) | Step::Rest(..) | Step::Through(_) => {}
             }
         }
-        self.kernels.look_up(
-            RowIds { ids: row_ids, fields: rows.fields, far: self.graph.far(), rows: rows.len() },
-            looked,
-        );
+        let ids = RowIds { ids: row_ids, fields: rows.fields, far: self.graph.far(), rows: rows.len() };
+        let mut unused = [[0.0; LANES]; BLOCK / LANES];
+        if let Some(both) = column.and_then(Column::beside) {
+            let first = looked.values.take().map_or(&mut unused[..checks.len()], |(_, out)| out);
+            looked.both = Some((both, first, checks));
+        } else if let Some(values) = column.and_then(Column::alone) {
+            self.kernels.look_up(ids, LookUps { values: Some((values, checks)), ..LookUps::default() });
+        }
+        self.kernels.look_up(ids, looked);
         for (step, output) in steps.iter().zip(outputs) {
             let (Some(step), Some((slot, mut lanes))) = (step, output) else { continue };
             if let Step::Folded(..) = step {

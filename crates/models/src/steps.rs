@@ -3,7 +3,7 @@
 //! The bits are those of the layers one by one. A linear layer on the rows of all fields becomes a sum over fields, as soon
 //! as each table row has been multiplied by its field's weights: the numeric contract defines the layer that way.
 
-use radhard_kernels::{Bounds, CROSSES, Ending, Finish, Kernels, LANES, Lane, STAGES};
+use radhard_kernels::{Bounds, CROSSES, Ending, Finish, Kernels, LANES, Lane, STAGES, Table};
 use radhard_memory::Buffer;
 use rayon::prelude::*;
 
@@ -70,6 +70,14 @@ impl Step<'_> {
             Self::Dense(dense) => dense.layer == layer,
             Self::Folded(..) | Self::Rest(..) => false,
             _ => true,
+        }
+    }
+
+    /// The check values that it looks up, of a folded layer that is checked.
+    pub(crate) fn column(&self) -> Option<&Column<'_>> {
+        match self {
+            Self::Folded(_, folded) => folded.column.as_ref(),
+            _ => None,
         }
     }
 
@@ -239,7 +247,9 @@ impl<'g> Steps<'g> {
                     let dense = dense.follow(graph, &mut taken, watch);
                     let checksum = watch.of(at).checksum;
                     let folds = straight(graph, linear.input, watch) && (!held(at) || checksum.is_some());
-                    match folds.then(|| fold(graph, weights, kernels, (linear, checksum), rows)).flatten() {
+                    let beside = beside(graph, weights, &steps);
+                    let fold = || fold(graph, weights, kernels, (linear, checksum, beside), rows);
+                    match folds.then(fold).flatten() {
                         Some(folded) => Step::Folded(dense, folded),
                         None => Step::Dense(dense),
                     }
@@ -325,7 +335,7 @@ impl Drop for Steps<'_> {
             if let Step::Folded(_, folded) = step {
                 self.graph.keep_spare(folded.products);
                 if let Some(column) = folded.column {
-                    self.graph.keep_spare(column.values);
+                    self.graph.keep_spare(column.into_room());
                 }
             }
         }
@@ -351,12 +361,26 @@ fn crosses(graph: &Graph, mut slot: Slot, watch: &Watch<'_>) -> Option<(Slot, Ve
     }
 }
 
+/// The first-order weights that a first folded layer looks up with its products, where the same ids name both.
+fn beside<'a>(graph: &Graph, weights: Weights<'a>, steps: &[(usize, Step<'_>)]) -> Option<&'a [f32]> {
+    let mut firsts = steps.iter().filter_map(|(_, step)| match step {
+        Step::FirstOrder(first) => Some(first.table),
+        _ => None,
+    });
+    let folded = steps.iter().any(|(_, step)| matches!(step, Step::Folded(..)));
+    let first = firsts.next().filter(|_| !folded)?;
+    match weights.table(first) {
+        Table::F32(words) if words.len() == graph.config().table_rows() => Some(words),
+        _ => None,
+    }
+}
+
 /// The products of all table rows, where the rows look up enough of them; with a check column where there is a checksum.
 fn fold<'h>(
     graph: &Graph,
     weights: Weights<'_>,
     kernels: Kernels,
-    (linear, checksum): (&Linear, Option<Checksum<'h>>),
+    (linear, checksum, beside): (&Linear, Option<Checksum<'h>>, Option<&[f32]>),
     rows: usize,
 ) -> Option<Folded<'h>> {
     let fields = linear.fields?;
@@ -370,7 +394,8 @@ fn fold<'h>(
     let mut column = None;
     if let Some(checksum) = checksum {
         let bias = linear.bias.map_or(&[][..], |bias| weights.f32s(bias));
-        column = Some(Column::new(checksum, (matrix, bias), fields, || graph.spare(table_rows))?);
+        let room = |width| graph.spare(table_rows * width);
+        column = Some(Column::new(checksum, (matrix, bias), fields, beside.is_some(), room)?);
     }
     // Each field's weights, `[F, J, D]`.
     let by_field: Vec<f32> = (0..fields)
@@ -386,15 +411,18 @@ fn fold<'h>(
         let lanes = |width: usize| Buffer::<Lane>::zeroed(width * BLOCK / LANES);
         (vec![0u32; BLOCK], lanes(dim), lanes(linear.outputs), [[0.0; LANES]; BLOCK / LANES])
     };
-    let sums = column.as_ref().map(Column::sums);
+    let checked = column.as_ref().map(|column| (column.sums(), column.width()));
     // Each task's part of the column, empty where there is none.
     let mut checks: Vec<&mut [f32]> = match &mut column {
-        Some(column) => column.values.chunks_mut(TASK).collect(),
+        Some(column) => {
+            let width = column.width();
+            column.values_mut().chunks_mut(TASK * width).collect()
+        }
         None => products.chunks(TASK * width).map(|_| &mut [][..]).collect(),
     };
     let tasks = products.par_chunks_mut(TASK * width).zip(checks.par_iter_mut()).enumerate();
     tasks.for_each_init(scratch, |scratch, (task, (mut out, checks))| {
-        let (ids, values, multiplied, checked) = scratch;
+        let (ids, values, multiplied, own) = scratch;
         let mut first = task * TASK;
         while !out.is_empty() {
             // As many rows as are left in the field, at most a block.
@@ -409,10 +437,16 @@ fn fold<'h>(
             kernels.linear(weights, &[], values, dim, multiplied);
             let (now, rest) = out.split_at_mut(count * width);
             kernels.to_wider_rows(multiplied, linear.outputs, width, now);
-            if let Some(sums) = sums {
-                kernels.check_values(&sums[field * dim..(field + 1) * dim], values, checked);
+            if let Some((sums, width)) = checked {
+                kernels.check_values(&sums[field * dim..(field + 1) * dim], values, own);
                 let at = first - task * TASK;
-                checks[at..at + count].copy_from_slice(&checked.as_flattened()[..count]);
+                let to = checks[at * width..(at + count) * width].chunks_exact_mut(width);
+                for (i, (to, check)) in to.zip(own.as_flattened()).enumerate() {
+                    if let Some(firsts) = beside {
+                        to[0] = firsts[first + i];
+                    }
+                    to[width - 1] = *check;
+                }
             }
             (first, out) = (first + count, rest);
         }

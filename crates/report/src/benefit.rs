@@ -1,11 +1,12 @@
 //! What protections win back on the same chips, and what they cost.
 
-use radhard_metrics::{ByChip, paired_by_chip};
-use radhard_records::{Cell, CellKey, ProtectionCost, RecordsError, Store};
+use radhard_metrics::{ByChip, Proportion, paired_by_chip};
+use radhard_records::{Cell, CellKey, ProtectionCost, RecordsError, Store, Trial};
 use serde::Serialize;
 
 use crate::drawing::{Anchor, Drawing, Ink, Shape, Stroke};
-use crate::quantity::{UNDEFINED, loss, rate};
+use crate::noticing::Noticing;
+use crate::quantity::{UNDEFINED, count, loss, rate, whole};
 
 /// What one protection wins in one cell, against the unprotected cell on the same chips.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -24,6 +25,8 @@ pub struct Gain {
     pub low: Option<f64>,
     /// Upper end of it.
     pub high: Option<f64>,
+    /// What was noticed on the protected chips.
+    pub noticed: Noticing,
 }
 
 /// One protection of one model.
@@ -41,6 +44,16 @@ pub struct Benefit {
     pub mean_gain: Option<f64>,
     /// What it keeps, as a share of the model's bits; none where no cost was recorded.
     pub memory_share: Option<f64>,
+    /// The same in bits per parameter.
+    pub memory_bits_per_parameter: Option<f64>,
+    /// Operations more per scored row.
+    pub operations_per_sample: Option<f64>,
+    /// Clean rows passed to take bounds.
+    pub calibration_rows: Option<u64>,
+    /// Checks made on clean data.
+    pub checks: Option<u64>,
+    /// How many of a million of these fired; none where none was made.
+    pub false_alarms_per_million: Option<f64>,
     /// Median time of a protected pass over that of an unprotected one; none where not measured.
     pub time: Option<f64>,
     /// Smallest and largest of these.
@@ -65,7 +78,7 @@ pub fn benefits(store: &Store) -> Result<Vec<Benefit>, RecordsError> {
         }
         let bare = CellKey { protection: "none".to_owned(), ..cell.key.clone() };
         let Some(other) = store.cell_id(&bare) else { continue };
-        let gain = gain(cell, &by_chip(store, id)?, &by_chip(store, other)?);
+        let gain = gain(cell, &store.trials(id)?, &store.trials(other)?);
         let found = benefits
             .iter()
             .position(|one| (&one.model, &one.data, &one.protection) == (model, data, protection));
@@ -101,19 +114,18 @@ pub fn benefits(store: &Store) -> Result<Vec<Benefit>, RecordsError> {
     Ok(benefits)
 }
 
-fn by_chip(store: &Store, id: radhard_records::CellId) -> Result<Vec<(u64, Option<f64>)>, RecordsError> {
-    let mut chips: Vec<(u64, Option<f64>)> = store
-        .trials(id)?
-        .into_iter()
-        .filter_map(|trial| Some((trial.chip, Some(trial.scores.auc?))))
-        .collect();
+fn by_chip(trials: &[Trial]) -> Vec<(u64, Option<f64>)> {
+    let mut chips: Vec<(u64, Option<f64>)> =
+        trials.iter().filter_map(|trial| Some((trial.chip, Some(trial.scores.auc?)))).collect();
     chips.sort_unstable_by_key(|chip| chip.0);
-    Ok(chips)
+    chips
 }
 
-fn gain(cell: &Cell, with: &[(u64, Option<f64>)], without: &[(u64, Option<f64>)]) -> Gain {
+fn gain(cell: &Cell, with: &[Trial], without: &[Trial]) -> Gain {
+    let noticed = Noticing::of(&cell.key.protection, with, without);
+    let [with, without] = [with, without].map(by_chip);
     // Every chip's score is on record, so no golden score stands in for one.
-    let [first, second] = [with, without].map(|chips| ByChip { golden: 0.0, chips });
+    let [first, second] = [&with, &without].map(|chips| ByChip { golden: 0.0, chips });
     let difference = paired_by_chip(0.0, first, second);
     let CellKey { target, error_model, ber, .. } = &cell.key;
     Gain {
@@ -124,6 +136,7 @@ fn gain(cell: &Cell, with: &[(u64, Option<f64>)], without: &[(u64, Option<f64>)]
         gain: difference.mean,
         low: difference.mean_interval.map(|interval| interval.low),
         high: difference.mean_interval.map(|interval| interval.high),
+        noticed,
     }
 }
 
@@ -135,6 +148,8 @@ impl Benefit {
             store.golden(&subject)?.scores.auc
         };
         let time = cost.and_then(|cost| cost.time);
+        let bare = CellKey { protection: "none".to_owned(), ..key.clone() }.subject();
+        let parameters = store.golden(&bare).map(|golden| golden.parameters as f64);
         Self {
             model: key.model.clone(),
             data: key.data.clone(),
@@ -142,6 +157,11 @@ impl Benefit {
             gains: Vec::new(),
             mean_gain: None,
             memory_share: cost.map(|cost| cost.memory_share),
+            memory_bits_per_parameter: cost.zip(parameters).map(|(cost, all)| cost.memory_bits as f64 / all),
+            operations_per_sample: cost.map(|cost| cost.operations_per_sample),
+            calibration_rows: cost.map(|cost| cost.calibration_rows),
+            checks: cost.map(|cost| cost.checks),
+            false_alarms_per_million: cost.and_then(|cost| cost.false_alarms_per_million),
             time: time.map(|time| time.median),
             time_range: time.map(|time| [time.low, time.high]),
             golden_change: golden(&key.protection).zip(golden("none")).map(|(with, without)| with - without),
@@ -188,6 +208,29 @@ impl Benefit {
             || UNDEFINED.to_owned(),
             |share| if share == 0.0 { "0".to_owned() } else { format!("{:.2} %", 100.0 * share) },
         )
+    }
+
+    /// The same in bits per parameter.
+    pub fn bits_in_words(&self) -> String {
+        count(self.memory_bits_per_parameter)
+    }
+
+    /// What was passed to take bounds, in words.
+    pub fn calibration_in_words(&self) -> String {
+        self.calibration_rows
+            .map_or_else(|| UNDEFINED.to_owned(), |rows| if rows == 0 { "0".to_owned() } else { whole(rows) })
+    }
+
+    /// False alarms per million checks of clean data, with what none at all still allows, in words.
+    pub fn alarms_in_words(&self) -> String {
+        match (self.false_alarms_per_million, self.checks) {
+            (Some(0.0), Some(checks)) => {
+                let most = Proportion::of(0, checks).interval.map(|interval| 1e6 * interval.high);
+                format!("0 (≤ {}) of {}", count(most), whole(checks))
+            }
+            (Some(alarms), Some(checks)) => format!("{} of {}", count(Some(alarms)), whole(checks)),
+            _ => UNDEFINED.to_owned(),
+        }
     }
 
     /// What it takes in time, in words.

@@ -3,12 +3,13 @@
 use minijinja::{Environment, Value, context};
 
 use crate::advice::advice;
-use crate::benefit::{Benefit, columns, front, head};
+use crate::benefit::{Benefit, Gain, columns, front, head};
 use crate::chart::chart;
 use crate::crossing::{Crossing, DEVIATION, ONSET_LOSS, SEVERE_LOSS};
 use crate::embedded::embedded;
 use crate::finding::fragility;
 use crate::heat::{HeatField, HeatMap, HeatRow, LOSS_LEVELS, RMSE_LEVELS, heat_maps, legend};
+use crate::noticing::Share;
 use crate::panel::{Curve, Panel};
 use crate::quantity::{UNDEFINED, count, loss, rate, rmse, score, share, whole};
 use crate::summary::{CellLine, Summary};
@@ -27,6 +28,37 @@ const SCRIPTS: [&str; 5] = [
 ];
 /// Findings that the summary tells in sentences; the table beneath holds all.
 const SENTENCES: usize = 6;
+
+/// Columns of the table of costs.
+const COST_COLUMNS: [&str; 9] = [
+    "protection",
+    "bits a parameter",
+    "of the model",
+    "operations a row",
+    "time",
+    "fault-free AUC",
+    "calibration rows",
+    "false alarms",
+    "taken as safe",
+];
+/// Columns of the table of what was noticed.
+const NOTICED_COLUMNS: [&str; 15] = [
+    "protection",
+    "target",
+    "BER",
+    "chips found",
+    "of those that harm",
+    "rows found",
+    "found bad",
+    "corrected",
+    "retries",
+    "reloads",
+    "bytes",
+    "fallbacks",
+    "rows found bad",
+    "recovered",
+    "missed",
+];
 
 /// Writes the page.
 ///
@@ -74,6 +106,8 @@ pub fn html(summary: &Summary) -> Result<String, minijinja::Error> {
             .map(|cell| columns.iter().map(|column| Value::from((column.shown)(cell))).collect::<Value>())
             .collect::<Vec<Value>>(),
         protections => protections(summary),
+        cost_columns => COST_COLUMNS,
+        noticed_columns => NOTICED_COLUMNS,
         goldens => summary.goldens.iter().map(golden_value).collect::<Vec<Value>>(),
         fingerprints => fingerprints(summary),
         plan => summary.plan.as_str(),
@@ -243,9 +277,6 @@ fn protections(summary: &Summary) -> Vec<Value> {
             let columns = columns(&group);
             let drawing = front(&group);
             let svg = drawing.map(|drawing| svg(&drawing, Colours::Page, &format!("front-{index}")));
-            let field = |shown: String, key: Option<f64>| {
-                context! { shown, key => key.map_or_else(String::new, |key| format!("{key:?}")) }
-            };
             let rows: Vec<Value> = group
                 .iter()
                 .map(|benefit| {
@@ -266,18 +297,76 @@ fn protections(summary: &Summary) -> Vec<Value> {
                             |gain| field(Benefit::gain_in_words(gain), gain.gain),
                         )
                     }));
-                    row.push(context! { shown => benefit.assumptions.as_str(), key => "" });
                     Value::from(row)
                 })
                 .collect();
+            let costs: Vec<Value> = group.iter().map(|benefit| cost(benefit)).collect();
+            let noticed: Vec<Value> = group.iter().flat_map(|benefit| noticed(benefit)).collect();
             context! {
                 title => format!("{} on {}", group[0].model, group[0].data),
                 svg => svg.map(Value::from_safe_string),
                 columns => columns.iter().map(head).collect::<Vec<String>>(),
                 rows,
+                costs,
+                noticed,
             }
         })
         .collect()
+}
+
+/// A field of a table that sorts by a number.
+fn field(shown: String, key: Option<f64>) -> Value {
+    context! { shown, key => key.map_or_else(String::new, |key| format!("{key:?}")) }
+}
+
+/// A field of a table that sorts by its text.
+fn word(shown: &str) -> Value {
+    context! { shown, key => shown, text => true }
+}
+
+/// What a protection costs, a row.
+fn cost(benefit: &Benefit) -> Value {
+    Value::from(vec![
+        word(&benefit.protection),
+        field(benefit.bits_in_words(), benefit.memory_bits_per_parameter),
+        field(benefit.memory_in_words(), benefit.memory_share),
+        field(count(benefit.operations_per_sample), benefit.operations_per_sample),
+        field(benefit.time_in_words(), benefit.time),
+        field(loss(benefit.golden_change), benefit.golden_change),
+        field(benefit.calibration_in_words(), benefit.calibration_rows.map(|rows| rows as f64)),
+        field(benefit.alarms_in_words(), benefit.false_alarms_per_million),
+        word(&benefit.assumptions),
+    ])
+}
+
+/// What a protection noticed and did, a row for each cell in which it had anything to say.
+fn noticed(benefit: &Benefit) -> Vec<Value> {
+    let said = |gain: &&Gain| gain.noticed.detected > 0.0 || gain.noticed.rows_missed > 0.0;
+    let row = |gain: &Gain| {
+        let of = &gain.noticed;
+        let share_key = |share: &Share| (share.n > 0).then(|| share.count as f64 / share.n as f64);
+        // What is shown sorts by itself where it is a number.
+        let short = |shown: String| context! { shown };
+        let mean = |mean: f64| short(count(Some(mean)));
+        Value::from(vec![
+            short(benefit.protection.clone()),
+            short(head(&(gain.target.clone(), gain.error_model.clone(), None))),
+            gain.ber.map_or_else(|| field(UNDEFINED.to_owned(), None), |ber| short(rate(ber))),
+            field(of.found.in_words(), share_key(&of.found)),
+            field(of.found_of_harmful.in_words(), share_key(&of.found_of_harmful)),
+            field(share(of.rows_found_share), of.rows_found_share),
+            mean(of.detected),
+            mean(of.corrected),
+            mean(of.retries),
+            mean(of.reloads),
+            mean(of.reload_bytes),
+            mean(of.fallbacks),
+            mean(of.rows_detected),
+            mean(of.rows_recovered),
+            mean(of.rows_missed),
+        ])
+    };
+    benefit.gains.iter().filter(said).map(row).collect()
 }
 
 /// A column of the table of cells.

@@ -2,6 +2,7 @@
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
+use crate::benefit::Benefit;
 use crate::panel::Panel;
 use crate::quantity::{count, loss, rate, rmse, score, share, whole};
 use crate::summary::{CellLine, Summary};
@@ -67,7 +68,7 @@ fn protections(summary: &Summary) -> Vec<String> {
             let best = best.map_or_else(String::new, |gain| {
                 let at =
                     gain.ber.map_or_else(String::new, |ber| format!(" at {}", crate::quantity::rate(ber)));
-                format!(", most on {}{at}: {}", gain.target, crate::Benefit::gain_in_words(gain))
+                format!(", most on {}{at}: {}", gain.target, Benefit::gain_in_words(gain))
             });
             lines.push(printable(&format!(
                 "{mark} {:24} mean gain {} · memory {} · time {}{best}",
@@ -77,14 +78,64 @@ fn protections(summary: &Summary) -> Vec<String> {
                 benefit.time_in_words()
             )));
         }
+        lines.push(String::new());
+        lines.extend(printed(&costs(group)));
+        if let Some(noticed) = noticed(group) {
+            lines.extend([String::new(), "found, where most was, means per chip".to_owned(), String::new()]);
+            lines.extend(printed(&noticed));
+        }
         lines.extend([
             String::new(),
-            "◆ no other protection of the model wins more for less memory and less time · ○ ideal, a bound that nothing to buy reaches"
-                .to_owned(),
-            String::new(),
+            "◆ no other wins more for less memory and less time · ○ ideal, a bound that nothing to buy reaches".to_owned(),
         ]);
+        lines.extend(wrapped(
+            "chips: those with something found, of those with flips · rows: of those that the chips change unprotected, those that no check \
+             of results missed · false alarms: per million checks of clean data, what none still allows, and how many checks",
+        ));
+        lines.push(String::new());
     }
     lines
+}
+
+/// What protections cost, a row each.
+fn costs(group: &[Benefit]) -> Table {
+    let header = ["protection", "bits/param", "ops/row", "fault-free", "calibrated", "false alarms"];
+    let mut table = table(&header, 1..6);
+    for benefit in group {
+        table.add_row([
+            printable(&benefit.protection),
+            benefit.bits_in_words(),
+            count(benefit.operations_per_sample),
+            loss(benefit.golden_change),
+            benefit.calibration_in_words(),
+            benefit.alarms_in_words(),
+        ]);
+    }
+    table
+}
+
+/// What each protection noticed and did, in the cell where it found most; the page has all cells.
+fn noticed(group: &[Benefit]) -> Option<Table> {
+    let header = ["protection", "on", "chips", "rows", "bad", "corrected", "retries", "reloads", "replaced"];
+    let mut table = table(&header, 2..9);
+    for benefit in group {
+        let most = benefit.gains.iter().max_by(|a, b| a.noticed.detected.total_cmp(&b.noticed.detected));
+        let Some(gain) = most.filter(|gain| gain.noticed.detected > 0.0) else { continue };
+        let (of, at) = (&gain.noticed, gain.ber.map_or_else(String::new, |ber| format!(" {}", rate(ber))));
+        let mean = |mean: f64| count(Some(mean));
+        table.add_row([
+            printable(&benefit.protection),
+            format!("{}{at}", shortened(&gain.target)),
+            format!("{}/{}", of.found.count, of.found.n),
+            share(of.rows_found_share),
+            mean(of.detected),
+            mean(of.corrected),
+            mean(of.retries),
+            mean(of.reloads),
+            mean(of.fallbacks),
+        ]);
+    }
+    (table.row_count() > 0).then_some(table)
 }
 
 fn golden_facts(summary: &Summary, panel: &Panel) -> String {

@@ -6,7 +6,7 @@ mod fixture;
 use std::fs;
 use std::path::Path;
 
-use fixture::{SUBJECTS, Subject, UNLABELLED, campaign};
+use fixture::{SUBJECTS, Subject, UNLABELLED, campaign, protected_campaign};
 use radhard_report::svg::{Colours, svg};
 use radhard_report::{ReportError, Summary, chart, files, page, png, write_all};
 
@@ -64,6 +64,32 @@ fn elements(text: &str) -> Vec<String> {
     }
     assert_eq!(open, Vec::<String>::new(), "left open");
     seen
+}
+
+#[test]
+fn costs_and_what_was_noticed_fold_out_below_the_gains() {
+    let dir = tempfile::tempdir().unwrap();
+    let protections = [("none", 1.0), ("abft-gemm:reload", 0.2)];
+    let store = protected_campaign(dir.path(), &SUBJECTS[..1], &[1e-7, 1e-3], &protections, 40);
+    let summary = Summary::of(&store).unwrap();
+    let text = page::html(&summary).unwrap();
+    elements(&text);
+    let of = |class: &str| {
+        let from = text.find(&format!("<details class=\"{class}\">")).unwrap();
+        &text[from..from + text[from..].find("</details>").unwrap()]
+    };
+    for shown in
+        ["4.00", "12.50 %", "408", "1.07 [1.01, 1.31]", "80,668", "of 3,000,000", "the checksum columns"]
+    {
+        assert!(of("costs").contains(shown), "{shown}");
+    }
+    assert!(of("costs").contains("data-key=\"80668.0\""));
+    // Cells without anything to say have no row.
+    let gains = &summary.protections[0].gains;
+    let said = gains.iter().filter(|gain| gain.noticed.detected + gain.noticed.rows_missed > 0.0).count();
+    assert!(said > 1 && said < gains.len());
+    assert_eq!(of("noticed").matches("<td>abft-gemm:reload</td>").count(), said);
+    assert!(of("noticed").contains(">90 %<"));
 }
 
 #[test]

@@ -3,8 +3,8 @@
 
 mod fixture;
 
-use fixture::{SUBJECTS, UNLABELLED, campaign};
-use radhard_report::{Crossing, Summary, terminal_table};
+use fixture::{SUBJECTS, UNLABELLED, campaign, protected_campaign};
+use radhard_report::{Crossing, Share, Summary, terminal_table};
 
 fn summary() -> Summary {
     let dir = tempfile::tempdir().unwrap();
@@ -14,6 +14,39 @@ fn summary() -> Summary {
 #[test]
 fn the_terminal_table_reads_as_it_should() {
     insta::assert_snapshot!(terminal_table(&summary()));
+}
+
+fn protected(protection: &str) -> Summary {
+    let dir = tempfile::tempdir().unwrap();
+    let protections = [("none", 1.0), (protection, 0.2)];
+    Summary::of(&protected_campaign(dir.path(), &SUBJECTS[..1], &[1e-7, 1e-3], &protections, 40)).unwrap()
+}
+
+#[test]
+fn what_protections_cost_and_noticed_stands_below_what_they_win() {
+    let text = terminal_table(&protected("abft-gemm:reload"));
+    let from = text.find("protections of wide-deep").unwrap();
+    insta::assert_snapshot!(&text[from..]);
+}
+
+#[test]
+fn what_was_noticed_is_held_against_the_same_chips_without_protection() {
+    let by_row = protected("abft-gemm:reload");
+    let gains = &by_row.protections[0].gains;
+    let gain = gains.iter().find(|gain| gain.target == "all" && gain.ber == Some(1e-3)).unwrap();
+    let of = &gain.noticed;
+    assert_eq!((of.found.n, of.found_of_harmful.n, gain.n), (40, 40, 40));
+    assert!(of.found.count <= 40 && of.found.low.unwrap() < of.found.high.unwrap());
+    // Flips are a fifth of those without protection; all chips change 10,000 rows, of which a tenth is missed.
+    assert!((of.rows_missed - 1000.0).abs() < 1e-9 && (of.rows_found_share.unwrap() - 0.9).abs() < 1e-9);
+    assert!((of.retries - 2.0 * of.detected).abs() < 1e-9);
+    assert!((of.detected - of.reloads - of.fallbacks).abs() < 1e-9);
+    let few = gains.iter().find(|gain| gain.target == "embedding" && gain.ber == Some(1e-7)).unwrap();
+    assert_eq!((few.noticed.found, few.noticed.rows_found_share), (Share::default(), None));
+    let of_words = protected("range-guard+abft-gemm:reload");
+    assert!(of_words.protections[0].gains.iter().all(|gain| gain.noticed.rows_found_share.is_none()));
+    let cost = &by_row.protections[0];
+    assert_eq!((cost.memory_bits_per_parameter, cost.calibration_rows), (Some(4.0), Some(80_668)));
 }
 
 #[test]

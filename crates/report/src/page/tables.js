@@ -1,4 +1,4 @@
-  // Tables that sort: by the embedded data where a head names a field, else by the key of each field.
+  // Tables that sort: by the embedded data where a head names a field, else by the key of each field, or by what it shows.
   for (const table of document.querySelectorAll("table.sortable")) {
     const heads = [...table.tHead.rows[0].cells];
     const body = table.tBodies[0];
@@ -8,7 +8,7 @@
       if (!button) return;
       const numeric = head.classList.contains("number");
       const key = (row) => {
-        if (!head.dataset.field) return row.cells[column].dataset.key;
+        if (!head.dataset.field) return row.cells[column].dataset.key ?? row.cells[column].textContent;
         const value = cells[places.get(row)][head.dataset.field];
         return value === null ? "" : value;
       };

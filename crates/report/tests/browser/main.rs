@@ -60,7 +60,7 @@ fn opened(copy: &str, window: &str) -> Option<Value> {
     let output = Command::new(&browser)
         .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-extensions"])
         .args(["--disable-background-networking", "--host-resolver-rules=MAP * ~NOTFOUND"])
-        .args(["--enable-logging=stderr", "--virtual-time-budget=20000", window, &profile, "--dump-dom"])
+        .args(["--enable-logging=stderr", "--virtual-time-budget=60000", window, &profile, "--dump-dom"])
         .arg(format!("file://{}", file.display()))
         .output()
         .unwrap_or_else(|error| panic!("{}: {error}", browser.display()));
