@@ -205,7 +205,7 @@ pub(crate) struct Widths {
     /// Widths of the hidden layers
     #[arg(long, value_delimiter = ',', default_value = "16,16", value_name = "H,H")]
     pub(crate) mlp_dims: Vec<usize>,
-    /// Widths of the layers below the interaction (dlrm); the last is the width of an embedding row
+    /// Hidden widths of the layers on the numeric inputs (dlrm); one of the embedding's width follows
     #[arg(long, value_delimiter = ',', value_name = "H,H")]
     pub(crate) bottom_dims: Option<Vec<usize>>,
     /// Cross layers (dcn)

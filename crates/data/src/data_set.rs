@@ -12,6 +12,7 @@ use crate::file::{self, Columns};
 use crate::layout::{self, META_KEY};
 use crate::meta::{FORMAT_VERSION, Meta};
 use crate::part::Part;
+use crate::row_reader::RowReader;
 use crate::rows::Rows;
 use crate::vocabulary::Vocabulary;
 
@@ -229,6 +230,24 @@ impl DataSet {
             labels: Cow::Owned(gathered(self.labels(), 1, &row_ids)),
             bags: self.bags().map(|bags| bags.gathered(&row_ids)),
             row_ids: Some(row_ids),
+        }
+    }
+
+    /// What reads rows in any order: large rows of a file by calls, so that a pass over them in random order does not bring
+    /// the whole file into this process's memory; others where they lie.
+    pub fn reader(&self) -> RowReader<'_> {
+        let shape = (self.fields(), self.meta.numeric_names.len());
+        let of_file = match &self.bytes {
+            Bytes::Mapped(map) => RowReader::of_file(map, shape, (self.indices.start, self.numeric.start)),
+            Bytes::Owned(_) => None,
+        };
+        of_file.unwrap_or_else(|| RowReader::of_memory(shape.0, shape.1, self.indices(), self.numeric()))
+    }
+
+    /// Gives mapped pages that were looked at back to the system; they come back from the file when they are looked at.
+    pub fn let_go(&self) {
+        if let Bytes::Mapped(map) = &self.bytes {
+            map.let_go();
         }
     }
 

@@ -66,7 +66,6 @@ mod loss;
 pub mod plain;
 mod reading;
 mod resumed;
-mod row_gradient;
 mod row_step;
 mod split;
 mod table;
@@ -86,7 +85,7 @@ pub use lanes::{LANES, Lane};
 pub use linear::Ending;
 pub use look_up::{LookUps, RowIds, Sums, TwoValues};
 pub use reading::Limits;
-pub use row_step::RowGradients;
+pub use row_step::{RowGradients, RowSlopes};
 pub use table::Table;
 pub use through::{CROSSES, Crosses};
 

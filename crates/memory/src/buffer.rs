@@ -61,10 +61,11 @@ impl<T: Pod> Buffer<T> {
             Ok(map) => map,
             Err(error) => panic!("no memory for a buffer of {bytes} bytes: {error}"),
         };
-        // Advice may be refused (kernels without huge pages); the buffer is right without it.
-        #[cfg(target_os = "linux")]
-        let _ = map.advise(memmap2::Advice::HugePage);
         let start = map.as_ptr().align_offset(HUGE_PAGE_BYTES);
+        // Whole huge pages only: the rest, most of which would be empty, comes in small ones. Advice may be refused (kernels
+        // without huge pages); the buffer is right without it.
+        #[cfg(target_os = "linux")]
+        let _ = map.advise_range(memmap2::Advice::HugePage, start, bytes / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES);
         Self { memory: Memory::Map(map), start, bytes, element: PhantomData }
     }
 }

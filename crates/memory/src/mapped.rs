@@ -37,6 +37,7 @@ pub enum MapError {
 #[derive(Debug)]
 pub struct Mapped {
     map: Mmap,
+    file: File,
 }
 
 impl Mapped {
@@ -48,7 +49,41 @@ impl Mapped {
         // file is not changed while it is mapped: radhard never writes into a file that it reads through `Mapped`,
         // it replaces files by rename, which leaves the mapped bytes as they were.
         let map = unsafe { Mmap::map(&file) };
-        map.map(|map| Self { map }).map_err(|source| MapError::Map { path: path.to_owned(), source })
+        match map {
+            Ok(map) => Ok(Self { map, file }),
+            Err(source) => Err(MapError::Map { path: path.to_owned(), source }),
+        }
+    }
+
+    /// Reads bytes by a call instead of the map, so that their pages are the system's alone: what is read so never counts as
+    /// memory of this process.
+    ///
+    /// Where the system has no such call, the bytes are copied from the map.
+    ///
+    /// # Errors
+    /// If the system cannot read them, or the file ends before.
+    pub fn read_at(&self, start: usize, into: &mut [u8]) -> io::Result<()> {
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::FileExt::read_exact_at(&self.file, into, start as u64)
+        }
+        #[cfg(not(unix))]
+        {
+            let end = start.checked_add(into.len());
+            let bytes = end.and_then(|end| self.map.get(start..end)).ok_or(io::ErrorKind::UnexpectedEof)?;
+            into.copy_from_slice(bytes);
+            Ok(())
+        }
+    }
+
+    /// Gives the pages that were looked at back to the system; where one is looked at again, it comes from the file.
+    pub fn let_go(&self) {
+        #[cfg(unix)]
+        {
+            // SAFETY: the map is shared and read-only, so its pages have no bytes but the file's, which come back at the next
+            // access. Advice that is refused changes nothing.
+            let _ = unsafe { self.map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+        }
     }
 }
 
@@ -130,6 +165,22 @@ mod tests {
         let path = dir.path().join("a");
         std::fs::write(&path, b"bits").unwrap();
         assert_eq!(&*Mapped::open(&path).unwrap(), b"bits");
+    }
+
+    #[test]
+    fn bytes_are_the_same_read_by_a_call_and_after_their_pages_were_let_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let bytes: Vec<u8> = (0..100_000u32).map(|i| (i % 251) as u8).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        let map = Mapped::open(&path).unwrap();
+        assert_eq!(&map[..], &bytes[..]);
+        map.let_go();
+        let mut some = [0; 5000];
+        map.read_at(70_001, &mut some).unwrap();
+        assert_eq!(some[..], bytes[70_001..75_001]);
+        assert_eq!(&map[..], &bytes[..]);
+        assert_eq!(map.read_at(95_001, &mut some).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 
     #[test]

@@ -129,6 +129,11 @@ impl Graph {
         at.map_or_else(|| Buffer::zeroed(len), |at| spare.swap_remove(at))
     }
 
+    /// Gives the room of past passes back.
+    pub(crate) fn drop_spare(&self) {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Keeps room for the next pass.
     pub(crate) fn keep_spare(&self, buffer: Buffer<f32>) {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);

@@ -63,14 +63,12 @@ impl Random {
         radius * if position & 1 == 0 { libm::cos(angle) } else { libm::sin(angle) }
     }
 
-    /// The numbers 0 … n − 1 in random order (Fisher and Yates; multiply-shift, bias below n / 2^64).
-    pub(crate) fn permutation(self, n: usize) -> Vec<u32> {
-        let mut order: Vec<u32> = (0..n as u32).collect();
-        for i in (1..n).rev() {
+    /// Puts numbers into random order (Fisher and Yates; multiply-shift, bias below n / 2^64).
+    pub(crate) fn shuffle(self, numbers: &mut [u32]) {
+        for i in (1..numbers.len()).rev() {
             let j = (u128::from(self.bits(i as u64)) * (i as u128 + 1)) >> 64;
-            order.swap(i, j as usize);
+            numbers.swap(i, j as usize);
         }
-        order
     }
 }
 
@@ -95,8 +93,9 @@ mod tests {
     }
 
     #[test]
-    fn a_permutation_holds_every_number_once() {
-        let mut order = Random::new(5, Purpose::Shuffle(1)).permutation(1000);
+    fn shuffled_numbers_are_all_still_there() {
+        let mut order: Vec<u32> = (0..1000).collect();
+        Random::new(5, Purpose::Shuffle(1)).shuffle(&mut order);
         assert_ne!(order, (0..1000).collect::<Vec<_>>());
         order.sort_unstable();
         assert_eq!(order, (0..1000).collect::<Vec<_>>());

@@ -163,7 +163,8 @@ fn text(info: &Info) -> String {
     lines.extend(
         info.attainable_auc.map(|auc| format!("attainable AUC {auc:.4}: that of the planted model itself")),
     );
-    lines.extend((info.bad_lines > 0).then(|| format!("{} bad lines were left out", info.bad_lines)));
+    let left_out = if info.bad_lines == 1 { "line was" } else { "lines were" };
+    lines.extend((info.bad_lines > 0).then(|| format!("{} bad {left_out} left out", info.bad_lines)));
     lines.extend((!info.intact).then(|| "the content does not match the stored fingerprint".to_owned()));
     lines.extend(info.notes.iter().cloned());
     lines.join("\n")
@@ -189,7 +190,8 @@ fn show(meta: &Meta, out: &Path, console: &Console) -> Result<Exit, Failure> {
             format!("train {train} · validation {validation} · test {test}"),
         ];
         lines.extend(meta.attainable_auc.map(|auc| format!("attainable AUC {auc:.4}")));
-        lines.extend((meta.bad_lines > 0).then(|| format!("{} bad lines left out", meta.bad_lines)));
+        let plural = if meta.bad_lines == 1 { "" } else { "s" };
+        lines.extend((meta.bad_lines > 0).then(|| format!("{} bad line{plural} left out", meta.bad_lines)));
         lines.extend(meta.notes.iter().cloned());
         lines.join("\n")
     })?;
@@ -232,5 +234,13 @@ fn id_rule(ids: Ids) -> IdRule {
 }
 
 pub(crate) fn prepare_failure(error: PrepareError) -> Failure {
-    Failure { exit: Exit::Input, error: error.into() }
+    let exit = match &error {
+        // Whatever is in the files, these cannot be.
+        PrepareError::HashedIds { .. }
+        | PrepareError::VocabularyConflict(_)
+        | PrepareError::Sparsity(_)
+        | PrepareError::NoSparseBits => Exit::Usage,
+        _ => Exit::Input,
+    };
+    Failure { exit, error: error.into() }
 }

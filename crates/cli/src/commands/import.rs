@@ -13,16 +13,14 @@ pub(crate) fn import(arguments: &Import, console: &Console) -> Result<Exit, Fail
     let (field_dims, numeric) = inputs(&arguments.inputs)?;
     let config: Config = config(&arguments.widths, &arguments.model, field_dims, numeric);
     config.check().or_exit(Exit::Usage)?;
-    let at = |error: &dyn std::fmt::Display| {
-        failure(Exit::Input, format!("{}: {error}", arguments.weights.display()))
-    };
     let rule = if arguments.convert { Convert::Yes } else { Convert::No };
-    let mut state = import::read(&arguments.weights, rule).map_err(|error| at(&error))?;
+    let mut state = import::read(&arguments.weights, rule).or_exit(Exit::Input)?;
     let prefix = state.strip_wrappers();
     if !prefix.is_empty() {
         console.say(&format!("the prefix \"{prefix}\" of all names is a wrapper's and was taken off"));
     }
-    let model = import::model(&config, &state).map_err(|error| at(&error))?;
+    let model = import::model(&config, &state)
+        .map_err(|error| failure(Exit::Input, format!("{}: {error}", arguments.weights.display())))?;
     save(&model, &arguments.out, "imported", console)
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use radhard_data::DataSet;
 use radhard_models::training::{CheckpointError, train_with_checkpoint};
-use radhard_models::{Config, Init, Model, Progress, TrainError, TrainOptions, TrainReport};
+use radhard_models::{Config, Init, Model, Progress, TrainError, TrainOptions, TrainReport, architectures};
 use serde_json::json;
 
 use crate::arguments::{Inputs, Shape, Train, Widths};
@@ -24,6 +24,15 @@ pub(crate) fn run(arguments: &Train, console: &Console) -> Result<Exit, Failure>
     }
     let (dims, numeric) = (data.meta().field_dims.clone(), data.meta().numeric_names.len());
     let config = config(&shape.widths, &shape.model, dims, numeric);
+    let reads_numbers = architectures().iter().any(|a| a.name() == shape.model && a.takes_numeric());
+    if reads_numbers && numeric == 0 {
+        let (data, model) = (arguments.data.display(), &shape.model);
+        let how = "`data prepare criteo --dense-integers` and `data prepare csv --numeric` keep them";
+        return Err(failure(
+            Exit::Usage,
+            format!("{data} has no numeric columns, and {model} needs them; {how}"),
+        ));
+    }
     let options = TrainOptions {
         optimizer: arguments
             .optimizer

@@ -66,6 +66,47 @@ fn rating_files_that_are_wrong_name_the_lines() {
     assert_eq!((ran.json()["bad_lines"].as_u64(), ran.json()["rows"].as_u64()), (Some(1), Some(2)));
 }
 
+/// A line of Criteo's train.txt.
+fn criteo_line(change: impl FnOnce(&mut Vec<String>)) -> String {
+    let mut cells = vec!["1".to_owned()];
+    cells.extend((0..13).map(|column| column.to_string()));
+    cells.extend((0..26).map(|column| format!("{column:08x}")));
+    change(&mut cells);
+    cells.join("\t")
+}
+
+#[test]
+fn bad_lines_of_criteo_are_named_and_flags_that_cannot_fit_are_wrong_usage() {
+    let bench = Workbench::new();
+    let good = criteo_line(|_| {});
+    for (name, bad, part) in [
+        ("few", criteo_line(|cells| cells.truncate(39)), "expected 40 columns, found 39"),
+        ("many", criteo_line(|cells| cells.push("0".to_owned())), "expected 40 columns, found 41"),
+        ("number", criteo_line(|cells| cells[2] = "x7".to_owned()), "I2 \"x7\" is not a number"),
+        ("word", criteo_line(|cells| cells[19] = "zz".to_owned()), "C6 \"zz\" is not a hexadecimal word"),
+    ] {
+        bench.write("train.txt", &format!("{good}\n{bad}\n{good}\n"));
+        let ran = bench.run("data prepare criteo train.txt --out a.data");
+        ran.fails(5, &["train.txt", "line 2", part, "at most 0 are allowed"]);
+        assert_eq!(bench.files(), ["train.txt"], "{name}");
+    }
+    let ran = bench.run("data prepare criteo train.txt --out a.data --max-bad-lines 1 --split none");
+    assert!(ran.out.contains("1 bad line left out"), "{}{}", ran.out, ran.err);
+    bench.write("train.txt", "");
+    bench.run("data prepare criteo train.txt --out b.data").fails(5, &["train.txt", "no rows"]);
+
+    bench.write("train.txt", &good);
+    let unix = bench.run("data prepare criteo train.txt --out unix.data --split none --json").json();
+    bench.write("train.txt", &format!("{good}\r\n"));
+    let dos = bench.run("data prepare criteo train.txt --out dos.data --split none --json").json();
+    assert_eq!(unix["fingerprint"], dos["fingerprint"]);
+
+    bench.run("data prepare criteo train.txt --out b.data --ids index").fails(1, &["criteo", "index"]);
+    bench.run("data synth dummy --sparsity 2 --out b.data").fails(1, &["sparsity 2", "[0, 1]"]);
+    let dlrm = bench.run("train --model dlrm --data unix.data --out dlrm.model");
+    dlrm.fails(1, &["unix.data", "numeric", "--dense-integers"]);
+}
+
 #[test]
 fn a_map_is_refused_by_another_model_and_a_second_time() {
     let bench = Workbench::new();

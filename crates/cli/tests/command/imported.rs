@@ -45,9 +45,11 @@ fn weights_that_do_not_fit_show_both_sides_and_hostile_files_are_refused() {
         .run(&format!("import {fm} --model gm --field-dims {DIMS} --out x.model"))
         .fails(1, &["gm", "deepfm"]);
     bench.write("weights.pt", "cos\nsystem\n(S'true'\ntR.");
-    bench
-        .run(&format!("import weights.pt --model fm --field-dims {DIMS} --out x.model"))
-        .fails(5, &["weights.pt"]);
+    for name in ["weights.pt", "nowhere.pt"] {
+        let ran = bench.run(&format!("import {name} --model fm --field-dims {DIMS} --out x.model"));
+        ran.fails(5, &[name]);
+        assert_eq!(ran.err.matches(name).count(), 1, "{}", ran.err);
+    }
     assert_eq!(bench.files(), ["weights.pt"]);
 }
 

@@ -107,7 +107,7 @@ fn killed_training_continues_to_the_same_model() {
     }
     let other = format!("{} --seed 2", words.join(" "));
     if bench.path("killed.model.checkpoint").exists() {
-        bench.run(&other).fails(4, &["killed.model.checkpoint", "seed"]);
+        bench.run(&other).fails(4, &["killed.model.checkpoint", "seed", "remove it"]);
     }
     bench.run(&words.join(" "));
     let [whole, killed] =

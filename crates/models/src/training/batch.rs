@@ -1,19 +1,21 @@
 //! One training step: forward and backward over the blocks of a batch, synchronised where a layer needs the whole.
 
+use std::io;
 use std::ops::Range;
 
-use radhard_kernels::{Kernels, LANES};
+use radhard_kernels::{AdamStep, Kernels, LANES};
 use rayon::prelude::*;
 
 use crate::graph::Graph;
+use crate::layers::linear::Linear;
 use crate::layers::{BlockSums, Known, Scope, TrainingScope, Weights};
 use crate::parameter::{Component, Parameters};
-use crate::training::TrainOptions;
 pub(super) use crate::training::chunk::Batch;
 use crate::training::chunk::{CHUNK, Chunk, Loaded, Room};
 use crate::training::optimizer::Moments;
-use crate::training::schedule::{Duty, Schedule, linear_of};
+use crate::training::schedule::{Duty, Schedule};
 use crate::training::tables::{self, Reads};
+use crate::training::{Optimizer, TrainOptions};
 
 /// Buffers, moments and counters of a training run.
 pub(super) struct Trainer {
@@ -57,31 +59,34 @@ impl Trainer {
         parameters: &mut Parameters,
         batch: Batch<'_>,
         options: &TrainOptions,
-    ) -> f64 {
+    ) -> io::Result<f64> {
         // On a worker thread the parallel parts follow each other without a hand-over each.
         rayon::scope(|_| {
-            let loss = self.gradients(graph, parameters, batch, options.seed);
+            let loss = self.gradients(graph, parameters, batch, options.seed)?;
             let step = self.moments.next(options);
-            tables::step(
-                graph,
-                (parameters, &mut self.moments, &mut self.totals),
-                &step,
-                options.optimizer,
-                &self.reads,
-                &self.chunks,
-            );
-            loss
+            self.update(graph, parameters, &step, options.optimizer);
+            Ok(loss)
         })
     }
 
+    /// Steps all parameters by the gradients of the last batch.
+    fn update(&mut self, graph: &Graph, parameters: &mut Parameters, step: &AdamStep, optimizer: Optimizer) {
+        let through = self.schedule.rows.as_ref().and_then(|rows| rows.through.as_ref());
+        let state = (parameters, &mut self.moments, &mut self.totals[..]);
+        tables::step(graph, through, state, (step, optimizer), &self.reads, &self.chunks);
+    }
+
     /// Forward and backward; the gradients stay in the chunks, the reads are sorted.
+    ///
+    /// # Errors
+    /// If rows cannot be read; the model's statistics are worth nothing then.
     pub(super) fn gradients(
         &mut self,
         graph: &Graph,
         parameters: &mut Parameters,
         batch: Batch<'_>,
         seed: u64,
-    ) -> f64 {
+    ) -> io::Result<f64> {
         let rows = batch.order.len();
         let count = rows.div_ceil(CHUNK);
         let Self { kernels, schedule, loaded, chunks, room, reads, moments, derived, .. } = self;
@@ -153,35 +158,28 @@ impl Trainer {
                 to = stop + 1;
             }
         }
-        chunks.iter().map(|c| c.loss).sum::<f64>() / rows as f64
+        if let Some(error) = loaded.iter_mut().find_map(|loaded| loaded.failed.take()) {
+            return Err(error);
+        }
+        Ok(chunks.iter().map(|c| c.loss).sum::<f64>() / rows as f64)
     }
 
     /// The gradients of the last batch by parameter, tables in full.
+    ///
+    /// A step without inertia leaves the gradient in the first moment, and one of length zero leaves the weights.
     #[cfg(test)]
-    pub(super) fn collected(&self, graph: &Graph, parameters: &Parameters) -> Vec<Vec<f64>> {
-        let mut all: Vec<Vec<f64>> = parameters.iter().map(|t| vec![0.0; t.elements()]).collect();
-        let fields = graph.offsets().len();
-        for (chunk, loaded) in self.chunks.iter().zip(&self.loaded) {
-            for (sum, dense) in all.iter_mut().zip(&chunk.gradients.dense) {
-                for (sum, &g) in sum.iter_mut().zip(dense) {
-                    *sum += f64::from(g);
-                }
-            }
-            for table in graph.tables() {
-                let (gradient, width) = (&chunk.gradients.tables[table.id.first], table.width);
-                for field in (0..fields).filter(|&f| table.field.is_none_or(|own| own == f)) {
-                    for row in 0..loaded.rows() {
-                        let first = table.field.map_or(0, |own| graph.offsets()[own]);
-                        let id = (loaded.ids[field * CHUNK + row] - first) as usize;
-                        let at = if table.shared { row } else { row * fields + field };
-                        for d in 0..width {
-                            all[table.id.first][id * width + d] += f64::from(gradient[at * width + d]);
-                        }
-                    }
-                }
-            }
-        }
-        all
+    pub(super) fn collected(&mut self, graph: &Graph, parameters: &mut Parameters) -> Vec<Vec<f64>> {
+        let still = AdamStep {
+            beta1: 0.0,
+            beta2: 0.5,
+            epsilon: 1.0,
+            weight_decay: 0.0,
+            step_size: 0.0,
+            root_scale: 1.0,
+        };
+        self.moments = Moments::zeroed(parameters);
+        self.update(graph, parameters, &still, Optimizer::Adam);
+        self.moments.first.iter().map(|m| m.iter().map(|&g| f64::from(g)).collect()).collect()
     }
 }
 
@@ -293,44 +291,29 @@ impl<'a> Run<'a> {
                     scope.kernels.linear_input_slopes(weight, dy, linear.inputs, dx);
                 });
             }
-            (Duty::RowLinear, _) => self.row_linear(loaded, chunk, i),
-            (Duty::Rows, _) => self.rows(loaded, chunk, i),
+            (Duty::Through, Known::Linear(linear)) => self.through(chunk, linear),
+            (Duty::Rows, _)
+                if self.base.schedule.rows.as_ref().is_some_and(|rows| rows.others.is_empty()) => {}
             _ => layer.backward(&scope, &chunk.values, &mut chunk.gradients),
         }
     }
 
-    /// The backward pass of the linear layer on table rows, but for the gradient of the rows.
-    fn row_linear(&self, loaded: &Loaded, chunk: &mut Chunk, i: usize) {
-        let Base { graph, kernels, schedule, .. } = self.base;
-        let (Some(rows), Some(linear)) = (&schedule.rows, linear_of(graph, i)) else { return };
-        let Known::Embedding(embedding) = graph.layers()[rows.layer].known() else { return };
+    /// The backward pass of the linear layer on table rows, as far as blocks do it.
+    fn through(&self, chunk: &mut Chunk, linear: &Linear) {
+        let kernels = self.base.kernels;
         let slopes = chunk.gradients.values.get(linear.output);
-        chunk.slopes.resize(CHUNK * linear.outputs, 0.0);
-        kernels.to_rows(slopes, linear.outputs, &mut chunk.slopes);
-        let dense = &mut chunk.gradients.dense;
-        let table = self.weights.f32s(embedding.table.first);
-        let shape = (rows.dim, embedding.fields.len());
-        let read = (&loaded.ids[..], loaded.rows());
-        kernels.row_weight_gradient(table, shape, read, &chunk.slopes, &mut dense[linear.weight]);
+        let stride = linear.outputs.next_multiple_of(LANES);
+        if stride == linear.outputs {
+            kernels.to_rows(slopes, stride, &mut chunk.slopes);
+        } else {
+            for (j, of_output) in slopes.as_flattened().chunks_exact(CHUNK).enumerate() {
+                for (to, slope) in chunk.slopes.chunks_exact_mut(stride).zip(of_output) {
+                    to[j] = *slope;
+                }
+            }
+        }
         if let Some(bias) = linear.bias {
-            kernels.feature_sums(slopes, &mut dense[bias]);
-        }
-    }
-
-    /// The gradients of the table's rows.
-    fn rows(&self, loaded: &Loaded, chunk: &mut Chunk, i: usize) {
-        let Base { graph, kernels, schedule, .. } = self.base;
-        let (Some(rows), layer) = (&schedule.rows, &graph.layers()[i]) else { return };
-        let Known::Embedding(embedding) = layer.known() else { return };
-        let add = !rows.others.is_empty();
-        if add {
-            layer.backward(&self.scope(i, loaded), &chunk.values, &mut chunk.gradients);
-        }
-        if let Some(linear) = rows.linear.and_then(|linear| linear_of(graph, linear)) {
-            let weights = self.weights.f32s(linear.weight);
-            let shape = (rows.dim, embedding.fields.len());
-            let out = &mut chunk.gradients.tables[embedding.table.first];
-            kernels.row_input_gradient(weights, shape, loaded.rows(), &chunk.slopes, add, out);
+            kernels.feature_sums(slopes, &mut chunk.gradients.dense[bias]);
         }
     }
 

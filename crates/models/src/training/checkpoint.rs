@@ -67,7 +67,7 @@ pub enum CheckpointError {
         reason: String,
     },
     /// The file belongs to another run.
-    #[error("checkpoint {} is of another run:\n{}", path.display(), differences.join("\n"))]
+    #[error("checkpoint {} is of another run; remove it to begin anew:\n{}", path.display(), differences.join("\n"))]
     OtherRun {
         /// The file.
         path: PathBuf,
@@ -128,6 +128,8 @@ impl<'a> Checkpoint<'a> {
             }
             let bytes = self.bytes(&tensors, &format!("weights.{name}"), tensor)?;
             tensor.bytes_mut().copy_from_slice(bytes);
+            // What was copied need not stay in memory a second time.
+            mapped.let_go();
         }
         Ok(Some(epochs))
     }
@@ -174,6 +176,7 @@ impl<'a> Checkpoint<'a> {
         for tensor in parameters {
             let bytes = self.bytes(&tensors, &best_name(&epochs, tensor.name()), tensor)?;
             tensor.bytes_mut().copy_from_slice(bytes);
+            mapped.let_go();
         }
         Ok(())
     }

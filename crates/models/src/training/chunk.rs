@@ -1,7 +1,9 @@
 //! A block of a batch, and everything that is computed on it.
 
+use std::io;
 use std::sync::{Mutex, PoisonError};
 
+use radhard_data::RowReader;
 use radhard_kernels::{Kernels, LANES};
 
 use crate::graph::{Graph, Slot};
@@ -18,8 +20,7 @@ const AHEAD: usize = 16;
 /// The training rows, and the order in which an epoch takes them.
 #[derive(Clone, Copy)]
 pub(super) struct Batch<'a> {
-    pub(super) indices: &'a [u32],
-    pub(super) numeric: &'a [f32],
+    pub(super) rows: RowReader<'a>,
     pub(super) labels: &'a [u8],
     pub(super) order: &'a [u32],
 }
@@ -30,12 +31,21 @@ pub(super) struct Loaded {
     pub(super) ids: Vec<u32>,
     pub(super) labels: Vec<u8>,
     pub(super) first_row: usize,
+    /// One row, where rows are read one by one.
+    row: (Vec<u32>, Vec<f32>),
+    /// Why rows could not be read.
+    pub(super) failed: Option<io::Error>,
 }
 
 impl Loaded {
     pub(super) fn new(graph: &Graph, place: usize) -> Self {
-        let ids = vec![0; graph.offsets().len() * CHUNK];
-        Self { ids, labels: Vec::with_capacity(CHUNK), first_row: place * CHUNK }
+        Self {
+            ids: vec![0; graph.offsets().len() * CHUNK],
+            labels: Vec::with_capacity(CHUNK),
+            first_row: place * CHUNK,
+            row: (vec![0; graph.offsets().len()], vec![0.0; graph.config().numeric]),
+            failed: None,
+        }
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -51,38 +61,60 @@ impl Loaded {
         order: &[u32],
         values: &mut Values,
     ) {
-        let offsets = graph.offsets();
-        let fields = offsets.len();
-        self.labels.clear();
         kernels.prefetch_rows(batch.labels, order, 1);
-        kernels.prefetch_rows(batch.indices, &order[..AHEAD.min(order.len())], fields);
-        for (place, &row) in order.iter().enumerate() {
-            if let Some(ahead) = order.get(place + AHEAD..=place + AHEAD) {
-                kernels.prefetch_rows(batch.indices, ahead, fields);
-            }
-            let row = row as usize;
-            self.labels.push(batch.labels[row]);
-            let indices = &batch.indices[row * fields..(row + 1) * fields];
-            for ((index, offset), ids) in indices.iter().zip(offsets).zip(self.ids.chunks_exact_mut(CHUNK)) {
-                ids[place] = index + offset;
-            }
-        }
+        let read = self.read(kernels, graph, batch.rows, order, values);
+        self.labels.clear();
+        self.labels.extend(order.iter().map(|row| batch.labels[*row as usize]));
         let last = order.len() - 1;
-        for ids in self.ids.chunks_exact_mut(CHUNK) {
-            let padding = ids[last];
-            ids[last + 1..].fill(padding);
-        }
+        let pad = |column: &mut [u32]| {
+            let padding = column[last];
+            column[last + 1..].fill(padding);
+        };
+        self.ids.chunks_exact_mut(CHUNK).for_each(pad);
         if let Some(slot) = graph.numeric() {
-            let width = graph.config().numeric;
-            let columns = values.get_mut(slot).as_flattened_mut().chunks_exact_mut(CHUNK);
-            for (k, column) in columns.enumerate() {
-                for (value, &row) in column.iter_mut().zip(order) {
-                    *value = batch.numeric[row as usize * width + k];
-                }
+            for column in values.get_mut(slot).as_flattened_mut().chunks_exact_mut(CHUNK) {
                 let padding = column[last];
                 column[last + 1..].fill(padding);
             }
         }
+        self.failed = read.err();
+    }
+
+    fn read(
+        &mut self,
+        kernels: Kernels,
+        graph: &Graph,
+        rows: RowReader<'_>,
+        order: &[u32],
+        values: &mut Values,
+    ) -> io::Result<()> {
+        let offsets = graph.offsets();
+        let (fields, width) = (offsets.len(), graph.config().numeric);
+        let mut none = [];
+        let columns = graph.numeric().map_or(&mut none[..], |slot| values.get_mut(slot).as_flattened_mut());
+        let memory = rows.in_memory();
+        if let Some((indices, _)) = memory {
+            kernels.prefetch_rows(indices, &order[..AHEAD.min(order.len())], fields);
+        }
+        for (place, &row) in order.iter().enumerate() {
+            let at = row as usize;
+            let (indices, numeric) = if let Some((indices, numeric)) = memory {
+                if let Some(ahead) = order.get(place + AHEAD..=place + AHEAD) {
+                    kernels.prefetch_rows(indices, ahead, fields);
+                }
+                (&indices[at * fields..(at + 1) * fields], &numeric[at * width..(at + 1) * width])
+            } else {
+                rows.read(at, &mut self.row.0, &mut self.row.1)?;
+                (&self.row.0[..], &self.row.1[..])
+            };
+            for ((index, offset), ids) in indices.iter().zip(offsets).zip(self.ids.chunks_exact_mut(CHUNK)) {
+                ids[place] = index + offset;
+            }
+            for (value, column) in numeric.iter().zip(columns.chunks_exact_mut(CHUNK)) {
+                column[place] = *value;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -90,7 +122,7 @@ impl Loaded {
 pub(super) struct Chunk {
     pub(super) values: Values,
     pub(super) gradients: Gradients,
-    /// The gradient of the linear layer that reads table rows, [R, J] row-major.
+    /// The gradient of the linear layer that reads table rows, row-major, J rounded up to 16 with zeros.
     pub(super) slopes: Vec<f32>,
     pub(super) loss: f64,
 }
@@ -103,18 +135,25 @@ impl Chunk {
             let reads = if table.shared { 1 } else { fields };
             tables[table.id.first] = vec![0.0; CHUNK * reads * table.width];
         }
-        let of_dense = |s: &crate::TensorSpec| match s.component {
-            Component::Dense => vec![0.0; s.elements()],
-            _ => Vec::new(),
-        };
+        let sizes =
+            graph.specs().iter().map(|s| if s.component == Component::Dense { s.elements() } else { 0 });
+        let mut dense: Vec<Vec<f32>> = sizes.map(|elements| vec![0.0; elements]).collect();
+        let mut slopes = Vec::new();
+        if let Some(through) = schedule.rows.as_ref().and_then(|rows| rows.through.as_ref()) {
+            dense[through.weight] = Vec::new();
+            slopes = vec![0.0; CHUNK * through.stride()];
+            if through.alone {
+                tables[through.table] = Vec::new();
+            }
+        }
         Self {
             values: Values::new(&schedule.value_widths, CHUNK / LANES),
             gradients: Gradients {
                 values: Values::new(&schedule.gradient_widths, CHUNK / LANES),
-                dense: graph.specs().iter().map(of_dense).collect(),
+                dense,
                 tables,
             },
-            slopes: Vec::new(),
+            slopes,
             loss: 0.0,
         }
     }

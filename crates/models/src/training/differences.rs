@@ -1,5 +1,7 @@
 //! Every backward pass against central differences.
 
+use radhard_data::RowReader;
+
 use crate::parameter::Component;
 use crate::random::{Purpose, Random};
 use crate::training::TrainOptions;
@@ -11,7 +13,7 @@ use crate::{Config, Init, Model, architectures};
 fn gradients(model: &mut Model, batch: Batch<'_>) -> (f64, Vec<Vec<f64>>) {
     let (graph, parameters) = model.split_mut();
     let mut trainer = Trainer::new(graph, parameters);
-    let loss = trainer.gradients(graph, parameters, batch, TrainOptions::default().seed);
+    let loss = trainer.gradients(graph, parameters, batch, TrainOptions::default().seed).unwrap();
     let gradients = trainer.collected(graph, parameters);
     (loss, gradients)
 }
@@ -38,7 +40,8 @@ fn every_gradient_is_the_slope_of_the_loss() {
             let numeric: Vec<f32> =
                 (0..rows * config.numeric).map(|i| random.uniform(20_000 + i as u64) as f32 - 0.5).collect();
             let order: Vec<u32> = (0..rows as u32).collect();
-            let batch = Batch { indices: &indices, numeric: &numeric, labels: &labels, order: &order };
+            let rows = RowReader::of_memory(config.field_dims.len(), config.numeric, &indices, &numeric);
+            let batch = Batch { rows, labels: &labels, order: &order };
             let (_, analytic) = gradients(&mut model, batch);
             for (i, analytic) in analytic.iter().enumerate() {
                 if model.parameters()[i].component() == Component::State {
@@ -89,7 +92,8 @@ fn layers_taken_together_have_the_gradients_of_each_by_itself() {
             let numeric: Vec<f32> =
                 (0..rows * config.numeric).map(|i| random.uniform(i as u64) as f32).collect();
             let order: Vec<u32> = (0..rows as u32).rev().collect();
-            let batch = Batch { indices: &indices, numeric: &numeric, labels: &labels, order: &order };
+            let rows = RowReader::of_memory(config.field_dims.len(), config.numeric, &indices, &numeric);
+            let batch = Batch { rows, labels: &labels, order: &order };
             let of = |plain: bool| {
                 let mut model = Model::new(&config, Init::TorchFm, 5).unwrap();
                 let (graph, parameters) = model.split_mut();
@@ -97,7 +101,7 @@ fn layers_taken_together_have_the_gradients_of_each_by_itself() {
                 if plain {
                     trainer.schedule = Schedule::plain(graph);
                 }
-                let loss = trainer.gradients(graph, parameters, batch, 3);
+                let loss = trainer.gradients(graph, parameters, batch, 3).unwrap();
                 (loss, trainer.collected(graph, parameters), model)
             };
             let (plain, together) = (of(true), of(false));
@@ -140,9 +144,10 @@ fn a_step_is_the_same_on_any_number_of_threads() {
                 let mut model = Model::new(&config, Init::TorchFm, 1).unwrap();
                 let mut trainer = Trainer::new(model.graph(), model.parameters());
                 for order in order.chunks(300) {
-                    let batch = Batch { indices: &indices, numeric: &numeric, labels: &labels, order };
+                    let rows = RowReader::of_memory(3, config.numeric, &indices, &numeric);
+                    let batch = Batch { rows, labels: &labels, order };
                     let (graph, parameters) = model.split_mut();
-                    trainer.step(graph, parameters, batch, &TrainOptions::default());
+                    trainer.step(graph, parameters, batch, &TrainOptions::default()).unwrap();
                 }
                 model.fingerprint()
             })

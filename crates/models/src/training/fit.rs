@@ -198,6 +198,9 @@ pub enum TrainError {
     /// Rows that the model cannot read.
     #[error(transparent)]
     Rows(#[from] ScoresError),
+    /// Rows that the file does not give.
+    #[error("the rows cannot be read: {0}")]
+    Read(#[from] std::io::Error),
     /// Nothing to train on.
     #[error("the data has no training rows")]
     NoRows,
@@ -275,6 +278,7 @@ fn run(
         return Err(TrainError::FieldDims { data: meta.field_dims.clone(), model });
     }
     check(&data.select(Part::All).view(), model.config())?;
+    data.let_go();
     let checkpoint = checkpoint.map(|path| Checkpoint::new(path, model, options, &meta.fingerprint));
     let mut report = epochs(model, data, options, checkpoint.as_ref(), auc, progress)?;
     report.test_auc = auc_of(model, data, Part::Test, auc)?;
@@ -296,19 +300,36 @@ fn run(
     Ok(report)
 }
 
+/// Bytes of the rows that are evaluated at a time.
+const PIECE_BYTES: usize = 4 << 20;
+
 fn auc_of(
     model: &Model,
     data: &DataSet,
     part: Part,
     auc: &AucFunction<'_>,
 ) -> Result<Option<f64>, TrainError> {
-    let rows = data.select(part);
-    if rows.is_empty() {
+    let row_ids = rows_of(data, part);
+    if row_ids.is_empty() {
         return Ok(None);
     }
+    let row_bytes = (data.fields() + data.meta().numeric_names.len()) * size_of::<u32>();
+    let (mut probabilities, mut labels) = (Vec::new(), Vec::new());
     let mut scores = Scores::default();
-    model.scores(&rows.view(), &mut scores)?;
-    Ok(auc(&scores.probabilities, rows.labels()))
+    for piece in row_ids.chunks((PIECE_BYTES / row_bytes.max(1)).max(1)) {
+        let rows = data.read_rows(piece)?;
+        model.scores(&rows.view(), &mut scores)?;
+        probabilities.extend_from_slice(&scores.probabilities);
+        labels.extend_from_slice(rows.labels());
+    }
+    model.graph().drop_spare();
+    Ok(auc(&probabilities, &labels))
+}
+
+/// Where the rows of a part stand in the data.
+fn rows_of(data: &DataSet, part: Part) -> Vec<u32> {
+    let own = |code: u8| part.code().is_none_or(|own| own == code);
+    (0..).zip(data.parts()).filter(|(_, code)| own(**code)).map(|(row, _)| row).collect()
 }
 
 /// Whether an epoch of this AUC is to be kept instead of the one kept so far.
@@ -345,12 +366,11 @@ fn epochs(
 ) -> Result<TrainReport, TrainError> {
     let began = Instant::now();
     let most = options.rows.map_or(usize::MAX, |rows| usize::try_from(rows).unwrap_or(usize::MAX));
-    let train: Vec<u32> =
-        (0..).zip(data.parts()).filter(|(_, part)| **part == 0).map(|(row, _)| row).take(most).collect();
-    if train.is_empty() {
+    let count = rows_of(data, Part::Train).len().min(most);
+    if count == 0 {
         return Err(TrainError::NoRows);
     }
-    let steps = train.len().div_ceil(options.batch_size) as u64;
+    let steps = count.div_ceil(options.batch_size) as u64;
     let mut trainer = Trainer::new(model.graph(), model.parameters());
     let mut report = TrainReport::of(Vec::new());
     if let Some(checkpoint) = checkpoint
@@ -367,17 +387,15 @@ fn epochs(
         if report.interrupted || epoch - 1 - report.best_epoch >= options.patience {
             break;
         }
-        let mut order = Random::new(options.seed, Purpose::Shuffle(epoch)).permutation(train.len());
-        for row in &mut order {
-            *row = train[*row as usize];
-        }
+        let mut order = rows_of(data, Part::Train);
+        order.truncate(count);
+        Random::new(options.seed, Purpose::Shuffle(epoch)).shuffle(&mut order);
         let mut total = 0.0;
         for (step, order) in (1..).zip(order.chunks(options.batch_size)) {
             let clock = Instant::now();
-            let batch =
-                Batch { indices: data.indices(), numeric: data.numeric(), labels: data.labels(), order };
+            let batch = Batch { rows: data.reader(), labels: data.labels(), order };
             let (graph, parameters) = model.split_mut();
-            let loss = trainer.step(graph, parameters, batch, options);
+            let loss = trainer.step(graph, parameters, batch, options)?;
             busy += clock.elapsed().as_secs_f64();
             trained += order.len();
             if !loss.is_finite() {
@@ -392,6 +410,7 @@ fn epochs(
         if report.interrupted {
             break;
         }
+        drop(order);
         let validation_auc = auc_of(model, data, Part::Validation, auc)?;
         let better = report.best_epoch == 0 || is_better(validation_auc, report.validation_auc);
         if better {
@@ -401,7 +420,7 @@ fn epochs(
             best = keep.then(|| model.parameters().clone());
         }
         let seconds = before + began.elapsed().as_secs_f64();
-        let loss = total / train.len() as f64;
+        let loss = total / count as f64;
         let ended = Epoch { epoch, loss, validation_auc, best: better, seconds };
         report.epochs.push(ended);
         if let Some(checkpoint) = checkpoint {

@@ -1,11 +1,12 @@
 //! How a training step takes the layers of a graph: where it needs the whole batch, which layers it takes together, and
 //! which values it keeps.
 
+use std::cmp::Reverse;
 use std::ops::Range;
 
 use radhard_kernels::LANES;
 
-use crate::graph::{Graph, Slot};
+use crate::graph::{Graph, ParameterId, Slot};
 use crate::layers::Known;
 use crate::layers::linear::Linear;
 use crate::training::hidden::Hidden;
@@ -23,8 +24,8 @@ pub(super) enum Duty {
     Rows,
     /// A linear layer that alone reads its input: it puts the gradient there, where others add.
     SoleLinear,
-    /// The linear layer whose gradients are taken straight from the table.
-    RowLinear,
+    /// The linear layer through which gradients reach the table's rows where these are stepped.
+    Through,
 }
 
 /// The rows `[F · D, R]` that all fields look up in one table.
@@ -37,13 +38,34 @@ pub(super) struct TableRows {
     pub(super) slot: Slot,
     /// F · D.
     pub(super) width: usize,
-    pub(super) dim: usize,
     /// The widest linear layer that reads them.
-    pub(super) linear: Option<usize>,
+    pub(super) through: Option<Through>,
     /// The layers whose backward passes read them and add to their gradient.
     pub(super) others: Vec<usize>,
     /// Whether their gradient begins and ends in the pass that is the last one backward.
     pub(super) brief: bool,
+}
+
+/// A linear layer on table rows. Neither its part of the rows' gradients is ever written down, nor its weights' gradient
+/// by block: both follow from the gradients of its results where the rows are stepped.
+#[derive(Debug, Clone)]
+pub(super) struct Through {
+    /// Among the layers.
+    pub(super) layer: usize,
+    pub(super) table: ParameterId,
+    pub(super) weight: ParameterId,
+    /// F · D.
+    pub(super) inputs: usize,
+    outputs: usize,
+    /// Whether nothing else reads the rows.
+    pub(super) alone: bool,
+}
+
+impl Through {
+    /// Values from one data row's gradients to the next.
+    pub(super) fn stride(&self) -> usize {
+        self.outputs.next_multiple_of(LANES)
+    }
 }
 
 /// The plan of a step.
@@ -101,8 +123,8 @@ impl Schedule {
         let rows = TableRows::of(graph, stops.first().copied());
         if let Some(rows) = &rows {
             duties[rows.layer] = Duty::Rows;
-            if let Some(linear) = rows.linear {
-                duties[linear] = Duty::RowLinear;
+            if let Some(through) = &rows.through {
+                duties[through.layer] = Duty::Through;
             }
             value_widths[rows.slot] = 0;
             if rows.brief {
@@ -133,21 +155,28 @@ impl TableRows {
             return None;
         }
         let end = first_stop.unwrap_or(layers.len());
-        let linear = (0..end)
-            .filter_map(|i| linear_of(graph, i).filter(|linear| linear.input == slot).map(|l| (i, l.outputs)))
-            .filter(|&(_, outputs)| outputs > 1 && embedding.dim.is_multiple_of(LANES))
-            .max_by_key(|&(i, outputs)| (outputs, std::cmp::Reverse(i)))
-            .map(|(i, _)| i);
+        let widest = (0..end)
+            .filter_map(|i| linear_of(graph, i).filter(|linear| linear.input == slot).map(|l| (i, l)))
+            .filter(|(_, linear)| linear.outputs > 1 && embedding.dim.is_multiple_of(LANES))
+            .max_by_key(|(i, linear)| (linear.outputs, Reverse(*i)));
         let others: Vec<usize> = (0..layers.len())
-            .filter(|&i| Some(i) != linear && graph.ties()[i].reads.contains(&slot))
+            .filter(|&i| Some(i) != widest.map(|(i, _)| i) && graph.ties()[i].reads.contains(&slot))
             .collect();
+        let through = widest.map(|(layer, linear)| Through {
+            layer,
+            table: embedding.table.first,
+            weight: linear.weight,
+            inputs: linear.inputs,
+            outputs: linear.outputs,
+            alone: others.is_empty(),
+        });
         let brief = others.iter().all(|&i| i < end);
-        Some(Self { layer, slot, width: fields * embedding.dim, dim: embedding.dim, linear, others, brief })
+        Some(Self { layer, slot, width: fields * embedding.dim, through, others, brief })
     }
 
     /// Whether layers of a forward pass use the rows.
     pub(super) fn forward(&self, layers: &Range<usize>) -> bool {
-        let readers = self.others.iter().chain(&self.linear);
+        let readers = self.others.iter().chain(self.through.iter().map(|through| &through.layer));
         std::iter::once(&self.layer).chain(readers).any(|i| layers.contains(i))
     }
 

@@ -1,7 +1,9 @@
 //! Table gradients and their optimiser steps, without atomics: per field the rows of the batch are sorted by table
 //! row, and every stretch of a table belongs to one task.
 
-use radhard_kernels::{AdamStep, Kernels, RowGradients};
+use std::sync::{Mutex, PoisonError};
+
+use radhard_kernels::{AdamStep, Kernels, RowGradients, RowSlopes};
 use rayon::prelude::*;
 
 use crate::graph::{Graph, Table};
@@ -9,6 +11,7 @@ use crate::parameter::{Component, Parameters};
 use crate::training::Optimizer;
 use crate::training::chunk::{CHUNK, Chunk, Loaded};
 use crate::training::optimizer::Moments;
+use crate::training::schedule::Through;
 
 /// Values of one task.
 const STRETCH: usize = 1 << 14;
@@ -17,7 +20,8 @@ const STRETCH: usize = 1 << 14;
 #[derive(Debug, Default)]
 pub(super) struct Reads {
     fields: Vec<Vec<u64>>,
-    room: Vec<Room>,
+    /// One for each thread that sorts.
+    rooms: Mutex<Vec<Room>>,
 }
 
 /// Room for sorting the reads of one field.
@@ -32,15 +36,18 @@ impl Reads {
     pub(super) fn sort(&mut self, graph: &Graph, loaded: &[Loaded]) {
         let offsets = graph.offsets();
         self.fields.resize_with(offsets.len(), Vec::new);
-        self.room.resize_with(offsets.len(), Room::default);
-        self.fields.par_iter_mut().zip(&mut self.room).enumerate().for_each(|(f, (reads, room))| {
+        let rooms = &self.rooms;
+        let rooms = || rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        self.fields.par_iter_mut().enumerate().for_each(|(f, reads)| {
             reads.clear();
             for loaded in loaded {
                 let ids = &loaded.ids[f * CHUNK..f * CHUNK + loaded.rows()];
                 let first = loaded.first_row as u64;
                 reads.extend((first..).zip(ids).map(|(row, &id)| (u64::from(id - offsets[f]) << 32) | row));
             }
-            sort(reads, room, graph.config().field_dims[f]);
+            let mut room = rooms().pop().unwrap_or_default();
+            sort(reads, &mut room, graph.config().field_dims[f]);
+            rooms().push(room);
         });
     }
 }
@@ -98,17 +105,22 @@ struct Stepped<'a> {
 /// One step on all parameters but state; `state` is (weights, moments, room for the sums of dense gradients).
 pub(super) fn step(
     graph: &Graph,
+    through: Option<&Through>,
     state: (&mut Parameters, &mut Moments, &mut [Vec<f32>]),
-    step: &AdamStep,
-    optimizer: Optimizer,
+    (step, optimizer): (&AdamStep, Optimizer),
     reads: &Reads,
     chunks: &[Chunk],
 ) {
     let (parameters, moments, totals) = state;
     let dims = &graph.config().field_dims;
-    let blocks: Vec<Vec<&[f32]>> = (0..totals.len())
+    let kernels = Kernels::detected();
+    let gradients: Vec<Vec<&[f32]>> = (0..totals.len())
         .map(|parameter| chunks.iter().map(|chunk| &chunk.gradients.tables[parameter][..]).collect())
         .collect();
+    let slopes: Vec<&[f32]> = chunks.iter().map(|chunk| &chunk.slopes[..]).collect();
+    // The layer's weights as they were: rows are stepped by them, they by the rows.
+    let layer_weights = through.map_or(Vec::new(), |through| parameters[through.weight].f32s().to_vec());
+    let mut last = None;
     let mut tasks = Vec::new();
     let tensors = parameters.iter_mut().zip(&mut moments.first).zip(&mut moments.second);
     for (parameter, (((tensor, first), second), total)) in tensors.zip(totals).enumerate() {
@@ -117,7 +129,12 @@ pub(super) fn step(
         }
         let (mut weights, mut first, mut second) = (tensor.f32s_mut(), &mut first[..], &mut second[..]);
         let Some(&table) = graph.tables().iter().find(|t| t.id.first == parameter) else {
-            tasks.push(Task::Dense { parameter, total, values: Stepped { weights, first, second } });
+            let values = Stepped { weights, first, second };
+            if through.is_some_and(|through| through.weight == parameter) {
+                last = Some((total, values));
+            } else {
+                tasks.push(Task::Dense { parameter, total, values });
+            }
             continue;
         };
         let stretch = (STRETCH / table.width).max(1);
@@ -133,33 +150,67 @@ pub(super) fn step(
             }
         }
     }
-    let kernels = Kernels::detected();
     let every = optimizer == Optimizer::Adam;
-    tasks.into_par_iter().for_each(|task| match task {
-        Task::Dense { parameter, total, values: Stepped { weights, first, second } } => {
-            total.fill(0.0);
-            for chunk in chunks {
-                for (sum, g) in total.iter_mut().zip(&chunk.gradients.dense[parameter]) {
+    let stretch = |table: Table, field: usize, first_row: usize, values: Stepped<'_>| {
+        let Stepped { weights, first, second } = values;
+        let shared =
+            RowGradients { blocks: &gradients[table.id.first], rows: CHUNK, stride: table.width, start: 0 };
+        let by_field =
+            RowGradients { stride: dims.len() * table.width, start: field * table.width, ..shared };
+        let gradients = if table.shared { shared } else { by_field };
+        let all = &reads.fields[field];
+        let until = |row: usize| all.partition_point(|&read| ((read >> 32) as usize) < row);
+        let some = &all[until(first_row)..until(first_row + weights.len() / table.width)];
+        let stretch = (weights, first, second, first_row);
+        let Some(through) = through.filter(|through| through.table == table.id.first) else {
+            kernels.row_step(step, every, &gradients, some, table.width, stretch);
+            return Vec::new();
+        };
+        let slopes = RowSlopes {
+            blocks: &slopes,
+            rows: CHUNK,
+            weights: &layer_weights,
+            inputs: through.inputs,
+            start: field * table.width,
+        };
+        let sources = ((!through.alone).then_some(&gradients), &slopes);
+        let read = !some.is_empty();
+        let mut dw = vec![0.0; layer_weights.len() / through.inputs * table.width];
+        kernels.row_step_through((step, every), sources, some, table.width, stretch, &mut dw);
+        if read { dw } else { Vec::new() }
+    };
+    // In the order of the tasks: what rows of a field add to the gradient of the layer's weights.
+    let parts: Vec<(usize, Vec<f32>)> = tasks
+        .into_par_iter()
+        .map(|task| match task {
+            Task::Dense { parameter, total, values: Stepped { weights, first, second } } => {
+                total.fill(0.0);
+                for chunk in chunks {
+                    for (sum, g) in total.iter_mut().zip(&chunk.gradients.dense[parameter]) {
+                        *sum += g;
+                    }
+                }
+                kernels.adam(step, total, weights, first, second);
+                (0, Vec::new())
+            }
+            Task::Stretch { table, field, first_row, values } => {
+                (field, stretch(table, field, first_row, values))
+            }
+        })
+        .collect();
+    if let (Some(through), Some((total, Stepped { weights, first, second }))) = (through, last) {
+        total.fill(0.0);
+        let width = through.inputs / dims.len();
+        for (field, part) in &parts {
+            let start = field * width;
+            for (total, part) in total.chunks_exact_mut(through.inputs).zip(part.chunks_exact(width)) {
+                for (sum, g) in total[start..start + width].iter_mut().zip(part) {
                     *sum += g;
                 }
             }
-            kernels.adam(step, total, weights, first, second);
         }
-        Task::Stretch { table, field, first_row, values: Stepped { weights, first, second } } => {
-            let fields = if table.shared { 1 } else { dims.len() };
-            let gradients = RowGradients {
-                blocks: &blocks[table.id.first],
-                rows: CHUNK,
-                stride: fields * table.width,
-                start: if table.shared { 0 } else { field * table.width },
-            };
-            let all = &reads.fields[field];
-            let until = |row: usize| all.partition_point(|&read| ((read >> 32) as usize) < row);
-            let some = &all[until(first_row)..until(first_row + weights.len() / table.width)];
-            let stretch = (weights, first, second, first_row);
-            kernels.row_step(step, every, &gradients, some, table.width, stretch);
-        }
-    });
+        kernels.adam(step, total, weights, first, second);
+    }
 }
 
 #[cfg(test)]

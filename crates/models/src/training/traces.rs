@@ -52,9 +52,10 @@ fn thirty_steps_give_torchs_losses_and_weights() {
         let options = TrainOptions::default();
         let mut trainer = Trainer::new(trained.graph(), trained.parameters());
         for (step, (rows, loss)) in order.chunks_exact(64).zip(losses).enumerate() {
-            let batch = Batch { indices: &indices, numeric: &numeric, labels, order: rows };
+            let reader = radhard_data::RowReader::of_memory(5, config.numeric, &indices, &numeric);
+            let batch = Batch { rows: reader, labels, order: rows };
             let (graph, parameters) = trained.split_mut();
-            let found = trainer.step(graph, parameters, batch, &options);
+            let found = trainer.step(graph, parameters, batch, &options).unwrap();
             assert!(
                 (found - f64::from(loss)).abs() <= 1e-5,
                 "{name}, step {step}: torch {loss}, here {found}"
