@@ -1,12 +1,12 @@
 //! What theory expects of a cell, from a few probing passes over the clean model.
 
-use radhard_engine::{Changes, Under};
+use radhard_engine::{Changes, Engine};
 use radhard_fault::{BitErrorRate, Exposure, Format, Parameters};
-use radhard_models::Component;
+use radhard_metrics::{Observed, ScoreOptions, TrialScores};
+use radhard_models::{Component, Scores};
 use radhard_records::{Prediction, PredictionKind};
 
 use crate::cells::PlannedCell;
-use crate::evaluator::Evaluator;
 use crate::lend::LentModel;
 use crate::subject::{GoldenRun, Scoring};
 use crate::theory::{self, Reading};
@@ -16,6 +16,8 @@ use crate::trial::TrialError;
 const CRITICAL_BIT: u8 = 30;
 /// Dense words whose bit-30 flip is tried, at most.
 const DENSE_PROBES: usize = 32;
+/// Rows that are scored under a probe, at most: their AUC says a loss within a few thousandths.
+const PROBED_ROWS: usize = 1 << 16;
 
 /// How a subject answers to single bit-30 flips, measured once, apart from every chip.
 #[derive(Debug, Clone)]
@@ -36,9 +38,9 @@ struct Table {
 }
 
 impl Predictor {
-    /// Probes the clean model: up to 32 dense words spread evenly, and one column of each table.
+    /// Probes the clean model on the first rows: up to 32 dense words spread evenly, and one column of each table.
     pub fn measure(
-        evaluator: &mut Evaluator<'_>,
+        lent: &mut LentModel,
         scoring: Scoring<'_>,
         golden: &GoldenRun,
         golden_auc: f64,
@@ -49,7 +51,6 @@ impl Predictor {
             theory::balanced_accuracy_at(&golden.scores.probabilities, labels, f64::from(fallback));
         let mut tables = Vec::new();
         let mut dense = Vec::new();
-        let lent = &*evaluator.lent;
         for (index, tensor) in lent.model().parameters().iter().enumerate() {
             let f32 = lent.specs()[index].format == Format::F32;
             let table = f32 && tensor.component() == Component::Embedding;
@@ -58,29 +59,34 @@ impl Predictor {
                 dense.extend((0..tensor.elements() as u64).map(|element| (index, element)));
             }
         }
+        let rows = scoring.rows.slice(0..scoring.rows.len().min(PROBED_ROWS));
+        let clean = &golden.scores.probabilities[..rows.len()];
+        let auc_of = |probabilities: &[f32]| {
+            let observed = Observed { probabilities, logits: None, labels: rows.labels };
+            let options = ScoreOptions { users: None, ..scoring.options };
+            TrialScores::of(&observed, None, &options).auc.unwrap_or(0.5)
+        };
+        let mut scores = Scores::default();
         let mut probed = Vec::new();
         for (index, words_per_row) in tables.into_iter().enumerate() {
             probed.push(match words_per_row {
                 None => None,
                 Some(words_per_row) => {
-                    Some(Table { words_per_row, nan_share: nan_share(evaluator, golden, index)? })
+                    let changes = first_words_flipped(lent, index);
+                    Engine::full(lent, &rows, &changes, &mut scores)?;
+                    Some(Table { words_per_row, nan_share: nan_share(&scores.probabilities, clean) })
                 }
             });
         }
         let probes = dense.len().min(DENSE_PROBES);
-        let flips: Vec<Changes> = (0..probes)
-            .map(|probe| dense[(2 * probe + 1) * dense.len() / (2 * probes)])
-            .map(|word| flipped(evaluator.lent, &[word]))
-            .collect();
-        let chips: Vec<Under<'_>> = flips.iter().map(Under::words).collect();
-        let quick = evaluator.beside(&chips);
+        let lead = auc_of(clean) - 0.5;
         let mut lost = 0.0;
-        for (chip, (_, acted)) in chips.iter().zip(quick) {
-            let acted = match acted {
-                Some(acted) => acted,
-                None => evaluator.full(&[*chip])?.remove(0),
-            };
-            lost += (golden_auc - acted.outcome.scores.auc.unwrap_or(0.5)) / (golden_auc - 0.5);
+        for probe in 0..probes {
+            let word = dense[(2 * probe + 1) * dense.len() / (2 * probes)];
+            let changes = flipped(lent, &[word]);
+            Engine::full(lent, &rows, &changes, &mut scores)?;
+            // A model without a lead on these rows has nothing to lose.
+            lost += if lead > 0.0 { (lead + 0.5 - auc_of(&scores.probabilities)) / lead } else { 0.0 };
         }
         Ok(Self {
             golden_auc,
@@ -157,19 +163,22 @@ pub(crate) fn words_per_row(model: &radhard_models::Model, shape: &[usize]) -> u
     (width * reads) as u64
 }
 
-/// Share of the rows with changed scores that turn into NaN when bit 30 of one word per table row flips.
-fn nan_share(evaluator: &mut Evaluator<'_>, golden: &GoldenRun, table: usize) -> Result<f64, TrialError> {
-    let shape = &evaluator.lent.specs()[table].shape;
+/// The first word of each row of a table with its critical bit flipped.
+fn first_words_flipped(lent: &LentModel, table: usize) -> Changes {
+    let shape = &lent.specs()[table].shape;
     let (rows, width) = (shape[0] as u64, shape.iter().skip(1).product::<usize>() as u64);
     let words: Vec<(usize, u64)> = (0..rows).map(|row| (table, row * width)).collect();
-    let changes = flipped(evaluator.lent, &words);
-    let scores = evaluator.scores(&changes)?;
+    flipped(lent, &words)
+}
+
+/// Share of the changed scores that are NaN.
+fn nan_share(scores: &[f32], clean: &[f32]) -> f64 {
     let (mut changed, mut nan) = (0_u64, 0_u64);
-    for (now, clean) in scores.probabilities.iter().zip(&golden.scores.probabilities) {
+    for (now, clean) in scores.iter().zip(clean) {
         changed += u64::from(now.to_bits() != clean.to_bits());
         nan += u64::from(now.is_nan());
     }
-    Ok(if changed > 0 { nan as f64 / changed as f64 } else { 0.0 })
+    if changed > 0 { nan as f64 / changed as f64 } else { 0.0 }
 }
 
 /// The critical bit of these words, (parameter, element) in their order, flipped.

@@ -292,7 +292,7 @@ impl SubjectRun<'_, '_> {
                 let memory = plan.persistence() == Persistence::Memory;
                 if let (None, Some(auc), None, true) = (&predictor, golden.auc, own, memory) {
                     watch.stage(&format!("probing {} on {} for the predicted curve", names.0, names.1));
-                    predictor = Some(Predictor::measure(&mut evaluator, scoring, golden, auc)?);
+                    predictor = Some(Predictor::measure(evaluator.lent, scoring, golden, auc)?);
                 }
                 store.put_cell(&entry::cell(plan, evaluator.lent, cell, guard, predictor.as_ref()))?
             };

@@ -176,6 +176,24 @@ pub struct Subject {
     users: Option<Arc<UserRows>>,
 }
 
+/// Rows of a data set, in memory of their own.
+struct Selected {
+    meta: Meta,
+    rows: Arc<Rows<'static>>,
+    users: Option<Arc<UserRows>>,
+}
+
+impl Selected {
+    fn of(path: &Path, part: Part) -> Result<Self, SubjectError> {
+        let data =
+            DataSet::open(path).map_err(|source| SubjectError::Data { path: path.to_path_buf(), source })?;
+        let (meta, rows) = (data.meta().clone(), data.select(part).into_owned());
+        let users = |field| UserRows::of(&rows.field(field).collect::<Vec<u32>>());
+        let users = meta.user_field.map(|field| Arc::new(users(field)));
+        Ok(Self { meta, rows: Arc::new(rows), users })
+    }
+}
+
 impl Subject {
     /// Opens model and data, checks that they fit, and selects the rows.
     pub fn open(
@@ -198,9 +216,16 @@ impl Subject {
     ) -> Result<Self, SubjectError> {
         let model = Model::open(model_path)
             .map_err(|source| SubjectError::Model { path: model_path.to_path_buf(), source })?;
-        let data = DataSet::open(data_path)
-            .map_err(|source| SubjectError::Data { path: data_path.to_path_buf(), source })?;
-        let (config, meta) = (model.config(), data.meta().clone());
+        let beside = others.iter().find(|other| other.data_path == data_path && other.part == part);
+        let Selected { meta, rows, users } = match beside {
+            Some(other) => Selected {
+                meta: other.data.clone(),
+                rows: Arc::clone(&other.rows),
+                users: other.users.clone(),
+            },
+            None => Selected::of(data_path, part)?,
+        };
+        let config = model.config();
         let data_dims = match (config.takes_bags(), meta.bag_dim) {
             (true, Some(dim)) => vec![dim],
             _ => meta.field_dims.clone(),
@@ -215,15 +240,6 @@ impl Subject {
                 data_numeric: meta.numeric_names.len(),
             });
         }
-        let beside = others.iter().find(|other| other.data_path == data_path && other.part == part);
-        let (rows, users) = if let Some(other) = beside {
-            (Arc::clone(&other.rows), other.users.clone())
-        } else {
-            let rows = data.select(part).into_owned();
-            let users = |field| UserRows::of(&rows.field(field).collect::<Vec<u32>>());
-            let users = meta.user_field.map(|field| Arc::new(users(field)));
-            (Arc::new(rows), users)
-        };
         if rows.is_empty() {
             return Err(SubjectError::NoRows { data: data_path.to_path_buf(), part });
         }

@@ -1,6 +1,6 @@
 //! The prepared file, mapped and checked.
 use std::borrow::Cow;
-use std::ops::{Deref, Range};
+use std::ops::Range;
 use std::path::Path;
 
 use radhard_memory::{Buffer, MapError, Mapped};
@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors, tensor::Metadata};
 
 use crate::bags::Bags;
+use crate::bytes::Bytes;
 use crate::file::{self, Columns};
 use crate::layout::{self, META_KEY};
 use crate::meta::{FORMAT_VERSION, Meta};
@@ -112,20 +113,10 @@ pub enum OpenError {
     },
 }
 
-enum Bytes {
-    Mapped(Mapped),
-    Owned(Buffer<u8>),
-}
-
-impl Deref for Bytes {
-    type Target = [u8];
-    fn deref(&self) -> &[u8] {
-        match self {
-            Self::Mapped(map) => map,
-            Self::Owned(buffer) => buffer,
-        }
-    }
-}
+/// Bytes of indices from which on what was read is given back: below, it is read again too soon.
+const RELEASED_FROM: usize = 1 << 28;
+/// Rows that are read at a time.
+const PIECE_ROWS: usize = 1 << 16;
 
 /// A prepared data set, checked once when opened.
 ///
@@ -225,7 +216,7 @@ impl DataSet {
         Rows {
             fields,
             numeric_width,
-            indices: Cow::Owned(gathered(self.indices(), fields, &row_ids)),
+            indices: Cow::Owned(self.gathered_indices(&row_ids)),
             numeric: Cow::Owned(gathered(self.numeric(), numeric_width, &row_ids)),
             labels: Cow::Owned(gathered(self.labels(), 1, &row_ids)),
             bags: self.bags().map(|bags| bags.gathered(&row_ids)),
@@ -245,10 +236,8 @@ impl DataSet {
     }
 
     /// Gives mapped pages that were looked at back to the system; they come back from the file when they are looked at.
-    pub fn let_go(&self) {
-        if let Bytes::Mapped(map) = &self.bytes {
-            map.let_go();
-        }
+    pub fn release(&self) {
+        self.bytes.release(0..self.bytes.len());
     }
 
     /// The bag of each row, `[B]`; `None` where rows have none.
@@ -266,6 +255,27 @@ impl DataSet {
         let bags = self.bags()?;
         let Some(code) = part.code() else { return Some(bags) };
         Some(bags.gathered(&self.row_ids(code)))
+    }
+
+    /// The indices of rows, ascending, in memory of their own.
+    fn gathered_indices(&self, rows: &[u32]) -> Vec<u32> {
+        let mut out = Vec::with_capacity(rows.len() * self.fields());
+        let mut released = 0;
+        for rows in rows.chunks(PIECE_ROWS) {
+            out.extend(gathered(self.indices(), self.fields(), rows));
+            let end = rows.last().map_or(released, |&row| row as usize);
+            self.release_rows(released..end);
+            released = end;
+        }
+        out
+    }
+
+    /// Gives the indices of rows that were read back to the system, where there are many.
+    fn release_rows(&self, rows: Range<usize>) {
+        if self.indices.len() >= RELEASED_FROM {
+            let row = size_of::<u32>() * self.fields();
+            self.bytes.release(self.indices.start + rows.start * row..self.indices.start + rows.end * row);
+        }
     }
 
     fn row_ids(&self, code: u8) -> Vec<u32> {
@@ -330,11 +340,13 @@ impl DataSet {
         if fields == 0 {
             return Ok(());
         }
-        let block = 1 << 16;
+        let block = PIECE_ROWS;
         let found =
             (self.indices().par_chunks(block * fields).enumerate()).find_map_first(|(piece, indices)| {
                 let bad = |row: &[u32]| row.iter().zip(dims).any(|(index, dim)| index >= dim);
-                let row = indices.chunks_exact(fields).position(bad)?;
+                let bad = indices.chunks_exact(fields).position(bad);
+                self.release_rows(piece * block..piece * block + indices.len() / fields);
+                let row = bad?;
                 let of_row = &indices[row * fields..(row + 1) * fields];
                 let field = of_row.iter().zip(dims).position(|(index, dim)| index >= dim)?;
                 Some((piece * block + row, field, of_row[field]))

@@ -11,6 +11,7 @@ compile_error!("prepared files are mapped as little-endian words");
 mod assembly;
 mod bad_line;
 mod bags;
+mod bytes;
 mod criteo;
 mod criteo_line;
 mod criteo_shape;

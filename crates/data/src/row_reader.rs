@@ -159,7 +159,7 @@ mod tests {
             columns.write(&path, meta).unwrap();
             let data = DataSet::open(&path).unwrap();
             assert_eq!(data.reader().in_memory().is_some(), fields < 16 || cfg!(not(unix)));
-            data.let_go();
+            data.release();
             let order = [49, 0, 17, 17, 3];
             let read = data.read_rows(&order).unwrap();
             for (place, row) in order.map(|row| row as usize).into_iter().enumerate() {

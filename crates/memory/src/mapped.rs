@@ -1,7 +1,7 @@
 //! Files seen as bytes in memory, read-only or writable in place.
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Range};
 use std::path::{Path, PathBuf};
 
 use memmap2::{Mmap, MmapMut, MmapOptions};
@@ -76,14 +76,24 @@ impl Mapped {
         }
     }
 
-    /// Gives the pages that were looked at back to the system; where one is looked at again, it comes from the file.
-    pub fn let_go(&self) {
-        #[cfg(unix)]
-        {
-            // SAFETY: the map is shared and read-only, so its pages have no bytes but the file's, which come back at the next
-            // access. Advice that is refused changes nothing.
-            let _ = unsafe { self.map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+    /// Gives the memory of a range back to the system; whoever reads it again finds it as it was.
+    ///
+    /// For files that are read once, piece by piece: what was read no longer counts as this process's memory. Where the system
+    /// refuses, nothing happens.
+    pub fn release(&self, range: Range<usize>) {
+        if range.start >= range.end || range.end > self.map.len() {
+            return;
         }
+        #[cfg(unix)]
+        // SAFETY: the map is read-only and of a file that is not changed while it is mapped, so that pages which are dropped are read
+        // from it again with the same bytes; no reference into the map can see another value.
+        let _ = unsafe {
+            self.map.unchecked_advise_range(
+                memmap2::UncheckedAdvice::DontNeed,
+                range.start,
+                range.end - range.start,
+            )
+        };
     }
 }
 
@@ -168,18 +178,19 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_the_same_read_by_a_call_and_after_their_pages_were_let_go() {
+    fn bytes_are_the_same_read_by_a_call_and_after_their_pages_were_given_back() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
-        let bytes: Vec<u8> = (0..100_000u32).map(|i| (i % 251) as u8).collect();
+        let bytes: Vec<u8> = (0..100_000_u32).map(|place| (place % 251) as u8).collect();
         std::fs::write(&path, &bytes).unwrap();
         let map = Mapped::open(&path).unwrap();
-        assert_eq!(&map[..], &bytes[..]);
-        map.let_go();
+        for range in [0..100_000, 5000..9000, 99_999..100_000, 0..0, 7..100_001] {
+            map.release(range);
+            assert_eq!(&*map, bytes);
+        }
         let mut some = [0; 5000];
         map.read_at(70_001, &mut some).unwrap();
         assert_eq!(some[..], bytes[70_001..75_001]);
-        assert_eq!(&map[..], &bytes[..]);
         assert_eq!(map.read_at(95_001, &mut some).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 

@@ -48,9 +48,9 @@ pub fn answers(claims: &[Claim]) -> Vec<Answer> {
                 (!of.is_empty()).then(|| of.join("; "))
             };
             let parts = [
-                ("it holds that ", with(Verdict::Holds)),
-                ("it is refuted that ", with(Verdict::Refuted)),
-                ("these trials do not decide whether ", with(Verdict::Undecided)),
+                ("It holds that ", with(Verdict::Holds)),
+                ("It is refuted that ", with(Verdict::Refuted)),
+                ("These trials do not decide whether ", with(Verdict::Undecided)),
             ];
             let said: Vec<String> =
                 parts.into_iter().filter_map(|(before, of)| Some(format!("{before}{}", of?))).collect();
@@ -82,7 +82,7 @@ mod tests {
         let answer = answers(&claims).remove(2);
         assert_eq!(
             answer.says,
-            "it holds that protections help (C10). it is refuted that clipping is ahead (C11)"
+            "It holds that protections help (C10). It is refuted that clipping is ahead (C11)"
         );
         assert_eq!(answer.rests_on[2], ("C12", Verdict::Open));
         assert_eq!(answers(&claims)[0].says, "nothing measured");

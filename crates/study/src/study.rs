@@ -1,5 +1,7 @@
 //! A study: its directory, its stages, and what can go wrong in them.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -292,17 +294,23 @@ impl Study<'_> {
         if store.trial_count()? != campaign.trials() {
             return Ok(false);
         }
+        let mut metas: BTreeMap<PathBuf, Meta> = BTreeMap::new();
         for paths in &plan.plan().subjects {
             let (model, data) = (plan.resolve(&paths.model), plan.resolve(&paths.data));
             let of_model = opened(&model)?;
-            let of_data =
-                DataSet::open(&data).map_err(|source| StudyError::Data { path: data.clone(), source })?;
+            let of_data = match metas.entry(data.clone()) {
+                Entry::Occupied(there) => there.into_mut(),
+                Entry::Vacant(missing) => {
+                    let opened = DataSet::open(&data);
+                    let opened = opened.map_err(|source| StudyError::Data { path: data, source })?;
+                    missing.insert(opened.meta().clone())
+                }
+            };
             let name = paths.name.as_deref().unwrap_or_default();
             let same = store.goldens().any(|golden| {
-                (golden.subject.model.as_str(), golden.subject.data.as_str())
-                    == (name, of_data.meta().name.as_str())
+                (golden.subject.model.as_str(), golden.subject.data.as_str()) == (name, of_data.name.as_str())
                     && golden.model_fingerprint == of_model.fingerprint()
-                    && golden.data_fingerprint == of_data.meta().fingerprint
+                    && golden.data_fingerprint == of_data.fingerprint
             });
             if !same {
                 return Ok(false);

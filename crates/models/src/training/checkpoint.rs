@@ -129,7 +129,7 @@ impl<'a> Checkpoint<'a> {
             let bytes = self.bytes(&tensors, &format!("weights.{name}"), tensor)?;
             tensor.bytes_mut().copy_from_slice(bytes);
             // What was copied need not stay in memory a second time.
-            mapped.let_go();
+            mapped.release(0..mapped.len());
         }
         Ok(Some(epochs))
     }
@@ -176,7 +176,7 @@ impl<'a> Checkpoint<'a> {
         for tensor in parameters {
             let bytes = self.bytes(&tensors, &best_name(&epochs, tensor.name()), tensor)?;
             tensor.bytes_mut().copy_from_slice(bytes);
-            mapped.let_go();
+            mapped.release(0..mapped.len());
         }
         Ok(())
     }

@@ -278,7 +278,7 @@ fn run(
         return Err(TrainError::FieldDims { data: meta.field_dims.clone(), model });
     }
     check(&data.select(Part::All).view(), model.config())?;
-    data.let_go();
+    data.release();
     let checkpoint = checkpoint.map(|path| Checkpoint::new(path, model, options, &meta.fingerprint));
     let mut report = epochs(model, data, options, checkpoint.as_ref(), auc, progress)?;
     report.test_auc = auc_of(model, data, Part::Test, auc)?;

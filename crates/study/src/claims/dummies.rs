@@ -17,7 +17,7 @@ pub(super) fn c1(findings: &Findings, widths: &[usize]) -> Claim {
         for target in ["all", "dense"] {
             for (rate, evidence) in [(1e-8, &mut low), (1e-6, &mut high)] {
                 let cells = cells(findings, widths, target, rate, |shape| shape.depth == depth);
-                let of = format!("depth {depth}, {target}, rate {rate:.0e}");
+                let of = format!("depth {depth}, {target}, {rate:.0e}");
                 evidence.extend(share(of, "share of chips printed inf or nan", &by_chip(&cells, printed)));
             }
         }
@@ -119,7 +119,7 @@ pub(super) fn c3(findings: &Findings, widths: &[usize]) -> Claim {
             cells(findings, widths, "all", rate, |s| s.hidden == hidden && s.embedding == embedding)
         };
         let (mlp, embedding) = (of(wide, narrow), of(narrow, wide));
-        let name = format!("rate {rate:.0e}, {wide} beside {narrow}");
+        let name = format!("{rate:.0e}");
         let differ = |quantity, of: &dyn Fn(&TrialScores) -> f64| {
             difference(name.clone(), quantity, &by_chip(&mlp, of), &by_chip(&embedding, of))
         };
@@ -154,7 +154,7 @@ pub(super) fn c4(findings: &Findings, widths: &[usize]) -> Claim {
     for rate in [1e-7, 1e-6, 1e-5] {
         let of = |depth: usize| cells(findings, widths, "dense", rate, |shape| shape.depth == depth);
         let (one, two) = (of(1), of(2));
-        let name = format!("dense, rate {rate:.0e}");
+        let name = format!("{rate:.0e}");
         let quantity = "chips printed inf or nan, depth 2 less depth 1";
         shares.extend(difference(name.clone(), quantity, &by_chip(&two, printed), &by_chip(&one, printed)));
         odds.extend(ratio(name, "odds of a chip printed inf or nan, depth 2 by depth 1", &two, &one));
@@ -181,7 +181,7 @@ pub(super) fn c5(findings: &Findings, widths: &[usize]) -> Claim {
         };
         let (sparse, dense) = (touched(0.001), touched(0.01));
         let (Some(few), Some(many)) = (mean(&sparse), mean(&dense)) else { continue };
-        let of = format!("embedding, rate {rate:.0e}");
+        let of = format!("{rate:.0e}");
         ratios.push(Evidence {
             of: of.clone(),
             quantity: "ratio of the shares of touched samples, sparsity .01 to .001",
@@ -242,23 +242,49 @@ fn open(id: &'static str, says: &'static str, criterion: &'static str) -> Claim 
     Claim { id, section: "5.2", says, criterion, verdict, why, evidence: Vec::new() }
 }
 
-/// The evidence in a sentence, at most six pieces of it.
+/// The evidence in a sentence, at most nine pieces of it: a quantity that several have is said once, and so is their number of chips.
 pub(crate) fn sentence(evidence: &[Evidence]) -> String {
     if evidence.is_empty() {
         return "nothing measured".to_owned();
     }
     let number =
         |value: Option<f64>| value.map_or_else(|| "undefined".to_owned(), |value| format!("{value:.3}"));
-    let pieces: Vec<String> = evidence
-        .iter()
-        .take(6)
-        .map(|piece| {
-            let interval = match (piece.low, piece.high) {
-                (Some(low), Some(high)) => format!(" [{low:.3}, {high:.3}]"),
-                _ => String::new(),
-            };
-            format!("{}: {} {}{interval}, n {}", piece.of, piece.quantity, number(piece.value), piece.n)
+    let same = |a: &Evidence, b: &Evidence| (a.quantity, a.n) == (b.quantity, b.n);
+    let groups: Vec<String> = evidence[..evidence.len().min(9)]
+        .chunk_by(same)
+        .map(|group| {
+            let pieces: Vec<String> = group
+                .iter()
+                .map(|piece| {
+                    let interval = match (piece.low, piece.high) {
+                        (Some(low), Some(high)) => format!(" [{low:.3}, {high:.3}]"),
+                        _ => String::new(),
+                    };
+                    format!("{} {}{interval}", piece.of, number(piece.value))
+                })
+                .collect();
+            format!("{}, n {}: {}", group[0].quantity, group[0].n, pieces.join("; "))
         })
         .collect();
-    pieces.join("; ")
+    groups.join(". ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantity_and_its_chips_are_said_once_for_all_that_have_them() {
+        let piece = |of: &str, value: f64| Evidence {
+            of: of.to_owned(),
+            quantity: "share",
+            value: Some(value),
+            low: Some(0.0),
+            high: Some(1.0),
+            n: 10,
+        };
+        let said = sentence(&[piece("a", 0.25), piece("b", 0.5)]);
+        assert_eq!(said, "share, n 10: a 0.250 [0.000, 1.000]; b 0.500 [0.000, 1.000]");
+        assert_eq!(sentence(&[]), "nothing measured");
+    }
 }

@@ -26,8 +26,8 @@ pub(super) fn c17(findings: &Findings) -> Claim {
                 let of = format!("{model} with {inputs} dense inputs at {rate:.0e}");
                 shares.extend(share(of, "share of samples that fail", chips));
             }
-            let of = format!("{model} at {rate:.0e}, {} dense inputs less {}", DENSE_DIMS[3], DENSE_DIMS[0]);
-            steps.extend(difference(of, "share of samples that fail", &by_dim[3], &by_dim[0]));
+            let quantity = "samples that fail with 1024 dense inputs less those with 16";
+            steps.extend(difference(format!("{model} at {rate:.0e}"), quantity, &by_dim[3], &by_dim[0]));
             let means: Vec<String> =
                 by_dim.iter().filter_map(|chips| mean(chips)).map(|share| format!("{share:.3}")).collect();
             if !means.is_empty() {
@@ -39,7 +39,7 @@ pub(super) fn c17(findings: &Findings) -> Claim {
         "nothing measured".to_owned()
     } else {
         format!(
-            "share of samples that fail with 16, 64, 256 and 1024 dense inputs: {}; {}",
+            "share of samples that fail with 16, 64, 256 and 1024 dense inputs: {}. {}",
             words.join("; "),
             sentence(&steps)
         )

@@ -4,7 +4,7 @@ use radhard_metrics::median_interval;
 use radhard_metrics::quantile::quantile;
 use radhard_records::Noticed;
 
-use crate::campaigns::PROTECTED_RATES;
+use crate::campaigns::{CHECKED_MODELS, PROTECTED_RATES};
 use crate::claim::{Claim, Evidence, Side, Verdict, all_on};
 use crate::claims::dummies::sentence;
 use crate::findings::{Findings, Place};
@@ -157,7 +157,7 @@ pub(super) fn c12(findings: &Findings) -> Claim {
 pub(super) fn c13(findings: &Findings) -> Claim {
     let mut evidence = Vec::new();
     for set in &SETS {
-        for model in MODELS {
+        for model in CHECKED_MODELS {
             for rate in [1e-3, 1e-2] {
                 for protection in ["abft-gemm:recompute", "abft-gemm:reload"] {
                     evidence.extend(gain(findings, model, set.name, rate, protection, "none"));
@@ -171,7 +171,7 @@ pub(super) fn c13(findings: &Findings) -> Claim {
     };
     let (reload, recompute) = (of("reload", Side::Above), of("recompute", Side::Above));
     for set in &SETS {
-        for model in MODELS {
+        for model in CHECKED_MODELS {
             for protection in ["abft-gemm:recompute", "abft-gemm:reload"] {
                 let place = Place::new(model, set.name, "all").under(protection);
                 for (rate, cell) in findings.curve(&place).into_iter().filter(|(rate, _)| *rate >= 0.99e-4) {
