@@ -496,9 +496,9 @@ pub(crate) struct Reproduce {
     /// table1, table2, fig4 … fig10, claims or all
     pub(crate) part: String,
     /// Where the real files may lie: ml-1m/ratings.dat, ml-20m/ratings.csv, criteo/train.txt; stand-ins are drawn for
-    /// those that are not there
+    /// those that are not there [default: stand-ins for all]
     #[arg(long, value_name = "DIR")]
-    pub(crate) data_dir: PathBuf,
+    pub(crate) data_dir: Option<PathBuf>,
     /// Where data, models, records, figures and tables go
     #[arg(long, default_value = "radhard-paper", value_name = "DIR")]
     pub(crate) out: PathBuf,

@@ -38,7 +38,8 @@ impl Changes {
     /// Adds words of one parameter, in the order of their elements; those that equal the stored ones are left out.
     pub fn push(&mut self, lent: &LentModel, index: usize, read: impl IntoIterator<Item = (u64, u64)>) {
         let stored = lent.words(index);
-        let mut words = Vec::new();
+        let read = read.into_iter();
+        let mut words = Vec::with_capacity(read.size_hint().0);
         for (element, word) in read {
             let difference = stored.get(element) ^ word;
             if difference != 0 {

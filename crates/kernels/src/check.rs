@@ -108,29 +108,32 @@ fn totals_of<L: Checks, const G: usize>(
     for g in 0..G {
         total[g].store(&mut out.totals[g]);
         sum[g].store(&mut out.expected[g]);
-        out.magnitudes[g] = magnitudes(clean, rough[g], &x[first + g..].iter().step_by(groups));
+        out.magnitudes[g] = magnitudes(clean, rough[g], x[first + g..].iter().step_by(groups));
     }
 }
 
 /// Upper bounds of sums of magnitudes from their f32 chains; where these overflow, the sums in f64.
 #[inline(always)]
-fn magnitudes<'a, L: Checks>(
-    clean: LinearSums<'_>,
-    rough: L,
-    x: &(impl Iterator<Item = &'a Lane> + Clone),
-) -> WideLane {
+fn magnitudes<'a, L: Checks>(clean: LinearSums<'_>, rough: L, x: impl Iterator<Item = &'a Lane>) -> WideLane {
     // A chain of K roundings to f32 loses less than K · 2^-24 / (1 − K · 2^-24) of the sum, and K · 2^-150 where it is subnormal.
     let inputs = clean.sums.len() as f64;
     let (grown, added) = (1.0 + (inputs + 2.0) / 4_194_304.0, inputs * f64::from(f32::from_bits(1)));
     let mut lane = [0.0; LANES];
     rough.store(&mut lane);
-    std::array::from_fn(|l| {
-        if lane[l] <= f32::MAX {
-            return clean.bias_magnitude + f64::from(lane[l]).mul_add(grown, added);
+    let mut out = [0.0; LANES];
+    if !lane.iter().all(|lane| *lane <= f32::MAX) {
+        let mut sum = L::Wide::splat(clean.bias_magnitude);
+        for (x, &m) in x.zip(clean.magnitudes) {
+            sum = L::Wide::load(x).abs().fma(L::Wide::splat(m), sum);
         }
-        let terms = x.clone().zip(clean.magnitudes);
-        terms.fold(clean.bias_magnitude, |sum, (x, m)| f64::from(x[l]).abs().mul_add(*m, sum))
-    })
+        sum.store(&mut out);
+    }
+    for (out, &lane) in out.iter_mut().zip(&lane) {
+        if lane <= f32::MAX {
+            *out = clean.bias_magnitude + f64::from(lane).mul_add(grown, added);
+        }
+    }
+    out
 }
 
 #[inline(always)]

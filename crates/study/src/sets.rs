@@ -61,7 +61,7 @@ impl Set {
     /// The prepared file, made where it is not there yet.
     pub(crate) fn prepared(
         &self,
-        real: &Path,
+        real: Option<&Path>,
         out: &Path,
         rows: Option<u64>,
         seed: u64,
@@ -74,7 +74,7 @@ impl Set {
         let split = Some(Split { seed, ..Split::default() });
         let common = PrepareOptions { split, ..PrepareOptions::default() };
         let mut told = |progress: Progress| audience.step(progress.done, progress.total);
-        let prepared = match (self.real_file(real), self.real) {
+        let prepared = match (real.and_then(|real| self.real_file(real)), self.real) {
             (Some(file), Real::MovieLens(set)) => {
                 audience.stage(&format!("preparing {}", file.display()));
                 prepare::movielens(&file, out, &MovieLensOptions { set, common }, &mut told)

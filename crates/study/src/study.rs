@@ -25,8 +25,8 @@ pub(crate) const SEED: u64 = 1;
 /// A study in a directory: what is there is not made again.
 #[derive(Debug)]
 pub struct Study<'a> {
-    /// Where real files may lie.
-    pub real: &'a Path,
+    /// Where real files may lie; `None` draws stand-ins.
+    pub real: Option<&'a Path>,
     /// Where everything goes.
     pub out: &'a Path,
     /// How large it is.

@@ -21,8 +21,8 @@ const BAR: &str = "{bar:24} {human_pos}/{human_len} · {eta} left · {msg}";
 
 pub(crate) fn run(arguments: &Reproduce, console: &Console) -> Result<Exit, Failure> {
     let part: Part = arguments.part.parse().map_err(|error: UnknownPart| failure(Exit::Usage, error))?;
-    if !arguments.data_dir.is_dir() {
-        let text = format!("--data-dir: {} is no directory", arguments.data_dir.display());
+    if let Some(dir) = arguments.data_dir.as_ref().filter(|dir| !dir.is_dir()) {
+        let text = format!("--data-dir: {} is no directory", dir.display());
         return Err(failure(Exit::Input, text));
     }
     let mut scale = if arguments.quick { Scale::quick() } else { Scale::full() };
@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: &Reproduce, console: &Console) -> Result<Exit, Fail
     let start = Instant::now();
     let audience =
         Told { console, bar: console.bar(0, BAR), stop: StopFlag::listen()?, stage: Mutex::default() };
-    let study = Study { real: &arguments.data_dir, out: &arguments.out, scale };
+    let study = Study { real: arguments.data_dir.as_deref(), out: &arguments.out, scale };
     let done = if arguments.as_artefact {
         reproduce_as_artefact(&study, part, &audience)
     } else {

@@ -22,8 +22,7 @@ fn what_cannot_be_reproduced_is_a_usage_error_and_leaves_nothing() {
 #[test]
 fn table_1_has_a_line_for_each_dummy_model_and_its_directory_one_scale() {
     let bench = Workbench::new();
-    fs::create_dir(bench.path("real")).expect("a directory of its own");
-    let result = bench.run("reproduce table1 --data-dir real --quick --out paper --json").json();
+    let result = bench.run("reproduce table1 --quick --out paper --json").json();
     assert_eq!((&result["part"], &result["scale"]), (&"table1".into(), &"quick".into()));
     let files = result["files"].as_array().expect("files are listed");
     for file in files {
@@ -31,5 +30,5 @@ fn table_1_has_a_line_for_each_dummy_model_and_its_directory_one_scale() {
     }
     let table = fs::read_to_string(bench.path("paper/paper/table1.csv")).expect("table 1 is there");
     assert_eq!(table.lines().count(), 1 + 16);
-    bench.run("reproduce table1 --data-dir real --out paper").fails(4, &["quick", "full", "paper"]);
+    bench.run("reproduce table1 --out paper").fails(4, &["quick", "full", "paper"]);
 }
