@@ -26,7 +26,9 @@ fn check_values<L: Checks>(sums: &[f64], x: &[Lane], out: &mut [Lane]) {
         }
         let mut wide = [0.0; LANES];
         value.store(&mut wide);
-        *out = wide.map(|x| x as f32);
+        for (out, x) in out.iter_mut().zip(wide) {
+            *out = x as f32;
+        }
     }
 }
 
@@ -74,7 +76,11 @@ fn totals_unlike<L: Checks>(clean: &[f64], words: &[f32], found: &mut bool) {
             d += LANES;
         }
         for d in d..width {
-            total = total.add(L::Wide::load(&std::array::from_fn(|r| words[r * width + d])));
+            let mut lane = [0.0; LANES];
+            for (lane, word) in lane.iter_mut().zip(words[d..].iter().step_by(width)) {
+                *lane = *word;
+            }
+            total = total.add(L::Wide::load(&lane));
         }
         differs |= total.differs(L::Wide::of(clean));
     }

@@ -203,7 +203,12 @@ mod x86 {
 
         #[inline(always)]
         fn columns(rows: [&Lane; LANES]) -> [Self; LANES] {
-            let rows: [__m512; LANES] = std::array::from_fn(|i| Self::load(rows[i]).0);
+            // Loops in place of closures: those are not always inlined where processor features are enabled.
+            let mut loaded = [Self::splat(0.0).0; LANES];
+            for (to, row) in loaded.iter_mut().zip(rows) {
+                *to = Self::load(row).0;
+            }
+            let rows = loaded;
             let mut pairs = rows;
             let mut quads = rows;
             for i in 0..8 {
@@ -239,7 +244,11 @@ mod x86 {
                     columns[12 + c] = _mm512_shuffle_f32x4::<0b11_01_11_01>(b, e);
                 }
             }
-            columns.map(Self)
+            let mut out = [Self(columns[0]); LANES];
+            for (out, column) in out.iter_mut().zip(columns) {
+                *out = Self(column);
+            }
+            out
         }
     }
 

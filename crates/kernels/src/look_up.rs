@@ -335,6 +335,13 @@ impl<'a> Block<'a> {
 /// Data rows whose pairs of values fill a vector.
 const HALF: usize = LANES / 2;
 
+#[inline(always)]
+fn half<L: Lanes>(pairs: &[[f32; 2]; HALF]) -> L {
+    let mut lane = [0.0; LANES];
+    lane.copy_from_slice(pairs.as_flattened());
+    L::load(&lane)
+}
+
 impl Block<'_> {
     /// The sums over fields of two values each, of one lane group.
     #[inline(always)]
@@ -348,24 +355,19 @@ impl Block<'_> {
         let starts: [usize; LANES] =
             std::array::from_fn(|r| (g * LANES + r).min(self.rows - 1) * self.fields);
         for field in 0..self.fields {
-            let halves = [0, HALF].map(|from| {
-                let pairs: [[f32; 2]; HALF] = std::array::from_fn(|r| {
-                    debug_assert!(starts[from + r] + field < self.ids.len(), "a row of the block");
-                    // SAFETY: `look_up` has checked that there are ids for all rows of the block, and the largest against the table.
-                    unsafe {
-                        *table.get_unchecked(*self.ids.get_unchecked(starts[from + r] + field) as usize)
-                    }
-                });
-                let mut lane = [0.0; LANES];
-                lane.copy_from_slice(pairs.as_flattened());
-                L::load(&lane)
-            });
-            push(stack, field, halves);
+            let mut halves = [[[0.0; 2]; HALF]; 2];
+            for (pair, start) in halves.as_flattened_mut().iter_mut().zip(starts) {
+                debug_assert!(start + field < self.ids.len(), "a row of the block");
+                // SAFETY: `look_up` has checked that there are ids for all rows of the block, and the largest against the table.
+                *pair = unsafe { *table.get_unchecked(*self.ids.get_unchecked(start + field) as usize) };
+            }
+            let [low, high] = &halves;
+            push(stack, field, [half::<L>(low), half::<L>(high)]);
         }
+        let [low, high] = root(stack, self.fields);
         let mut sums = [[0.0; LANES]; 2];
-        for (sum, half) in root(stack, self.fields).into_iter().zip(&mut sums) {
-            sum.store(half);
-        }
+        low.store(&mut sums[0]);
+        high.store(&mut sums[1]);
         let (pairs, _) = sums.as_flattened().as_chunks::<2>();
         for (r, pair) in pairs.iter().enumerate() {
             [first[r], second[r]] = *pair;

@@ -273,13 +273,17 @@ impl Outputs {
         let image = png(&drawing).map_err(|reason| StudyError::Figure { name: name.to_owned(), reason })?;
         self.write(&format!("{name}.svg"), svg(&drawing, Colours::Own, name).as_bytes())?;
         self.write(&format!("{name}.png"), &image)?;
-        let heading = name.replace("fig", "Figure ").replace("as-artefact-", "");
-        self.sections.push(Section {
-            id: name.to_owned(),
-            heading,
-            drawings: vec![drawing],
-            ..Section::default()
-        });
+        // The pictures of one figure are one section.
+        let id = if name.starts_with("fig") { name.split('-').next().unwrap_or(name) } else { name };
+        match self.sections.last_mut().filter(|section| section.id == id) {
+            Some(section) => section.drawings.push(drawing),
+            None => self.sections.push(Section {
+                id: id.to_owned(),
+                heading: id.replace("fig", "Figure ").replace("as-artefact-", ""),
+                drawings: vec![drawing],
+                ..Section::default()
+            }),
+        }
         Ok(())
     }
 
