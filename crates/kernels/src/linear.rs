@@ -43,6 +43,19 @@ pub(crate) fn chains<L: Lanes, const OUT: usize, const GROUPS: usize>(
     range: std::ops::Range<usize>,
 ) -> [[L; GROUPS]; OUT] {
     let mut sums = [[L::splat(0.0); GROUPS]; OUT];
+    chains_from(rows, x, (groups, g), range, &mut sums);
+    sums
+}
+
+/// The same chains, going on from where they were left.
+#[inline(always)]
+pub(crate) fn chains_from<L: Lanes, const OUT: usize, const GROUPS: usize>(
+    rows: &[&[f32]; OUT],
+    x: &[Lane],
+    (groups, g): (usize, usize),
+    range: std::ops::Range<usize>,
+    sums: &mut [[L; GROUPS]; OUT],
+) {
     for k in range {
         let at = k * groups + g;
         let lanes: &[Lane; GROUPS] = x[at..at + GROUPS].try_into().expect("the slice has this length");
@@ -54,7 +67,6 @@ pub(crate) fn chains<L: Lanes, const OUT: usize, const GROUPS: usize>(
             }
         }
     }
-    sums
 }
 
 /// What follows the sums of a linear layer, one value an output each.

@@ -3,30 +3,8 @@
 use std::ops::Range;
 
 use crate::lanes::{Lane, Lanes};
-use crate::linear::{Ending, end};
+use crate::linear::{Ending, chains_from, end};
 use crate::plain::CHAIN;
-
-/// The chains of OUT outputs times GROUPS groups go on over some inputs.
-#[inline(always)]
-fn chains<L: Lanes, const OUT: usize, const GROUPS: usize>(
-    rows: &[&[f32]; OUT],
-    x: &[Lane],
-    (groups, g): (usize, usize),
-    range: Range<usize>,
-    sums: &mut [[L; GROUPS]; OUT],
-) {
-    for k in range {
-        let at = k * groups + g;
-        let lanes: &[Lane; GROUPS] = x[at..at + GROUPS].try_into().expect("the slice has this length");
-        let lanes: [L; GROUPS] = std::array::from_fn(|i| L::load(&lanes[i]));
-        for o in 0..OUT {
-            let w = L::splat(rows[o][k]);
-            for i in 0..GROUPS {
-                sums[o][i] = lanes[i].fma(w, sums[o][i]);
-            }
-        }
-    }
-}
 
 /// A layer's inputs, of which some are taken, and the lane groups of a block.
 #[derive(Clone)]
@@ -54,7 +32,7 @@ fn tile<L: Lanes, const OUT: usize, const GROUPS: usize>(
             *chained = L::load(sum);
         }
     }
-    chains(&rows, x, (groups, g), range.clone(), &mut chained);
+    chains_from(&rows, x, (groups, g), range.clone(), &mut chained);
     for (o, chained) in chained.into_iter().enumerate() {
         let at = (j + o) * groups + g;
         for (sum, out) in chained.into_iter().zip(&mut out[at..at + GROUPS]) {
