@@ -68,7 +68,7 @@ impl<'a> Under<'a> {
 }
 
 impl Engine {
-    /// As [`evaluate`](Self::evaluate), where more acts than stored words: the rows that read a changed table row or are hit
+    /// As [`beside`](Self::beside) for one chip, where more acts than stored words: the rows that read a changed table row or are hit
     /// themselves are evaluated with all that acts on them, the others keep what the golden run, under the same hooks, gave them.
     ///
     /// `None` where a full pass is cheaper, or words outside the tables changed. The golden run must have noticed nothing.
