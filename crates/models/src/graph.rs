@@ -26,6 +26,7 @@ use crate::layers::split_linear::{LinearHead, LinearTail};
 use crate::layers::sum::Sum;
 use crate::layers::{Layer, Ties};
 use crate::parameter::{Component, NumberFormat, Start, TensorSpec};
+use crate::scores::{BLOCK, WIDEST_BLOCK};
 use crate::table::{TableFormat, TableId};
 
 /// The position of a tensor among the parameters.
@@ -51,8 +52,20 @@ struct Repeated {
     dims: Vec<u32>,
 }
 
+/// About as many values as a block of a full pass may have.
+const BLOCK_VALUES: usize = 1 << 16;
+
 /// Fields of more values than these have table rows that are asked for ahead of their use.
 const NEAR: u32 = 256;
+
+/// Rows of all tables up to which none is asked for ahead: they stay in the second cache.
+const FEW: u64 = 1 << 14;
+
+/// The fields whose table rows are asked for ahead.
+fn far(dims: &[u32]) -> Vec<u32> {
+    let rows: u64 = dims.iter().map(|dim| u64::from(*dim)).sum();
+    (0..).zip(dims).filter(|(_, dim)| rows > FEW && **dim > NEAR).map(|(field, _)| field).collect()
+}
 
 /// The layers of a model in the order of their evaluation, and the tensors they read.
 pub struct Graph {
@@ -122,6 +135,12 @@ impl Graph {
         &self.widths
     }
 
+    /// Rows of a block whose values stay in the first caches: a power of two, 64 to 512.
+    pub(crate) fn block_rows(&self) -> usize {
+        let width: usize = self.widths.iter().sum();
+        (BLOCK_VALUES / width.max(1)).max(1).next_power_of_two().clamp(BLOCK, WIDEST_BLOCK)
+    }
+
     /// Room for `len` values, whatever they are: that of a past pass, or new.
     pub(crate) fn spare(&self, len: usize) -> Buffer<f32> {
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
@@ -183,7 +202,7 @@ impl Builder {
                     offsets: config.offsets().repeat(LANES),
                     dims: config.field_dims.repeat(LANES),
                 },
-                far: (0..).zip(&config.field_dims).filter(|(_, dim)| **dim > NEAR).map(|(f, _)| f).collect(),
+                far: far(&config.field_dims),
                 specs: Vec::new(),
                 widths: Vec::new(),
                 layers: Vec::new(),

@@ -12,7 +12,7 @@ use crate::layers::{Scope, Values, Weights};
 use crate::looked_up::Pair;
 use crate::overlay::Overlay;
 use crate::parameter::Parameters;
-use crate::scores::BLOCK;
+use crate::scores::WIDEST_BLOCK;
 use crate::steps::{Step, Steps};
 use crate::table::TableId;
 use crate::watch::Watch;
@@ -33,9 +33,9 @@ pub(crate) struct Workspace {
     pub(crate) row_ids: Vec<u32>,
     pub(crate) values: Values,
     /// NaN that steps replaced in the block, and one bit for each row that had one.
-    pub(crate) nans: (u64, [u16; BLOCK / LANES]),
+    pub(crate) nans: (u64, [u16; WIDEST_BLOCK / LANES]),
     /// Sums of the check values that a folded layer looked up, where it is checked `[1, R]`.
-    pub(crate) checks: [Lane; BLOCK / LANES],
+    pub(crate) checks: [Lane; WIDEST_BLOCK / LANES],
 }
 
 impl Workspace {
@@ -43,8 +43,8 @@ impl Workspace {
     pub(crate) fn new(graph: &Graph, rows: usize) -> Self {
         let values = Values::new(graph.widths(), rows / LANES);
         let ids = vec![0; graph.offsets().len() * rows];
-        let checks = [[0.0; LANES]; BLOCK / LANES];
-        Self { ids, row_ids: Vec::new(), values, nans: (0, [0; BLOCK / LANES]), checks }
+        let checks = [[0.0; LANES]; WIDEST_BLOCK / LANES];
+        Self { ids, row_ids: Vec::new(), values, nans: (0, [0; WIDEST_BLOCK / LANES]), checks }
     }
 }
 
@@ -219,7 +219,10 @@ impl<'a> Pass<'a> {
         let checks = &mut checks[..values.groups()];
         // What stands beside other values is looked up with them; what stands alone in their place, or after them.
         let column = steps.iter().flatten().find_map(|step| step.column());
-        let mut outputs = steps.map(|step| step.map(|step| (step.output(), values.take(step.output()))));
+        let mut outputs = [const { None }; N];
+        for (step, output) in steps.iter().zip(&mut outputs) {
+            *output = step.map(|step| (step.output(), values.take(step.output())));
+        }
         let (mut looked, mut finish) = (LookUps::default(), None);
         for (step, output) in steps.iter().zip(&mut outputs) {
             let (Some(step), Some((_, out))) = (step, output) else { continue };
@@ -242,7 +245,7 @@ impl<'a> Pass<'a> {
             }
         }
         let ids = RowIds { ids: row_ids, fields: rows.fields, far: self.graph.far(), rows: rows.len() };
-        let mut unused = [[0.0; LANES]; BLOCK / LANES];
+        let mut unused = [[0.0; LANES]; WIDEST_BLOCK / LANES];
         if let Some(both) = column.and_then(Column::beside) {
             let first = looked.values.take().map_or(&mut unused[..checks.len()], |(_, out)| out);
             looked.both = Some((both, first, checks));

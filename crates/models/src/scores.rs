@@ -15,6 +15,9 @@ use crate::watch::Watch;
 /// Rows evaluated together; the last block is padded, so that a row's score does not depend on its block.
 pub const BLOCK: usize = 64;
 
+/// Most rows of a block of a full pass, where rows have few values.
+pub(crate) const WIDEST_BLOCK: usize = 8 * BLOCK;
+
 /// Rows of one task of a full pass.
 pub(crate) const TASK: usize = 16 * BLOCK;
 
@@ -158,6 +161,7 @@ impl Model {
         let graph = self.graph();
         let pass = Pass::new(graph, self.parameters(), kernels);
         let steps = pass.steps(rows.len(), &Watch::nothing(graph));
+        let block_rows = graph.block_rows().min(rows.len().next_multiple_of(BLOCK)).max(BLOCK);
         // Indices are checked block by block, where they are in the cache anyway.
         let outside = AtomicBool::new(false);
         out.logits.resize(rows.len(), 0.0);
@@ -167,10 +171,10 @@ impl Model {
             .zip(out.probabilities.par_chunks_mut(TASK))
             .enumerate()
             .for_each_init(
-                || Workspace::new(graph, BLOCK),
+                || Workspace::new(graph, block_rows),
                 |workspace, (task, (logits, probabilities))| {
-                    for (block, logits) in logits.chunks_mut(BLOCK).enumerate() {
-                        let first = task * TASK + block * BLOCK;
+                    for (block, logits) in logits.chunks_mut(block_rows).enumerate() {
+                        let first = task * TASK + block * block_rows;
                         if !pass.run(&steps, (rows, first..first + logits.len()), workspace, logits) {
                             outside.store(true, Ordering::Relaxed);
                             return;
