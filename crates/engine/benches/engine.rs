@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p radhard-engine --bench engine -- [MODEL… SHAPE… --rows N --chips N --seconds S --memory-mb N --only PART --target T --rate P]`
 //!
-//! Parts: `one-flip`, `rates`, `threads`. Rows are those of the shape's test part, drawn as a stand-in; models are untrained, of default size.
+//! Parts: `one-flip`, `rates`, `rows`, `threads`. Rows are those of the shape's test part, drawn as a stand-in; models are untrained, of default size.
 
 use std::time::Instant;
 
@@ -12,7 +12,9 @@ use radhard_engine::{Changes, Crew, Engine, LentModel, Way};
 use radhard_fault::{BitErrorRate, Chip, DrawnMap, Expose, Parameters, Target, parse_error_model};
 use radhard_kernels::{Answered, Answers, Kernels};
 use radhard_metrics::{Golden, Observed, Reference, ScoreOptions, TrialScores, UserRows};
-use radhard_models::{BLOCK, Component, Config, Init, Model, Overlay, Scores, Together, architectures};
+use radhard_models::{
+    BLOCK, Component, Config, Evaluation, Init, Model, Overlay, Scores, Together, Worker, architectures,
+};
 use rayon::prelude::*;
 
 /// Shapes with the rows of their test parts.
@@ -316,6 +318,9 @@ fn run(name: &str, shape: &str, data: &DataSet, options: &Options) {
     if options.part("rates") {
         rates(&mut bench, options);
     }
+    if options.part("rows") {
+        rows_apart(&mut bench);
+    }
     if options.part("threads") {
         threads(&mut bench, options);
     }
@@ -379,6 +384,47 @@ fn one_flip(bench: &mut Bench<'_>, options: &Options) {
             bench.full_trial() / trial,
             alone.map_or(String::new(), |alone| format!("{:.3}", alone * 1e3)),
             alone.map_or(String::new(), |alone| format!("{:.1}", bench.pass / alone)),
+        );
+    }
+}
+
+/// What a row costs that is evaluated among others that lie apart, and its metrics, beside one of all rows; one thread each.
+fn rows_apart(bench: &mut Bench<'_>) {
+    println!("\nrows apart, ns a row on one thread (of all threads for the full pass)");
+    println!("| share | evaluated apart | in a full pass | ratio | metrics of these | metrics of all |");
+    println!("|---:|---:|---:|---:|---:|---:|");
+    let (chips, _) = bench.at_rate("embedding", 1e-5, 1);
+    let model = bench.lent.model();
+    let mut overlay = Overlay::new(model);
+    for (index, words) in chips[0].iter() {
+        for &(element, word) in words {
+            overlay.write(model, index, element, word);
+        }
+    }
+    overlay.finish(model);
+    let evaluation = Evaluation { kernels: Kernels::detected(), rows: bench.rows, overlay: &overlay };
+    let (mut worker, mut some) = (Worker::new(model), Scores::default());
+    let count = bench.rows.len();
+    let ns = |seconds: f64, rows: usize| seconds * 1e9 / rows as f64;
+    for hundredths in [1, 10, 50, 90] {
+        let mut draws = Draws(1);
+        let listed: Vec<u32> = (0..count as u32).filter(|_| draws.below(100) < hundredths).collect();
+        let apart =
+            (0..PASSES).map(|_| time(|| model.scores_of(&evaluation, &listed, &mut worker, &mut some)).0);
+        let [apart, ..] = spread(apart.collect());
+        let mut work = bench.crew.work();
+        let metrics = (0..PASSES).map(|_| {
+            let of = || bench.reference.changed(work.metrics(), &listed, &some.probabilities, &some.logits);
+            time(of).0
+        });
+        let [metrics, ..] = spread(metrics.collect());
+        let (apart, whole) =
+            (ns(apart, listed.len()), ns(bench.pass, count) * rayon::current_num_threads() as f64);
+        println!(
+            "| {hundredths} % | {apart:.1} | {whole:.1} | {:.2} | {:.1} | {:.1} |",
+            apart / whole,
+            ns(metrics, listed.len()),
+            ns(bench.metrics, count),
         );
     }
 }

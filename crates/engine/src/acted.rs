@@ -6,7 +6,7 @@ use radhard_metrics::{Noticing, Reference, RowsNoticed};
 use radhard_models::{Acting, Evaluation, HookEvents, Hooks, Noted, Scores, ScoresError};
 
 use crate::changes::{Changes, Written};
-use crate::engine::{Engine, Exposed, Outcome, ROW_APART, WORTH, Way, Work};
+use crate::engine::{Engine, Exposed, Outcome, WORTH, Way, Work};
 use crate::lend::LentModel;
 use crate::readers::Found;
 use crate::upsets::Transients;
@@ -90,7 +90,7 @@ impl Engine {
             return (exposed, Some(Acted::unnoticed(outcome, true)));
         }
         let model = lent.model();
-        let most = (rows.len() as f64 * WORTH / ROW_APART) as usize;
+        let most = (rows.len() as f64 * WORTH / model.cost_apart()) as usize;
         if changes.iter().any(|(index, _)| model.table_of(index).is_none())
             || work.ids.len() > 4 * most.max(16)
             || self.readers.list(work.ids.iter().copied(), most, &mut work.marks, &mut work.listed)

@@ -11,7 +11,7 @@ use radhard_models::{BLOCK, Model, Overlay, Scores, Together};
 use rayon::prelude::*;
 
 use crate::changes::Changes;
-use crate::engine::{Engine, Exposed, Outcome, Prepared, ROW_APART, WORTH, Way, Work};
+use crate::engine::{Engine, Exposed, Outcome, Prepared, WORTH, Way, Work};
 use crate::lend::LentModel;
 
 /// Bytes of probabilities that chips evaluated in one pass leave behind, at most.
@@ -123,7 +123,7 @@ impl Engine {
         let overlays = chips.iter().map(|chip| &chip.overlay);
         let together = Together::new(lent.model(), &self.kept, Kernels::detected(), overlays);
         let listed: usize = chips.iter().map(|chip| chip.listed.len()).sum();
-        let apart = listed as f64 * ROW_APART / rows.len() as f64;
+        let apart = listed as f64 * lent.model().cost_apart() / rows.len() as f64;
         if together.cost() + apart > WORTH * chips.len() as f64 {
             return chips.iter().map(|_| None).collect();
         }

@@ -10,8 +10,6 @@ use crate::crew::{Crew, Deferred};
 use crate::lend::LentModel;
 use crate::readers::{Found, Marks, Readers};
 
-/// What a row costs that is evaluated among others that lie apart, in parts of a row of a full pass.
-pub(crate) const ROW_APART: f64 = 1.25;
 /// A way that costs more than this share of a full pass is left for it.
 pub(crate) const WORTH: f64 = 0.9;
 
@@ -165,7 +163,8 @@ impl Engine {
         if changes.is_empty() {
             return done(Some(Outcome { scores: reference.metrics().clone(), way: Way::Known }));
         }
-        let most = (rows.len() as f64 * WORTH / ROW_APART) as usize;
+        let apart = lent.model().cost_apart();
+        let most = (rows.len() as f64 * WORTH / apart) as usize;
         let ids = work.ids.iter().copied();
         // An index row may be read by one row at least: more words than rows can't be worth it.
         if work.ids.len() > 4 * most.max(16)
@@ -185,7 +184,7 @@ impl Engine {
         }
         overlay.finish(model);
         if overlay.dense_changed() {
-            let apart = work.listed.len() as f64 * ROW_APART / rows.len() as f64;
+            let apart = work.listed.len() as f64 * apart / rows.len() as f64;
             if apart + model.suffix_cost(&self.kept, overlay) > WORTH {
                 return done(None);
             }

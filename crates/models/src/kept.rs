@@ -5,12 +5,13 @@ use radhard_kernels::{Answered, Answers, Kernels, LANES, Lane};
 use radhard_memory::Buffer;
 use rayon::prelude::*;
 
+use crate::cost::pass_cost;
 use crate::graph::{Graph, Slot};
 use crate::layers::{Values, Weights};
 use crate::model::Model;
 use crate::overlay::Overlay;
 use crate::parameter::Component;
-use crate::reach::{Change, Golden, full_cost};
+use crate::reach::{Change, Golden, parts_cost};
 use crate::scores::{BLOCK, Scores};
 use crate::together::Together;
 use crate::units::Unit;
@@ -199,7 +200,7 @@ impl Model {
             units: &units,
             changes: changes.collect(),
             rows: kept.rows,
-            full: full_cost(graph, &units),
+            full: parts_cost(graph, &units),
         };
         kept.slots = choice.slots(budget_bytes);
         let widths = graph.widths().iter().zip(&kept.slots);
@@ -270,6 +271,6 @@ impl Model {
     pub fn suffix_cost(&self, kept: &Kept, overlay: &Overlay) -> f64 {
         let (graph, units) = (self.graph(), Unit::all(self.graph()));
         let settled = kept.settled_under(self, overlay);
-        Change::of(graph, &units, &settled, overlay.dense_elements()).cost / full_cost(graph, &units)
+        Change::of(graph, &units, &settled, overlay.dense_elements()).cost / pass_cost(graph)
     }
 }

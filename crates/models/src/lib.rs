@@ -9,6 +9,7 @@ mod architecture;
 mod architectures;
 mod column;
 mod config;
+mod cost;
 mod file;
 mod graph;
 mod hook;

@@ -139,8 +139,8 @@ impl Golden {
     }
 }
 
-/// Nanoseconds per row of a full pass.
-pub(crate) fn full_cost(graph: &Graph, units: &[Unit]) -> f64 {
+/// Nanoseconds per row of an evaluation unit by unit from the inputs on.
+pub(crate) fn parts_cost(graph: &Graph, units: &[Unit]) -> f64 {
     let nothing = vec![false; graph.widths().len()];
     ROW_NS + Golden::of(graph, units, &nothing, &terms(graph).into_iter().collect()).cost
 }

@@ -13,13 +13,14 @@ use radhard_data::RowsView;
 use radhard_kernels::plain::CHAIN;
 use radhard_kernels::{Answers, Ending, Kernels, LANES, Lane};
 
+use crate::cost::pass_cost;
 use crate::graph::{Graph, Slot};
 use crate::kept::Kept;
 use crate::layers::{Block, Scope, Values, Weights};
 use crate::model::Model;
 use crate::overlay::Overlay;
 use crate::pass::{numeric_values, table_rows};
-use crate::reach::{Change, Golden, Redo, full_cost};
+use crate::reach::{Change, Golden, Redo};
 use crate::scores::BLOCK;
 use crate::units::{Dense, Derived, Finish, Unit, answer, terms};
 
@@ -195,7 +196,7 @@ impl<'a> Together<'a> {
             first += stack.outputs;
         }
         let golden = Golden::of(graph, &units, &kept.slots_of(graph), &need);
-        cost = (cost + golden.cost) / full_cost(graph, &units);
+        cost = (cost + golden.cost) / pass_cost(graph);
         let derived = units.iter().map(|unit| unit.derived(graph, weights)).collect();
         Self {
             graph,
