@@ -47,12 +47,21 @@ struct TableRows {
     /// The id of the table's first row.
     first: u32,
     written: Vec<Write>,
-    /// One bit per row of the table.
-    seen: Vec<u64>,
+    /// Of every 64 rows of the table.
+    seen: Vec<Seen>,
     /// The rows written, ascending.
     rows: Vec<u32>,
     /// Their values, row-major.
     values: Vec<f32>,
+}
+
+/// Which of 64 rows are written.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    /// One bit per row.
+    rows: u64,
+    /// Rows written before these.
+    before: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +95,7 @@ impl Overlay {
                 width: table.width,
                 first: table.field.map_or(0, |field| model.graph().offsets()[field]),
                 written: Vec::new(),
-                seen: vec![0; rows.div_ceil(64)],
+                seen: vec![Seen::default(); rows.div_ceil(64)],
                 rows: Vec::new(),
                 values: Vec::new(),
             });
@@ -102,7 +111,7 @@ impl Overlay {
         }
         for table in self.tables.iter_mut().flatten() {
             for row in table.rows.drain(..) {
-                table.seen[row as usize / 64] = 0;
+                table.seen[row as usize / 64] = Seen::default();
             }
             table.written.clear();
             table.values.clear();
@@ -197,10 +206,12 @@ impl Overlay {
 impl TableRows {
     fn row(&self, id: u32) -> Option<&[f32]> {
         let row = id - self.first;
-        if self.seen[row as usize / 64] >> (row % 64) & 1 == 0 {
+        let Seen { rows, before } = self.seen[row as usize / 64];
+        let bit = 1 << (row % 64);
+        if rows & bit == 0 {
             return None;
         }
-        let place = self.rows.binary_search(&row).ok()?;
+        let place = (before + (rows & (bit - 1)).count_ones()) as usize;
         Some(&self.values[place * self.width..(place + 1) * self.width])
     }
 
@@ -211,7 +222,11 @@ impl TableRows {
         let mut codes = vec![0; if self.id.format == TableFormat::Int8Rowwise { self.width } else { 0 }];
         for writes in self.written.chunk_by(|a, b| a.row == b.row) {
             let row = writes[0].row;
-            self.seen[row as usize / 64] |= 1 << (row % 64);
+            let seen = &mut self.seen[row as usize / 64];
+            if seen.rows == 0 {
+                seen.before = self.rows.len() as u32;
+            }
+            seen.rows |= 1 << (row % 64);
             self.rows.push(row);
             let start = self.values.len();
             self.values.resize(start + self.width, 0.0);
