@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::cargo;
 use crate::finding::Finding;
@@ -73,12 +73,24 @@ pub(crate) fn list() -> String {
     text
 }
 
+/// What a benchmark says of itself and its arguments: the comment that its file begins with.
+fn help(benchmark: &Benchmark) -> Result<String> {
+    let path = format!("crates/{}/benches/{}.rs", benchmark.room, benchmark.name);
+    let source = std::fs::read_to_string(cargo::workspace_root()?.join(&path)).context(path)?;
+    let lines = source.lines().map_while(|line| line.strip_prefix("//!"));
+    Ok(lines.flat_map(|line| [line.strip_prefix(' ').unwrap_or(line), "\n"]).collect())
+}
+
 /// Runs one benchmark with the arguments passed on.
 pub(crate) fn run(name: &str, benchmark_arguments: &[String]) -> Result<()> {
     let Some(benchmark) = BENCHMARKS.iter().find(|benchmark| benchmark.name == name) else {
         let names: Vec<_> = BENCHMARKS.iter().map(|benchmark| benchmark.name).collect();
         bail!("benchmark {name:?} is none of {}", names.join(", "));
     };
+    if benchmark_arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+        print!("{}", help(benchmark)?);
+        return Ok(());
+    }
     let package = format!("radhard-{}", benchmark.room);
     let mut call = vec!["bench", "--package", &package, "--bench", name];
     if !benchmark_arguments.is_empty() {
@@ -104,6 +116,13 @@ pub(crate) fn findings(tree: &Tree) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_benchmark_says_what_it_is() {
+        for benchmark in BENCHMARKS {
+            assert!(help(benchmark).unwrap().lines().count() > 0, "{}", benchmark.name);
+        }
+    }
 
     #[test]
     fn a_listed_benchmark_without_a_file_is_found() {

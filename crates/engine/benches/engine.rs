@@ -66,7 +66,17 @@ impl Options {
                 _ => options.named.push(argument),
             }
         }
-        options
+        options.check()
+    }
+
+    /// A word that names nothing would leave nothing out.
+    fn check(self) -> Self {
+        let known = |name: &str| {
+            SHAPES.iter().any(|shape| shape.name == name) || architectures().iter().any(|a| a.name() == name)
+        };
+        let other = self.named.iter().find(|name| !known(name));
+        assert!(other.is_none(), "{} is no option, model or shape", other.map_or("", |name| name));
+        self
     }
 
     fn takes(&self, name: &str, mut all: impl Iterator<Item = &'static str>) -> bool {

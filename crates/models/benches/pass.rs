@@ -161,6 +161,11 @@ fn main() {
         let all: Vec<_> = all.collect();
         !arguments.iter().any(|a| all.contains(&a.as_str())) || arguments.iter().any(|a| a == name)
     };
+    let named = arguments.iter().filter(|a| !a.starts_with("--") && a.parse::<usize>().is_err());
+    for name in named.filter(|name| torch.is_none() || !Path::new(name).is_dir()) {
+        let known = SHAPES.iter().any(|s| s.name == name) || architectures().iter().any(|a| a.name() == name);
+        assert!(known, "{name} is no model or shape");
+    }
     let models: Vec<_> = architectures()
         .iter()
         .filter(|a| !a.takes_bags() && !a.takes_numeric())
