@@ -87,7 +87,7 @@ pub use look_up::{LookUps, RowIds, Sums, TwoValues};
 pub use reading::Limits;
 pub use row_step::{RowGradients, RowSlopes};
 pub use table::Table;
-pub use through::{CROSSES, Crosses};
+pub use through::{CROSSES, Crosses, Held, Order, PIECE};
 
 /// Version of the numeric contract above; it changes when any score may change a bit.
 pub const NUMERIC_CONTRACT: u32 = 1;

@@ -1,7 +1,26 @@
 //! Sums over what cross layers give, without writing it down: each value is worked out from the first one as it is needed.
+//!
+//! Where such a sum is checked, it is held on the way against clean weights S. After m cross layers with factors s a value is
+//! x = c · x0 + B + d, where c = 1 + Σ s, B is the sum of the numbers that they add, and d comes of roundings. So x · S is
+//! worked out without the layer's own weights and without x: piece by piece of the inputs, e' = Σ (c · (x0 · S) + B · S), with the sum
+//! of the pieces' magnitudes beside it, which is no more than M = |x| · |S|, but for roundings.
+//!
+//! A data row is cleared only where its check passes. With u = 2^-24, L inputs a piece, g = 1 + Σ |s|, P = Σ |b| · |S| over all
+//! numbers b that cross layers add, and X = |x0| · |S|:
+//!
+//! - a cross layer rounds twice, so |d| · |S| ≤ u (m + 1) (g X + P);
+//! - a piece's chain is off by L u of its part of X, c by m u g, a rounded B · S by u of itself and of P, so that the sum of the pieces
+//!   is off from x · S by at most u ((L |c| + 3 m g) X + (m + 2) P), and by u of each piece;
+//! - |c| X ≤ M + P, but for roundings, where |c| is not small beside g: then all of this is at most u (a (M + P) + (m + 2) P) with
+//!   a = L + 3 m g / |c|;
+//! - the check allows for r u M, of which (r − a) M is left where M may be replaced by the smaller sum of magnitudes.
+//!
+//! Terms of second order and the roundings of f64 are below 2^-8 of what is left, and what subnormal numbers lose is counted apart.
 
-use crate::lanes::{Lane, Lanes};
+use crate::lanes::{LANES, Lane};
+use crate::linear::{push, root};
 use crate::plain::CHAIN;
+use crate::words::{Checks, Wide as _};
 
 /// Cross layers that can be read through: for each the factor of each row, and the number added to each value.
 pub type Crosses<'a> = [(&'a [Lane], &'a [f32])];
@@ -9,68 +28,200 @@ pub type Crosses<'a> = [(&'a [Lane], &'a [f32])];
 /// Most cross layers that are read through.
 pub const CROSSES: usize = 4;
 
-/// The chain over `weights`: what its finished blocks add up to, and the unfinished block.
+/// Inputs of a piece of a chain.
+pub const PIECE: usize = 16;
+
+/// What a sum through cross layers is held against.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Held<'a> {
+    /// The clean weights `[K]`.
+    pub weights: &'a [f32],
+    /// What the numbers that cross layers add come to in each piece of the inputs: Σ b · weight.
+    pub offsets: &'a [f32],
+    /// The same of magnitudes, in all.
+    pub offset: f64,
+    /// Sum of the weights' magnitudes.
+    pub magnitude: f64,
+    /// Roundings that the check allows for; at most 1024.
+    pub roundings: f64,
+}
+
+/// How a sum's terms are added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// As [`Kernels::linear`](crate::Kernels::linear) does.
+    Whole,
+    /// As [`Kernels::linear_head`](crate::Kernels::linear_head) does.
+    Head,
+}
+
+/// A chain, and what it is held against.
+struct Chained<L: Checks, const GROUPS: usize> {
+    /// What the finished blocks add up to.
+    finished: Option<[L; GROUPS]>,
+    /// The unfinished block.
+    sums: [L; GROUPS],
+    pieces: Pieces<L, GROUPS>,
+}
+
+/// What pieces of the inputs come to with clean weights.
+#[derive(Clone, Copy)]
+struct Pieces<L: Checks, const GROUPS: usize> {
+    expected: [L::Wide; GROUPS],
+    magnitudes: [L; GROUPS],
+}
+
+impl<L: Checks, const GROUPS: usize> Pieces<L, GROUPS> {
+    #[inline(always)]
+    fn none() -> Self {
+        Self { expected: [L::Wide::splat(0.0); GROUPS], magnitudes: [L::splat(0.0); GROUPS] }
+    }
+
+    #[inline(always)]
+    fn add(&mut self, piece: [L; GROUPS]) {
+        let mut lane = [0.0; LANES];
+        for i in 0..GROUPS {
+            piece[i].store(&mut lane);
+            self.expected[i] = self.expected[i].add(L::Wide::load(&lane));
+            self.magnitudes[i] = self.magnitudes[i].add(piece[i].magnitude());
+        }
+    }
+}
+
+/// The chain over `weights`.
 #[inline(always)]
-fn chain<L: Lanes, const M: usize, const GROUPS: usize>(
+fn chain<L: Checks, const M: usize, const GROUPS: usize, const HELD: bool>(
     x0: &[Lane],
     crosses: &Crosses<'_>,
-    weights: &[f32],
+    (weights, held): (&[f32], &Held<'_>),
     (groups, g): (usize, usize),
-) -> (Option<[L; GROUPS]>, [L; GROUPS]) {
+) -> Chained<L, GROUPS> {
     let zero = [L::splat(0.0); GROUPS];
     let mut factors = [zero; M];
     let mut numbers: [&[f32]; M] = [&[]; M];
+    let mut scale = [L::splat(1.0); GROUPS];
     for m in 0..M {
         let (factor, number) = crosses[m];
-        factors[m] = std::array::from_fn(|i| L::load(&factor[g + i]));
         numbers[m] = &number[..weights.len()];
+        for i in 0..GROUPS {
+            factors[m][i] = L::load(&factor[g + i]);
+            scale[i] = scale[i].add(factors[m][i]);
+        }
     }
-    let (mut finished, mut sums) = (None, zero);
-    for (k, &w) in weights.iter().enumerate() {
-        if k > 0 && k % CHAIN == 0 {
+    let clean = if HELD { &held.weights[..weights.len()] } else { weights };
+    let (mut finished, mut sums, mut pieces) = (None, zero, Pieces::none());
+    for (piece, some) in weights.chunks(PIECE).enumerate() {
+        if piece > 0 && piece % (CHAIN / PIECE) == 0 {
             finished = Some(added(finished, sums));
             sums = zero;
         }
-        let at = k * groups + g;
-        let lanes: &[Lane; GROUPS] = x0[at..at + GROUPS].try_into().expect("the slice has this length");
-        let first: [L; GROUPS] = std::array::from_fn(|i| L::load(&lanes[i]));
-        let mut x = first;
-        for m in 0..M {
-            let b = L::splat(numbers[m][k]);
+        let mut of_clean = zero;
+        for (k, &w) in (piece * PIECE..).zip(some) {
+            let at = k * groups + g;
+            let lanes: &[Lane; GROUPS] = x0[at..at + GROUPS].try_into().expect("the slice has this length");
+            let mut first = zero;
             for i in 0..GROUPS {
-                x[i] = first[i].fma(factors[m][i], b).add(x[i]);
+                first[i] = L::load(&lanes[i]);
+            }
+            let mut x = first;
+            for m in 0..M {
+                let b = L::splat(numbers[m][k]);
+                for i in 0..GROUPS {
+                    x[i] = first[i].fma(factors[m][i], b).add(x[i]);
+                }
+            }
+            let w = L::splat(w);
+            for i in 0..GROUPS {
+                sums[i] = x[i].fma(w, sums[i]);
+            }
+            if HELD {
+                let w = L::splat(clean[k]);
+                for i in 0..GROUPS {
+                    of_clean[i] = first[i].fma(w, of_clean[i]);
+                }
             }
         }
-        let w = L::splat(w);
-        for i in 0..GROUPS {
-            sums[i] = x[i].fma(w, sums[i]);
+        if HELD {
+            if M > 0 {
+                let offset = L::splat(held.offsets[piece]);
+                for i in 0..GROUPS {
+                    of_clean[i] = scale[i].fma(of_clean[i], offset);
+                }
+            }
+            pieces.add(of_clean);
         }
     }
     if !weights.is_empty() && weights.len().is_multiple_of(CHAIN) {
-        (Some(added(finished, sums)), zero)
-    } else {
-        (finished, sums)
+        (finished, sums) = (Some(added(finished, sums)), zero);
     }
+    Chained { finished, sums, pieces }
 }
 
 #[inline(always)]
-fn added<L: Lanes, const GROUPS: usize>(before: Option<[L; GROUPS]>, sums: [L; GROUPS]) -> [L; GROUPS] {
-    match before {
-        Some(before) => std::array::from_fn(|i| before[i].add(sums[i])),
-        None => sums,
+fn added<L: Checks, const GROUPS: usize>(before: Option<[L; GROUPS]>, mut sums: [L; GROUPS]) -> [L; GROUPS] {
+    if let Some(before) = before {
+        for i in 0..GROUPS {
+            sums[i] = before[i].add(sums[i]);
+        }
     }
+    sums
+}
+
+/// One bit for each row of a lane group that is not cleared, from its result.
+#[inline(always)]
+fn suspects<L: Checks>(
+    held: &Held<'_>,
+    (crosses, g): (&Crosses<'_>, usize),
+    piece: usize,
+    (expected, magnitude): (L::Wide, L),
+    y: L::Wide,
+) -> u16 {
+    const UNIT: f64 = 1.0 / 16_777_216.0;
+    let (mut expecteds, mut results, mut magnitudes) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
+    expected.store(&mut expecteds);
+    y.store(&mut results);
+    magnitude.store(&mut magnitudes);
+    let (mut scale, mut grown) = ([1.0f64; LANES], [1.0f64; LANES]);
+    for (factor, _) in crosses {
+        for l in 0..LANES {
+            let factor = f64::from(factor[g][l]);
+            scale[l] += factor;
+            grown[l] += factor.abs();
+        }
+    }
+    let (piece, depth) = (piece as f64, crosses.len() as f64);
+    let (inputs, subnormal) = (held.weights.len() as f64, f64::from(f32::from_bits(1)));
+    let mut left = [0.0; LANES];
+    for l in 0..LANES {
+        let scale = scale[l].abs();
+        let ratio = grown[l] / scale;
+        let lost = piece + 3.0 * depth * ratio;
+        let share = (held.roundings - lost) * (1.0 - 1.0 / 256.0) - 2.0;
+        let room = share * f64::from(magnitudes[l]) - (lost + depth + 4.0) * held.offset;
+        let tiny = subnormal * (inputs * (scale + 1.0) + depth * held.magnitude);
+        let far = if ratio <= 256.0 && magnitudes[l] <= f32::MAX { tiny } else { f64::INFINITY };
+        left[l] = UNIT * room - (results[l] - expecteds[l]).abs() - far;
+    }
+    let mut suspects = 0;
+    for l in 0..LANES {
+        // NaN clears nothing.
+        suspects |= u16::from(!(left[l] >= 0.0)) << l;
+    }
+    suspects
 }
 
 #[inline(always)]
-fn some<L: Lanes, const M: usize, const GROUPS: usize>(
+fn some<L: Checks, const M: usize, const GROUPS: usize, const HELD: bool>(
     (x0, crosses, weights): (&[Lane], &Crosses<'_>, &[f32]),
     (groups, g): (usize, usize),
-    whole: bool,
+    order: Order,
     out: &mut [Lane],
+    (held, open): (&Held<'_>, &mut [u16]),
 ) {
-    let (finished, sums) = chain::<L, M, GROUPS>(x0, crosses, weights, (groups, g));
+    let Chained { finished, sums, pieces } =
+        chain::<L, M, GROUPS, HELD>(x0, crosses, (weights, held), (groups, g));
     for i in 0..GROUPS {
-        if whole {
+        if order == Order::Whole {
             let ended = weights.len().is_multiple_of(CHAIN);
             let total = match finished {
                 Some(finished) if ended => finished[i],
@@ -82,71 +233,183 @@ fn some<L: Lanes, const M: usize, const GROUPS: usize>(
             finished.map_or(L::splat(0.0), |finished| finished[i]).store(&mut out[g + i]);
             sums[i].store(&mut out[groups + g + i]);
         }
+        if HELD {
+            let mut y = L::Wide::load(&out[g + i]);
+            if order == Order::Head {
+                y = y.add(L::Wide::load(&out[groups + g + i]));
+            }
+            let piece = (pieces.expected[i], pieces.magnitudes[i]);
+            open[g + i] = suspects::<L>(held, (crosses, g + i), PIECE, piece, y);
+        }
     }
 }
 
 #[inline(always)]
-fn all<L: Lanes, const M: usize>(
+fn all<L: Checks, const M: usize, const HELD: bool>(
     parts: (&[Lane], &Crosses<'_>, &[f32]),
     groups: usize,
-    whole: bool,
+    order: Order,
     out: &mut [Lane],
+    (held, open): (&Held<'_>, &mut [u16]),
 ) {
     let mut g = 0;
     while g + 4 <= groups {
-        some::<L, M, 4>(parts, (groups, g), whole, out);
+        some::<L, M, 4, HELD>(parts, (groups, g), order, out, (held, open));
         g += 4;
     }
     for g in g..groups {
-        some::<L, M, 1>(parts, (groups, g), whole, out);
+        some::<L, M, 1, HELD>(parts, (groups, g), order, out, (held, open));
     }
 }
 
 #[inline(always)]
-fn through<L: Lanes>(x0: &[Lane], crosses: &Crosses<'_>, weights: &[f32], whole: bool, out: &mut [Lane]) {
+fn through<L: Checks, const HELD: bool>(
+    parts: (&[Lane], &Crosses<'_>, &[f32]),
+    order: Order,
+    out: &mut [Lane],
+    held: (&Held<'_>, &mut [u16]),
+) {
+    let (x0, crosses, weights) = parts;
     let groups = x0.len() / weights.len();
-    let parts = (x0, crosses, weights);
     match crosses.len() {
-        0 => all::<L, 0>(parts, groups, whole, out),
-        1 => all::<L, 1>(parts, groups, whole, out),
-        2 => all::<L, 2>(parts, groups, whole, out),
-        3 => all::<L, 3>(parts, groups, whole, out),
-        CROSSES => all::<L, CROSSES>(parts, groups, whole, out),
+        0 => all::<L, 0, HELD>(parts, groups, order, out, held),
+        1 => all::<L, 1, HELD>(parts, groups, order, out, held),
+        2 => all::<L, 2, HELD>(parts, groups, order, out, held),
+        3 => all::<L, 3, HELD>(parts, groups, order, out, held),
+        CROSSES => all::<L, CROSSES, HELD>(parts, groups, order, out, held),
         more => panic!("{more} cross layers are read through, at most {CROSSES} can be"),
     }
 }
 
 #[inline(always)]
-fn linear_through<L: Lanes>(x0: &[Lane], crosses: &Crosses<'_>, weights: &[f32], out: &mut [Lane]) {
-    through::<L>(x0, crosses, weights, true, out);
+fn linear_through<L: Checks>(
+    x0: &[Lane],
+    crosses: &Crosses<'_>,
+    weights: &[f32],
+    order: Order,
+    out: &mut [Lane],
+) {
+    through::<L, false>((x0, crosses, weights), order, out, (&Held::default(), &mut []));
 }
 
 #[inline(always)]
-fn linear_head_through<L: Lanes>(x0: &[Lane], crosses: &Crosses<'_>, weights: &[f32], out: &mut [Lane]) {
-    through::<L>(x0, crosses, weights, false, out);
+fn linear_through_held<L: Checks>(
+    x0: &[Lane],
+    crosses: &Crosses<'_>,
+    (weights, held): (&[f32], &Held<'_>),
+    order: Order,
+    out: &mut [Lane],
+    open: &mut [u16],
+) {
+    through::<L, true>((x0, crosses, weights), order, out, (held, open));
+}
+
+#[inline(always)]
+fn some_fields<L: Checks, const GROUPS: usize, const DEPTH: usize>(
+    x: &[Lane],
+    (weights, held, fields): (&[f32], &Held<'_>, usize),
+    (groups, g): (usize, usize),
+    out: &mut [Lane],
+    open: &mut [u16],
+) {
+    let dim = weights.len() / fields;
+    let zero = [L::splat(0.0); GROUPS];
+    let mut stack = [zero; DEPTH];
+    let mut pieces = Pieces::<L, GROUPS>::none();
+    let both = weights.chunks_exact(dim).zip(held.weights.chunks_exact(dim));
+    for (field, (weights, clean)) in both.enumerate() {
+        let (mut sums, mut of_clean) = (zero, zero);
+        for (k, (&w, &clean)) in (field * dim..).zip(weights.iter().zip(clean)) {
+            let at = k * groups + g;
+            let lanes: &[Lane; GROUPS] = x[at..at + GROUPS].try_into().expect("the slice has this length");
+            let (w, clean) = (L::splat(w), L::splat(clean));
+            for i in 0..GROUPS {
+                let x = L::load(&lanes[i]);
+                sums[i] = x.fma(w, sums[i]);
+                of_clean[i] = x.fma(clean, of_clean[i]);
+            }
+        }
+        push(&mut stack, field, sums);
+        pieces.add(of_clean);
+    }
+    let sums = root(&stack, fields);
+    for i in 0..GROUPS {
+        sums[i].store(&mut out[g + i]);
+        let piece = (pieces.expected[i], pieces.magnitudes[i]);
+        open[g + i] = suspects::<L>(held, (&[], g + i), dim, piece, L::Wide::load(&out[g + i]));
+    }
+}
+
+#[inline(always)]
+fn all_fields<L: Checks, const DEPTH: usize>(
+    x: &[Lane],
+    layer: (&[f32], &Held<'_>, usize),
+    out: &mut [Lane],
+    open: &mut [u16],
+) {
+    let groups = out.len();
+    let mut g = 0;
+    while g + 4 <= groups {
+        some_fields::<L, 4, DEPTH>(x, layer, (groups, g), out, open);
+        g += 4;
+    }
+    for g in g..groups {
+        some_fields::<L, 1, DEPTH>(x, layer, (groups, g), out, open);
+    }
+}
+
+#[inline(always)]
+fn field_sum_held<L: Checks>(
+    x: &[Lane],
+    (weights, held): (&[f32], &Held<'_>),
+    fields: usize,
+    out: &mut [Lane],
+    open: &mut [u16],
+) {
+    assert_eq!(x.len(), weights.len() * out.len(), "inputs of a linear layer");
+    let layer = (weights, held, fields);
+    match fields {
+        0..4 => all_fields::<L, 2>(x, layer, out, open),
+        4..64 => all_fields::<L, 6>(x, layer, out, open),
+        _ => all_fields::<L, 32>(x, layer, out, open),
+    }
 }
 
 kernels! {
-    /// A linear layer to one value, without bias, on what cross layers make of `x0`.
+    /// A linear layer to one value, without bias, or the head of one, on what cross layers make of `x0`.
     ///
     /// # Shapes
-    /// `x0` `[K, R]`, each of `crosses` = (`[1, R]`, `[K]`) in order, at most [`CROSSES`] of them, `weights` `[K]`, `out` `[1, R]`.
+    /// `x0` `[K, R]`, each of `crosses` = (`[1, R]`, `[K]`) in order, at most [`CROSSES`] of them, `weights` `[K]`, `out` `[1, R]`, of
+    /// a head `[2, R]`.
     ///
     /// # Numerics
-    /// As [`Kernels::linear`](crate::Kernels::linear) of [`Kernels::cross`](crate::Kernels::cross).
-    pub fn linear_through(x0: &[Lane], crosses: &Crosses<'_>, weights: &[f32], out: &mut [Lane]) = linear_through;
+    /// As [`Kernels::linear`](crate::Kernels::linear), or [`Kernels::linear_head`](crate::Kernels::linear_head), of
+    /// [`Kernels::cross`](crate::Kernels::cross).
+    pub fn linear_through(x0: &[Lane], crosses: &Crosses<'_>, weights: &[f32], order: Order, out: &mut [Lane])
+        = linear_through;
 
-    /// [`Kernels::linear_head`](crate::Kernels::linear_head) on what cross layers make of `x0`.
+    /// The same, with one bit for each data row whose result is not cleared: of all others a check against the clean weights
+    /// finds that |Σ y − x · S| ≤ roundings · 2^-24 · |x| · |S|.
     ///
     /// # Shapes
-    /// As [`Kernels::linear_through`](crate::Kernels::linear_through), but `out` `[2, R]`.
-    pub fn linear_head_through(x0: &[Lane], crosses: &Crosses<'_>, weights: &[f32], out: &mut [Lane])
-        = linear_head_through;
+    /// As above; `layer` = (weights, what they are held against) with an offset for each [`PIECE`] of the inputs, `open` `[G]`.
+    pub fn linear_through_held(
+        x0: &[Lane], crosses: &Crosses<'_>, layer: (&[f32], &Held<'_>), order: Order, out: &mut [Lane], open: &mut [u16],
+    ) = linear_through_held;
+
+    /// The same of a field layer to one value, without bias: the bits of [`Kernels::field_layer`](crate::Kernels::field_layer).
+    ///
+    /// # Shapes
+    /// `x` `[F · D, R]`, `layer` = (`[F · D]`, what it is held against), `out` `[1, R]`, `open` `[G]`.
+    pub fn field_sum_held(
+        x: &[Lane], layer: (&[f32], &Held<'_>), fields: usize, out: &mut [Lane], open: &mut [u16],
+    ) = field_sum_held;
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{Kernels, LANES, Lane, Path};
+    use super::*;
+    use crate::{Kernels, Path};
 
     #[test]
     fn sums_through_cross_layers_are_those_of_what_they_give() {
@@ -181,7 +444,7 @@ mod tests {
                     }
                     let (mut expected, mut found) = (vec![[0.0; LANES]; groups], vec![[9.0; LANES]; groups]);
                     kernels.linear(&weights, &[], &x, inputs, &mut expected);
-                    kernels.linear_through(&x0, &crosses, &weights, &mut found);
+                    kernels.linear_through(&x0, &crosses, &weights, Order::Whole, &mut found);
                     let bits = |lanes: &[Lane]| -> Vec<u32> {
                         let canonical = |x: &f32| if x.is_nan() { 0x7fc0_0000 } else { x.to_bits() };
                         lanes.as_flattened().iter().map(canonical).collect()
@@ -190,10 +453,135 @@ mod tests {
                     let (mut expected, mut found) =
                         (vec![[0.0; LANES]; 2 * groups], vec![[9.0; LANES]; 2 * groups]);
                     kernels.linear_head(&weights, &x, &mut expected);
-                    kernels.linear_head_through(&x0, &crosses, &weights, &mut found);
+                    kernels.linear_through(&x0, &crosses, &weights, Order::Head, &mut found);
                     assert_eq!(bits(&found), bits(&expected), "{inputs} inputs, {depth} crosses on {path}");
                 }
             }
         }
+    }
+
+    /// Numbers of a row's layer: x0, weights as they are and clean ones, factors, and numbers that cross layers add.
+    struct Case {
+        x0: Vec<Lane>,
+        weights: Vec<f32>,
+        clean: Vec<f32>,
+        factors: Vec<Vec<Lane>>,
+        numbers: Vec<Vec<f32>>,
+    }
+
+    fn draw(state: &mut u64) -> f32 {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (*state >> 40) as f32 / 8_388_608.0 - 1.0
+    }
+
+    fn case(inputs: usize, groups: usize, depth: usize, hit: usize, state: &mut u64) -> Case {
+        let mut lanes = |count: usize, by: f32, special: bool| -> Vec<Lane> {
+            let mut number = || match (draw(state) * 8_388_608.0) as i32 % 4001 {
+                1 if special => f32::NAN,
+                2 if special => f32::INFINITY,
+                3 if special => 1e-42,
+                4 if special => 3e38,
+                5 if special => -1e30,
+                _ => draw(state) * by,
+            };
+            (0..count).map(|_| std::array::from_fn(|_| number())).collect()
+        };
+        let x0 = lanes(inputs * groups, 0.1, hit % 5 == 4);
+        // Factors that take the scale to about zero, and that let it grow.
+        let factors = (0..depth).map(|m| lanes(groups, [0.1, 2.0, 30.0][(hit + m) % 3], false)).collect();
+        let by = [0.0, 0.01, 1.0][hit % 3];
+        let numbers = (0..depth).map(|_| (0..inputs).map(|_| draw(state) * by).collect()).collect();
+        let clean: Vec<f32> = (0..inputs).map(|_| draw(state)).collect();
+        let mut weights = clean.clone();
+        if hit % 2 == 1 {
+            let k = hit * 7 % inputs;
+            weights[k] = f32::from_bits(weights[k].to_bits() ^ 1 << (hit / 2 % 32));
+        }
+        Case { x0, weights, clean, factors, numbers }
+    }
+
+    /// What the check of a row finds: whether it passes, in f64, with no rounding allowed for but those of f32.
+    fn passes(clean: &[f32], x: &[Lane], (groups, row): (usize, usize), y: f64, roundings: f64) -> bool {
+        let (mut expected, mut magnitude) = (0.0f64, 0.0f64);
+        for (x, &w) in x[row / LANES..].iter().step_by(groups).zip(clean) {
+            expected = f64::from(x[row % LANES]).mul_add(f64::from(w), expected);
+            magnitude += (f64::from(x[row % LANES]) * f64::from(w)).abs();
+        }
+        (y - expected).abs() <= roundings / 16_777_216.0 * magnitude
+    }
+
+    #[test]
+    fn rows_that_are_cleared_pass_their_check_and_results_are_the_same() {
+        let (mut cleared, mut failed, mut clean_rows, mut state) = (0, 0, 0, 1);
+        for hit in 0..192 {
+            for (inputs, groups, depth) in [(16, 1, 0), (48, 4, 1), (300, 5, 3), (624, 4, 2), (512, 1, 4)] {
+                let case = case(inputs, groups, depth, hit, &mut state);
+                let Case { x0, weights, clean, factors, numbers } = &case;
+                let crosses: Vec<_> = factors.iter().zip(numbers).map(|(f, b)| (&f[..], &b[..])).collect();
+                let (mut sums, mut offset) = (vec![0.0; inputs.div_ceil(PIECE)], 0.0);
+                for (_, numbers) in &crosses {
+                    for (k, (b, w)) in numbers.iter().zip(clean).enumerate() {
+                        sums[k / PIECE] += f64::from(*b) * f64::from(*w);
+                        offset += (f64::from(*b) * f64::from(*w)).abs();
+                    }
+                }
+                let offsets: Vec<f32> = sums.iter().map(|&sum| sum as f32).collect();
+                let magnitude = clean.iter().map(|w| f64::from(w.abs())).sum();
+                let roundings = (inputs.min(CHAIN) + inputs.div_ceil(CHAIN) + 2) as f64;
+                let held = Held { weights: clean, offsets: &offsets, offset, magnitude, roundings };
+                for &path in Path::available() {
+                    let kernels = Kernels::on(path).unwrap();
+                    let mut x = x0.clone();
+                    for (factor, bias) in &crosses {
+                        let mut y = x.clone();
+                        kernels.cross(x0, factor, bias, &x, &mut y);
+                        x = y;
+                    }
+                    let same = |a: &[Lane], b: &[Lane]| {
+                        let mut both = a.as_flattened().iter().zip(b.as_flattened());
+                        both.all(|(a, b)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan())
+                    };
+                    for (order, results) in [(Order::Whole, 1), (Order::Head, 2)] {
+                        let mut wanted = vec![[0.0; LANES]; results * groups];
+                        let (mut found, mut open) =
+                            (vec![[9.0; LANES]; results * groups], vec![0xaaaa; groups]);
+                        kernels.linear_through(x0, &crosses, weights, order, &mut wanted);
+                        let layer = (&weights[..], &held);
+                        kernels.linear_through_held(x0, &crosses, layer, order, &mut found, &mut open);
+                        assert!(same(&found, &wanted), "{inputs} inputs, {depth} crosses on {path}");
+                        for row in 0..groups * LANES {
+                            let y = |at: usize| f64::from(wanted[at * groups + row / LANES][row % LANES]);
+                            let y = (0..results).map(y).sum();
+                            let pass = passes(clean, &x, (groups, row), y, roundings);
+                            let open = open[row / LANES] >> (row % LANES) & 1 == 1;
+                            assert!(
+                                pass || open,
+                                "{inputs} inputs, {depth} crosses, hit {hit}, row {row} on {path}"
+                            );
+                            failed += usize::from(!pass);
+                            // Factors and numbers of a size as in a model.
+                            let mild = hit % 6 == 0 && depth < 2;
+                            clean_rows += usize::from(mild);
+                            cleared += usize::from(mild && !open);
+                        }
+                    }
+                    let fields = inputs / 4;
+                    let held = Held { roundings: 7.0 + f64::from(fields.ilog2()), ..held };
+                    let (mut wanted, mut found) = (vec![[0.0; LANES]; groups], vec![[9.0; LANES]; groups]);
+                    let mut open = vec![0xaaaa; groups];
+                    kernels.field_layer(weights, &[], x0, inputs, fields, &mut wanted);
+                    kernels.field_sum_held(x0, (weights, &held), fields, &mut found, &mut open);
+                    assert!(same(&found, &wanted), "{fields} fields on {path}");
+                    for row in 0..groups * LANES {
+                        let y = f64::from(wanted[row / LANES][row % LANES]);
+                        let pass = passes(clean, x0, (groups, row), y, held.roundings);
+                        let open = open[row / LANES] >> (row % LANES) & 1 == 1;
+                        assert!(pass || open, "{fields} fields, hit {hit}, row {row} on {path}");
+                    }
+                }
+            }
+        }
+        assert!(failed > 10_000, "{failed}");
+        assert!(cleared * 10 > clean_rows * 9, "{cleared} of {clean_rows}");
     }
 }

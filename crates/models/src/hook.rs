@@ -330,7 +330,7 @@ pub trait Hooks: Sync {
         None
     }
 
-    /// Checksums, where it notices and rewrites nothing behind this linear layer in rows that pass them.
+    /// Checksums, where it notices and rewrites nothing behind this linear layer, or the head of one, in rows that pass them.
     fn checksum(&self, layer: usize) -> Option<Checksum<'_>> {
         let _ = layer;
         None

@@ -14,7 +14,7 @@ use crate::hook::{HookCall, HookEvents, Hooks, ROW_DETECTED, ROW_UNRESTORED, Ups
 use crate::model::Model;
 use crate::pass::{Pass, Workspace};
 use crate::scores::{BLOCK, Scores, ScoresError, TASK, canonical, check, check_shape};
-use crate::steps::{Dense, Folded, Step, Steps};
+use crate::steps::{Dense, Folded, Step, Steps, Through};
 use crate::watch::Watch;
 use crate::worker::{Evaluation, Worker};
 
@@ -106,6 +106,11 @@ impl Sum {
     }
 }
 
+/// Whether the bit of none of a block's rows is set.
+fn none_of(bits: &[u16], rows: usize) -> bool {
+    (0..rows).all(|row| bits[row / LANES] >> (row % LANES) & 1 == 0)
+}
+
 /// One of the two things that hooks do to a value.
 type Hook = fn(&dyn Hooks, &HookCall<'_>, &mut [Lane]) -> HookEvents;
 
@@ -162,6 +167,14 @@ impl<'a> Hooked<'a> {
                     self.gather(dense, &rows, workspace);
                     whole = true;
                 }
+                if let Step::Through(through @ Through { clean: Some(_), .. }) = step {
+                    if none_of(&workspace.open, rows.len()) {
+                        continue;
+                    }
+                    for crossed in &through.crosses {
+                        pass.layer(crossed.layer, &rows, workspace);
+                    }
+                }
                 if self.watch.of(layer).seen || !step.bounds() {
                     self.behind((layer, whole), (&rows, ids), workspace, notes, &mut events);
                 }
@@ -194,7 +207,7 @@ impl<'a> Hooked<'a> {
         let suspects = &mut suspects[..workspace.values.groups()];
         let checks = &workspace.checks[..suspects.len()];
         column.suspects(self.pass.kernels, checks, workspace.values.get(dense.output), suspects);
-        (0..rows).all(|row| suspects[row / LANES] >> (row % LANES) & 1 == 0)
+        none_of(suspects, rows)
     }
 
     /// Gathers what a folded layer reads.

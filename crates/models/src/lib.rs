@@ -7,6 +7,7 @@
 
 mod architecture;
 mod architectures;
+mod clean_sum;
 mod column;
 mod config;
 mod cost;

@@ -13,7 +13,7 @@ use crate::looked_up::Pair;
 use crate::overlay::Overlay;
 use crate::parameter::Parameters;
 use crate::scores::WIDEST_BLOCK;
-use crate::steps::{Step, Steps};
+use crate::steps::{Step, Steps, ThroughSums};
 use crate::table::TableId;
 use crate::watch::Watch;
 
@@ -36,6 +36,8 @@ pub(crate) struct Workspace {
     pub(crate) nans: (u64, [u16; WIDEST_BLOCK / LANES]),
     /// Sums of the check values that a folded layer looked up, where it is checked `[1, R]`.
     pub(crate) checks: [Lane; WIDEST_BLOCK / LANES],
+    /// One bit for each row whose result a step that is held did not clear, by lane group.
+    pub(crate) open: [u16; WIDEST_BLOCK / LANES],
 }
 
 impl Workspace {
@@ -44,7 +46,8 @@ impl Workspace {
         let values = Values::new(graph.widths(), rows / LANES);
         let ids = vec![0; graph.offsets().len() * rows];
         let checks = [[0.0; LANES]; WIDEST_BLOCK / LANES];
-        Self { ids, row_ids: Vec::new(), values, nans: (0, [0; WIDEST_BLOCK / LANES]), checks }
+        let (nans, open) = ((0, [0; WIDEST_BLOCK / LANES]), [0; WIDEST_BLOCK / LANES]);
+        Self { ids, row_ids: Vec::new(), values, nans, checks, open }
     }
 }
 
@@ -159,7 +162,7 @@ impl<'a> Pass<'a> {
     /// Takes one step on the rows of a block.
     pub(crate) fn step(&self, step: &Step<'_>, rows: &RowsView<'_>, workspace: &mut Workspace) {
         let kernels = self.kernels;
-        let Workspace { values, nans: (count, nan_rows), .. } = workspace;
+        let Workspace { values, nans: (count, nan_rows), open, .. } = workspace;
         let nans = (count, &mut nan_rows[..values.groups()]);
         match step {
             Step::Layer(at) => self.layer(*at, rows, workspace),
@@ -193,12 +196,23 @@ impl<'a> Pass<'a> {
                     let crosses: Vec<_> = through
                         .crosses
                         .iter()
-                        .map(|&(factor, numbers)| (values.get(factor), self.weights.f32s(numbers)))
+                        .map(|crossed| (values.get(crossed.factor), self.weights.f32s(crossed.numbers)))
                         .collect();
-                    if through.head {
-                        kernels.linear_head_through(x0, &crosses, weight, out);
-                    } else {
-                        kernels.linear_through(x0, &crosses, weight, out);
+                    let open = &mut open[..values.groups()];
+                    match (&through.sums, &through.clean) {
+                        (ThroughSums::Chains(order), None) => {
+                            kernels.linear_through(x0, &crosses, weight, *order, out);
+                        }
+                        (ThroughSums::Chains(order), Some(clean)) => {
+                            let layer = (weight, &clean.held());
+                            kernels.linear_through_held(x0, &crosses, layer, *order, out, open);
+                        }
+                        (ThroughSums::Fields(fields), None) => {
+                            kernels.field_layer(weight, &[], x0, through.inputs, *fields, out);
+                        }
+                        (ThroughSums::Fields(fields), Some(clean)) => {
+                            kernels.field_sum_held(x0, (weight, &clean.held()), *fields, out, open);
+                        }
                     }
                 });
             }

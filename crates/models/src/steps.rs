@@ -3,10 +3,11 @@
 //! The bits are those of the layers one by one. A linear layer on the rows of all fields becomes a sum over fields, as soon
 //! as each table row has been multiplied by its field's weights: the numeric contract defines the layer that way.
 
-use radhard_kernels::{Bounds, CROSSES, Ending, Finish, Kernels, LANES, Lane, STAGES, Table};
+use radhard_kernels::{Bounds, CROSSES, Ending, Finish, Kernels, LANES, Lane, Order, STAGES, Table};
 use radhard_memory::Buffer;
 use rayon::prelude::*;
 
+use crate::clean_sum::CleanSum;
 use crate::column::Column;
 use crate::graph::{Graph, ParameterId, Slot};
 use crate::hook::Checksum;
@@ -99,16 +100,33 @@ pub(crate) struct Dense {
     pub(crate) output: Slot,
 }
 
-/// A linear layer to one value on what cross layers make of `first`.
+/// A linear layer to one value, without bias, on what cross layers make of `first`.
 pub(crate) struct Through {
     pub(crate) first: Slot,
-    /// The factor and the numbers of each cross layer, in order.
-    pub(crate) crosses: Vec<(Slot, ParameterId)>,
+    pub(crate) crosses: Vec<Crossed>,
     pub(crate) weight: ParameterId,
     pub(crate) inputs: usize,
-    /// Whether it is a head.
-    pub(crate) head: bool,
+    pub(crate) sums: ThroughSums,
     pub(crate) output: Slot,
+    /// What it is held against.
+    pub(crate) clean: Option<CleanSum>,
+}
+
+/// How a layer adds its terms.
+pub(crate) enum ThroughSums {
+    /// In chains.
+    Chains(Order),
+    /// As a sum over so many fields.
+    Fields(usize),
+}
+
+/// A cross layer that is read through.
+pub(crate) struct Crossed {
+    pub(crate) layer: usize,
+    /// Its factor of each row.
+    pub(crate) factor: Slot,
+    /// The numbers that it adds.
+    pub(crate) numbers: ParameterId,
 }
 
 /// Every table row's product with the layer's weights for its field.
@@ -228,19 +246,11 @@ impl<'g> Steps<'g> {
             if taken[at] {
                 continue;
             }
+            if let Some(through) = through(graph, weights, at, watch) {
+                steps.push((at, Step::Through(through)));
+                continue;
+            }
             let step = match graph.layers()[at].known() {
-                Known::Linear(&Linear { weight, bias: None, input, inputs, outputs: 1, output, .. })
-                    if !held(at) && crosses(graph, input, watch).is_some() =>
-                {
-                    let (first, crosses) = crosses(graph, input, watch).unwrap_or_default();
-                    Step::Through(Through { first, crosses, weight, inputs, head: false, output })
-                }
-                Known::LinearHead(&LinearHead { weight, input, inputs, output })
-                    if !held(at) && crosses(graph, input, watch).is_some() =>
-                {
-                    let (first, crosses) = crosses(graph, input, watch).unwrap_or_default();
-                    Step::Through(Through { first, crosses, weight, inputs, head: true, output })
-                }
                 Known::Linear(linear) => {
                     let mut dense = Dense::at(at, linear.output);
                     dense.within[0] = watch.of(at).bounds;
@@ -342,14 +352,50 @@ impl Drop for Steps<'_> {
     }
 }
 
+/// A linear layer to one value on what cross layers give; where its result is held against what it reads, also behind no cross
+/// layer at all.
+fn through(graph: &Graph, weights: Weights<'_>, at: usize, watch: &Watch<'_>) -> Option<Through> {
+    let (input, inputs, weight, output, sums) = match graph.layers()[at].known() {
+        Known::Linear(&Linear { weight, bias: None, input, inputs, outputs: 1, fields, output }) => {
+            let chains = ThroughSums::Chains(Order::Whole);
+            (input, inputs, weight, output, fields.map_or(chains, ThroughSums::Fields))
+        }
+        Known::LinearHead(&LinearHead { weight, input, inputs, output }) => {
+            (input, inputs, weight, output, ThroughSums::Chains(Order::Head))
+        }
+        _ => return None,
+    };
+    let found = crosses(graph, input, watch);
+    let (first, crosses, clean) = if watch.held(at) {
+        let checksum = watch.of(at).checksum?;
+        let (first, crosses) = found.unwrap_or((input, Vec::new()));
+        let numbers: Vec<_> = crosses.iter().map(|crossed| weights.f32s(crossed.numbers)).collect();
+        (first, crosses, Some(CleanSum::new(&checksum, &numbers)?))
+    } else {
+        let (first, crosses) = found?;
+        (first, crosses, None)
+    };
+    let over_fields = matches!(sums, ThroughSums::Fields(_));
+    // A layer over fields reads their rows.
+    (over_fields == (first == input)).then_some(Through {
+        first,
+        crosses,
+        weight,
+        inputs,
+        sums,
+        output,
+        clean,
+    })
+}
+
 /// The value that cross layers begin with, and what makes them, where `slot` is their result and nothing acts on any of them.
-fn crosses(graph: &Graph, mut slot: Slot, watch: &Watch<'_>) -> Option<(Slot, Vec<(Slot, ParameterId)>)> {
+fn crosses(graph: &Graph, mut slot: Slot, watch: &Watch<'_>) -> Option<(Slot, Vec<Crossed>)> {
     let mut found = Vec::new();
     loop {
         let gives = |at: &usize| matches!(graph.layers()[*at].known(), Known::Cross(c) if c.output == slot);
-        let at = (0..graph.layers().len()).find(gives).filter(|&at| !watch.acts(at))?;
-        let Known::Cross(cross) = graph.layers()[at].known() else { return None };
-        found.push((cross.product, cross.bias));
+        let layer = (0..graph.layers().len()).find(gives).filter(|&at| !watch.acts(at))?;
+        let Known::Cross(cross) = graph.layers()[layer].known() else { return None };
+        found.push(Crossed { layer, factor: cross.product, numbers: cross.bias });
         if found.len() > CROSSES {
             return None;
         }

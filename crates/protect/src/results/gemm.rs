@@ -291,7 +291,7 @@ impl Hooks for Checks {
 
     fn checksum(&self, layer: usize) -> Option<Checksum<'_>> {
         let [of] = self.of(layer) else { return None };
-        (of.site.part == ProductPart::Whole).then_some(Checksum {
+        matches!(of.site.part, ProductPart::Whole | ProductPart::Head).then_some(Checksum {
             sums: &of.sums,
             magnitudes: &of.magnitudes,
             bias: of.bias.0,
