@@ -33,6 +33,52 @@ fn check_values<L: Checks>(sums: &[f64], x: &[Lane], out: &mut [Lane]) {
 }
 
 #[inline(always)]
+fn block_checks<L: Checks>(sums: &[f32], dim: usize, x: &[Lane], out: &mut [Lane]) {
+    let groups = out.len();
+    let mut g = 0;
+    while g + 4 <= groups {
+        checks_of::<L, 4>(sums, dim, x, (groups, g), out);
+        g += 4;
+    }
+    for g in g..groups {
+        checks_of::<L, 1>(sums, dim, x, (groups, g), out);
+    }
+}
+
+/// The check values of G lane groups side by side, from the first on.
+#[inline(always)]
+fn checks_of<L: Checks, const G: usize>(
+    sums: &[f32],
+    dim: usize,
+    x: &[Lane],
+    (groups, first): (usize, usize),
+    out: &mut [Lane],
+) {
+    let mut total = [L::Wide::splat(0.0); G];
+    let mut lane = [0.0; LANES];
+    for (sums, x) in sums.chunks_exact(dim).zip(x.chunks_exact(dim * groups)) {
+        let mut chain = [L::splat(0.0); G];
+        for (&sum, x) in sums.iter().zip(x.chunks_exact(groups)) {
+            let sum = L::splat(sum);
+            for g in 0..G {
+                chain[g] = L::load(&x[first + g]).fma(sum, chain[g]);
+            }
+        }
+        for g in 0..G {
+            chain[g].store(&mut lane);
+            total[g] = total[g].add(L::Wide::load(&lane));
+        }
+    }
+    let mut wide = [0.0; LANES];
+    for g in 0..G {
+        total[g].store(&mut wide);
+        for l in 0..LANES {
+            out[first + g][l] = wide[l] as f32;
+        }
+    }
+}
+
+#[inline(always)]
 fn suspects<L: Checks>(expected: &[Lane], clearing: Clearing, y: &[Lane], out: &mut [u16]) {
     let groups = out.len();
     for (g, (out, expected)) in out.iter_mut().zip(expected).enumerate() {
@@ -110,6 +156,13 @@ kernels! {
     /// `sums` `[D]` of the rows' field, `x` `[D, R]`, `out` `[1, R]`.
     pub fn check_values(sums: &[f64], x: &[Lane], out: &mut [Lane]) = check_values;
 
+    /// What the check values of a block's rows add up to, worked out from the rows: per field an fma chain from +0, the fields added
+    /// in f64 in their order, rounded to f32 once.
+    ///
+    /// # Shapes
+    /// `sums` `[F · D]`, `dim` = D, `x` `[F · D, R]`, `out` `[1, R]`.
+    pub fn block_checks(sums: &[f32], dim: usize, x: &[Lane], out: &mut [Lane]) = block_checks;
+
     /// One bit for each data row whose outputs' total is not near enough to the sum of the check values that it looked up.
     ///
     /// # Shapes
@@ -149,6 +202,31 @@ mod tests {
                 let column = x[row / LANES..].iter().step_by(groups).map(|lane| lane[row % LANES]);
                 let wanted = column.zip(&sums).fold(0.0, |sum, (x, s)| f64::from(x).mul_add(*s, sum));
                 assert_eq!(found.to_bits(), (wanted as f32).to_bits(), "{path} row {row}");
+            }
+        }
+    }
+
+    #[test]
+    fn check_values_of_a_block_are_chains_by_field_added_in_f64() {
+        let (fields, dim) = (7, 19);
+        let mut state = 4;
+        let sums: Vec<f32> = (0..fields * dim).map(|_| number(&mut state)).collect();
+        for groups in [1, 4, 6] {
+            let x: Vec<Lane> =
+                (0..fields * dim * groups).map(|_| std::array::from_fn(|_| number(&mut state))).collect();
+            for &path in Path::available() {
+                let mut out = vec![[9.0; LANES]; groups];
+                Kernels::on(path).unwrap().block_checks(&sums, dim, &x, &mut out);
+                for (row, found) in out.as_flattened().iter().enumerate() {
+                    let column: Vec<f32> =
+                        x[row / LANES..].iter().step_by(groups).map(|lane| lane[row % LANES]).collect();
+                    let chain = |(x, sums): (&[f32], &[f32])| {
+                        x.iter().zip(sums).fold(0.0f32, |sum, (x, s)| x.mul_add(*s, sum))
+                    };
+                    let by_field = column.chunks(dim).zip(sums.chunks(dim)).map(chain);
+                    let wanted = by_field.fold(0.0, |sum, chain| sum + f64::from(chain));
+                    assert_eq!(found.to_bits(), (wanted as f32).to_bits(), "{path} row {row}");
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 //! A data row passes a check of the layer if |Σ_j y_j − e| ≤ c · u · M, where e = x · S + b follows from clean checksums, M is
 //! the same of magnitudes, and c counts roundings. The column holds the table rows' parts of e, rounded to f32. A data row is
 //! cleared, so that its check need not be made, if |Σ_j y_j − e'| ≤ (c − h − 3) · u · (1 − 2^-10) · Σ_j |y_j|, where e' is the sum
-//! of its parts, which a tree of h roundings, and that to f32, have moved by less than (h + 1) · u · M. That implies the check, as far as Σ_j |y_j| is not
+//! of its parts, which a tree of h roundings, and that to f32, have moved by less than (h + 1) · u · M; where e' is worked out from the rows, by a chain for each field, h is D + 1. That implies the check, as far as Σ_j |y_j| is not
 //! above M but for roundings: which holds while no weight's column of magnitudes is above the clean one, and is asked for
 //! once per pass.
 
@@ -18,21 +18,46 @@ const UNIT: f64 = 1.0 / 16_777_216.0;
 /// Most outputs whose sum of magnitudes in f32 is off by less than 2^-12.
 const MOST: usize = 4096;
 
-/// Check values of all table rows.
+/// What the outputs of data rows are held against.
 pub(crate) struct Column<'h> {
     sums: &'h [f64],
     clearing: Clearing,
-    /// `[V]`, or `[V, 2]` where each stands behind the first-order weight of its table row, so that one look-up serves both.
-    values: Buffer<f32>,
-    beside: bool,
+    values: Values,
+}
+
+/// Where check values come from.
+enum Values {
+    /// All table rows', looked up: `[V]`, or `[V, 2]` where each stands behind the first-order weight of its table row, so that one
+    /// look-up serves both.
+    Table { values: Buffer<f32>, beside: bool },
+    /// The block of rows that others read too, multiplied by checksums in f32 `[K]`, D of them for a field.
+    Block { sums: Vec<f32>, dim: usize },
+}
+
+/// Where the check values of a layer are best taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A table of their own.
+    Table,
+    /// A table with first-order weights.
+    Beside,
+    /// The rows themselves.
+    Block,
 }
 
 /// What clears data rows of a layer with these weights `[J, K]` and biases, reading so many fields; none where the weights or
 /// the layer's shape don't allow it.
-fn clearing(checksum: &Checksum<'_>, weights: &[f32], bias: &[f32], fields: usize) -> Option<Clearing> {
-    let outputs = weights.len() / checksum.sums.len();
+fn clearing(
+    checksum: &Checksum<'_>,
+    (weights, bias): (&[f32], &[f32]),
+    fields: usize,
+    from: Source,
+) -> Option<Clearing> {
+    let inputs = checksum.sums.len();
+    let outputs = weights.len() / inputs;
     let depth = fields.next_power_of_two().trailing_zeros();
-    let share = checksum.roundings - f64::from(depth) - 3.0;
+    let lost = if from == Source::Block { (inputs / fields) as f64 + 1.0 } else { f64::from(depth) };
+    let share = checksum.roundings - lost - 3.0;
     let mut magnitudes = vec![0.0; checksum.sums.len()];
     for row in weights.chunks_exact(magnitudes.len()) {
         for (sum, w) in magnitudes.iter_mut().zip(row) {
@@ -47,46 +72,65 @@ fn clearing(checksum: &Checksum<'_>, weights: &[f32], bias: &[f32], fields: usiz
 }
 
 impl<'h> Column<'h> {
-    /// The column of a layer, with room for the values of so many table rows; beside first-order weights, or alone.
+    /// The column of a layer that reads so many fields, with room for so many values of each table row.
     pub(crate) fn new(
         checksum: Checksum<'h>,
         (weights, bias): (&[f32], &[f32]),
         fields: usize,
-        beside: bool,
+        from: Source,
         room: impl FnOnce(usize) -> Buffer<f32>,
     ) -> Option<Self> {
-        let clearing = clearing(&checksum, weights, bias, fields)?;
-        Some(Self { sums: checksum.sums, clearing, values: room(1 + usize::from(beside)), beside })
+        let clearing = clearing(&checksum, (weights, bias), fields, from)?;
+        let sums = checksum.sums;
+        let values = match from {
+            Source::Table => Values::Table { values: room(1), beside: false },
+            Source::Beside => Values::Table { values: room(2), beside: true },
+            Source::Block => {
+                let dim = sums.len() / fields;
+                Values::Block { sums: sums.iter().map(|&sum| sum as f32).collect(), dim }
+            }
+        };
+        Some(Self { sums, clearing, values })
     }
 
-    /// The checksums by input, `[K]`.
-    pub(crate) fn sums(&self) -> &'h [f64] {
-        self.sums
-    }
-
-    /// Values of a table row.
-    pub(crate) fn width(&self) -> usize {
-        1 + usize::from(self.beside)
-    }
-
-    /// All of them, to be written.
-    pub(crate) fn values_mut(&mut self) -> &mut [f32] {
-        &mut self.values
+    /// The values of all table rows, to be written, with the number of those of one and the checksums by input `[K]`; none where
+    /// they come from blocks.
+    pub(crate) fn table_mut(&mut self) -> Option<(&mut [f32], usize, &'h [f64])> {
+        match &mut self.values {
+            Values::Table { values, beside } => Some((values, 1 + usize::from(*beside), self.sums)),
+            Values::Block { .. } => None,
+        }
     }
 
     /// The check values alone.
     pub(crate) fn alone(&self) -> Option<&[f32]> {
-        (!self.beside).then_some(&self.values)
+        match &self.values {
+            Values::Table { values, beside: false } => Some(values),
+            _ => None,
+        }
     }
 
     /// First-order weights and check values.
     pub(crate) fn beside(&self) -> Option<&[[f32; 2]]> {
-        self.beside.then(|| self.values.as_chunks().0)
+        match &self.values {
+            Values::Table { values, beside: true } => Some(values.as_chunks().0),
+            _ => None,
+        }
     }
 
-    /// Gives the room back.
-    pub(crate) fn into_room(self) -> Buffer<f32> {
-        self.values
+    /// Works the sums of check values out from a block of rows `[K, R]`, where they are not looked up.
+    pub(crate) fn of_block(&self, kernels: Kernels, x: &[Lane], checks: &mut [Lane]) {
+        if let Values::Block { sums, dim } = &self.values {
+            kernels.block_checks(sums, *dim, x, checks);
+        }
+    }
+
+    /// Gives the room back, if it has some.
+    pub(crate) fn into_room(self) -> Option<Buffer<f32>> {
+        match self.values {
+            Values::Table { values, .. } => Some(values),
+            Values::Block { .. } => None,
+        }
     }
 
     /// One bit for each data row of a block that is not cleared, by lane group, from the sums of its check values `[1, R]` and its

@@ -202,11 +202,13 @@ impl<'a> Hooked<'a> {
     }
 
     /// Whether the check column clears all rows of a block, so that the check of the layer need not be made.
-    fn clears(&self, dense: &Dense, column: &Column<'_>, rows: usize, workspace: &Workspace) -> bool {
-        let mut suspects = [0; BLOCK / LANES];
-        let suspects = &mut suspects[..workspace.values.groups()];
-        let checks = &workspace.checks[..suspects.len()];
-        column.suspects(self.pass.kernels, checks, workspace.values.get(dense.output), suspects);
+    fn clears(&self, dense: &Dense, column: &Column<'_>, rows: usize, workspace: &mut Workspace) -> bool {
+        let (kernels, mut suspects) = (self.pass.kernels, [0; BLOCK / LANES]);
+        let Workspace { values, checks, .. } = workspace;
+        let suspects = &mut suspects[..values.groups()];
+        let checks = &mut checks[..suspects.len()];
+        column.of_block(kernels, values.get(dense.linear(self.model.graph()).input), checks);
+        column.suspects(kernels, checks, values.get(dense.output), suspects);
         none_of(suspects, rows)
     }
 

@@ -8,7 +8,7 @@ use radhard_memory::Buffer;
 use rayon::prelude::*;
 
 use crate::clean_sum::CleanSum;
-use crate::column::Column;
+use crate::column::{Column, Source};
 use crate::graph::{Graph, ParameterId, Slot};
 use crate::hook::Checksum;
 use crate::layers::batch_norm::BatchNorm;
@@ -258,6 +258,12 @@ impl<'g> Steps<'g> {
                     let checksum = watch.of(at).checksum;
                     let folds = straight(graph, linear.input, watch) && (!held(at) || checksum.is_some());
                     let beside = beside(graph, weights, &steps);
+                    let from = match beside {
+                        _ if is_gathered(graph, linear.input, &steps) => Source::Block,
+                        Some(_) => Source::Beside,
+                        None => Source::Table,
+                    };
+                    let checksum = checksum.map(|checksum| (checksum, from));
                     let fold = || fold(graph, weights, kernels, (linear, checksum, beside), rows);
                     match folds.then(fold).flatten() {
                         Some(folded) => Step::Folded(dense, folded),
@@ -344,8 +350,8 @@ impl Drop for Steps<'_> {
         for (_, step) in self.all.drain(..) {
             if let Step::Folded(_, folded) = step {
                 self.graph.keep_spare(folded.products);
-                if let Some(column) = folded.column {
-                    self.graph.keep_spare(column.into_room());
+                if let Some(room) = folded.column.and_then(Column::into_room) {
+                    self.graph.keep_spare(room);
                 }
             }
         }
@@ -407,6 +413,15 @@ fn crosses(graph: &Graph, mut slot: Slot, watch: &Watch<'_>) -> Option<(Slot, Ve
     }
 }
 
+/// Whether one of these steps reads the value from a block.
+fn is_gathered(graph: &Graph, slot: Slot, steps: &[(usize, Step<'_>)]) -> bool {
+    steps.iter().any(|(_, step)| match step {
+        Step::Dense(dense) => dense.linear(graph).input == slot,
+        Step::Through(through) => through.first == slot,
+        _ => false,
+    })
+}
+
 /// The first-order weights that a first folded layer looks up with its products, where the same ids name both.
 fn beside<'a>(graph: &Graph, weights: Weights<'a>, steps: &[(usize, Step<'_>)]) -> Option<&'a [f32]> {
     let mut firsts = steps.iter().filter_map(|(_, step)| match step {
@@ -426,7 +441,7 @@ fn fold<'h>(
     graph: &Graph,
     weights: Weights<'_>,
     kernels: Kernels,
-    (linear, checksum, beside): (&Linear, Option<Checksum<'h>>, Option<&[f32]>),
+    (linear, checksum, beside): (&Linear, Option<(Checksum<'h>, Source)>, Option<&[f32]>),
     rows: usize,
 ) -> Option<Folded<'h>> {
     let fields = linear.fields?;
@@ -438,10 +453,10 @@ fn fold<'h>(
     let width = linear.outputs.next_multiple_of(LANES);
     let matrix = weights.f32s(linear.weight);
     let mut column = None;
-    if let Some(checksum) = checksum {
+    if let Some((checksum, from)) = checksum {
         let bias = linear.bias.map_or(&[][..], |bias| weights.f32s(bias));
         let room = |width| graph.spare(table_rows * width);
-        column = Some(Column::new(checksum, (matrix, bias), fields, beside.is_some(), room)?);
+        column = Some(Column::new(checksum, (matrix, bias), fields, from, room)?);
     }
     // Each field's weights, `[F, J, D]`.
     let by_field: Vec<f32> = (0..fields)
@@ -457,16 +472,14 @@ fn fold<'h>(
         let lanes = |width: usize| Buffer::<Lane>::zeroed(width * BLOCK / LANES);
         (vec![0u32; BLOCK], lanes(dim), lanes(linear.outputs), [[0.0; LANES]; BLOCK / LANES])
     };
-    let checked = column.as_ref().map(|column| (column.sums(), column.width()));
+    let (mut checked, mut parts) = (None, Vec::new());
+    if let Some((values, width, sums)) = column.as_mut().and_then(Column::table_mut) {
+        checked = Some((sums, width));
+        parts.extend(values.chunks_mut(TASK * width));
+    }
     // Each task's part of the column, empty where there is none.
-    let mut checks: Vec<&mut [f32]> = match &mut column {
-        Some(column) => {
-            let width = column.width();
-            column.values_mut().chunks_mut(TASK * width).collect()
-        }
-        None => products.chunks(TASK * width).map(|_| &mut [][..]).collect(),
-    };
-    let tasks = products.par_chunks_mut(TASK * width).zip(checks.par_iter_mut()).enumerate();
+    parts.resize_with(table_rows.div_ceil(TASK), || &mut [][..]);
+    let tasks = products.par_chunks_mut(TASK * width).zip(parts.par_iter_mut()).enumerate();
     tasks.for_each_init(scratch, |scratch, (task, (mut out, checks))| {
         let (ids, values, multiplied, own) = scratch;
         let mut first = task * TASK;
