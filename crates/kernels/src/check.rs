@@ -3,6 +3,7 @@
 //! Totals are f64 chains per data row in the order of the features, products added by fma, so that every path gives the same
 //! bits.
 
+use crate::column::open;
 use crate::lanes::{LANES, Lane};
 use crate::words::{Checks, Wide as _};
 
@@ -137,6 +138,20 @@ fn magnitudes<'a, L: Checks>(clean: LinearSums<'_>, rough: L, x: impl Iterator<I
 }
 
 #[inline(always)]
+fn totals_fail<L: Checks>(found: [&[WideLane]; 3], (share, absolute): (f64, f64), failed: &mut [u16]) {
+    let [totals, expected, magnitudes] = found;
+    for (g, failed) in failed.iter_mut().enumerate() {
+        let (totals, expected, magnitudes) = (&totals[g], &expected[g], &magnitudes[g]);
+        let mut passes = [0u64; LANES];
+        for l in 0..LANES {
+            let difference = (totals[l] - expected[l]).abs();
+            passes[l] = u64::from(difference <= share * magnitudes[l] + absolute);
+        }
+        *failed = open(&passes);
+    }
+}
+
+#[inline(always)]
 fn lookup_totals<L: Checks>(clean: &[f64], (ids, fields): (&[u32], usize), x: &[Lane], failed: &mut [u16]) {
     let (ids, _) = ids.as_chunks();
     let groups = ids.len() / fields;
@@ -208,6 +223,13 @@ kernels! {
     /// # Shapes
     /// `clean` of K inputs, `x` `[K, R]`, `y` `[J, R]`, `out` `[R]` each.
     pub fn linear_totals(clean: LinearSums<'_>, x: &[Lane], y: &[Lane], out: LinearTotals<'_>) = linear_totals;
+
+    /// One bit for each row whose total is farther from what is expected than `allowed` = (share of the magnitude, absolute) allows;
+    /// NaN is.
+    ///
+    /// # Shapes
+    /// `found` = totals, what is expected, magnitudes, `[R]` each; `failed` `[G]`.
+    pub fn totals_fail(found: [&[WideLane]; 3], allowed: (f64, f64), failed: &mut [u16]) = totals_fail;
 
     /// One bit for each lookup whose values, added in their order in f64, are not the clean total of its table row; NaN never
     /// is.
@@ -296,6 +318,22 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_total_fails_beyond_what_is_allowed_and_nan_fails() {
+        let mut totals = vec![[1.0; LANES]; 2];
+        let expected = vec![[1.5; LANES]; 2];
+        let mut magnitudes = vec![[4.0; LANES]; 2];
+        (totals[0][3], totals[0][4], totals[1][5]) = (2.0, 2.0f64.next_up(), f64::NAN);
+        (magnitudes[1][6], magnitudes[1][7], magnitudes[1][8]) = (3.9, f64::NAN, f64::INFINITY);
+        (totals[1][9], magnitudes[1][9]) = (f64::NEG_INFINITY, f64::INFINITY);
+        for &path in Path::available() {
+            let mut failed = [0xaaaa; 2];
+            let found = [&totals[..], &expected, &magnitudes];
+            Kernels::on(path).unwrap().totals_fail(found, (0.0625, 0.25), &mut failed);
+            assert_eq!(failed, [1 << 4, 1 << 5 | 1 << 6 | 1 << 7], "{path}");
         }
     }
 

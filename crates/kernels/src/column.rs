@@ -78,6 +78,16 @@ fn checks_of<L: Checks, const G: usize>(
     }
 }
 
+/// One bit for each lane that is 0, of lanes that are 0 or 1.
+#[inline(always)]
+pub(crate) fn open(cleared: &[u64; LANES]) -> u16 {
+    let mut open = 0;
+    for l in 0..LANES {
+        open |= (cleared[l] ^ 1) << l;
+    }
+    open as u16
+}
+
 #[inline(always)]
 fn suspects<L: Checks>(expected: &[Lane], clearing: Clearing, y: &[Lane], out: &mut [u16]) {
     let groups = out.len();
@@ -90,14 +100,15 @@ fn suspects<L: Checks>(expected: &[Lane], clearing: Clearing, y: &[Lane], out: &
         let (mut totals, mut magnitudes) = ([0.0; LANES], [0.0; LANES]);
         total.store(&mut totals);
         magnitude.store(&mut magnitudes);
-        *out = 0;
+        let mut cleared = [0u64; LANES];
         for l in 0..LANES {
             let difference = totals[l] - (f64::from(expected[l]) + clearing.bias);
             // NaN and infinity are not cleared.
             let finite = magnitudes[l] <= f32::MAX;
-            let cleared = difference.abs() <= clearing.share * f64::from(magnitudes[l]);
-            *out |= u16::from(!(finite && cleared)) << l;
+            let near = difference.abs() <= clearing.share * f64::from(magnitudes[l]);
+            cleared[l] = u64::from(finite & near);
         }
+        *out = open(&cleared);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::check::Bounds;
 use crate::lanes::{LANES, Lane};
-use crate::linear::Ending;
+use crate::linear::{Ending, end};
 use crate::words::Checks;
 
 /// Places of an ending behind which values can be kept within bounds.
@@ -31,6 +31,14 @@ pub struct Nans<'a> {
 fn finish<L: Checks>(finish: Finish<'_>, rows: usize, x: &mut [Lane], nans: Nans<'_>) {
     let Finish { ending, within } = finish;
     let groups = nans.rows.len();
+    if within.iter().all(Option::is_none) {
+        for (j, x) in x.chunks_exact_mut(groups).enumerate() {
+            for x in x {
+                end(L::load(x), ending, j).store(x);
+            }
+        }
+        return;
+    }
     for (j, x) in x.chunks_exact_mut(groups).enumerate() {
         for (g, x) in x.iter_mut().enumerate() {
             let mut value = L::load(x);

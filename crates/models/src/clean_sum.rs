@@ -5,6 +5,10 @@ use radhard_kernels::{Held, PIECE};
 
 use crate::hook::Checksum;
 
+/// Fewest inputs of such a layer behind cross layers. The check of a shorter chain allows for so few roundings that the numbers which
+/// trained cross layers add leave no row cleared.
+const FEWEST_INPUTS: usize = 128;
+
 /// Most inputs of such a layer.
 const MOST_INPUTS: usize = 16_384;
 
@@ -26,7 +30,8 @@ impl CleanSum {
     pub(crate) fn new(checksum: &Checksum<'_>, crosses: &[&[f32]]) -> Option<Self> {
         let weights: Vec<f32> = checksum.sums.iter().map(|&sum| sum as f32).collect();
         let exact = weights.iter().zip(checksum.sums).all(|(w, sum)| f64::from(*w) == *sum);
-        let fits = weights.len() <= MOST_INPUTS && checksum.roundings <= MOST_ROUNDINGS;
+        let enough = crosses.is_empty() || weights.len() >= FEWEST_INPUTS;
+        let fits = enough && weights.len() <= MOST_INPUTS && checksum.roundings <= MOST_ROUNDINGS;
         if !exact || !fits || checksum.bias_magnitude != 0.0 {
             return None;
         }

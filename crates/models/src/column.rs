@@ -32,6 +32,8 @@ enum Values {
     Table { values: Buffer<f32>, beside: bool },
     /// The block of rows that others read too, multiplied by checksums in f32 `[K]`, D of them for a field.
     Block { sums: Vec<f32>, dim: usize },
+    /// Another layer that reads the block.
+    Given,
 }
 
 /// Where the check values of a layer are best taken from.
@@ -98,7 +100,7 @@ impl<'h> Column<'h> {
     pub(crate) fn table_mut(&mut self) -> Option<(&mut [f32], usize, &'h [f64])> {
         match &mut self.values {
             Values::Table { values, beside } => Some((values, 1 + usize::from(*beside), self.sums)),
-            Values::Block { .. } => None,
+            Values::Block { .. } | Values::Given => None,
         }
     }
 
@@ -125,11 +127,22 @@ impl<'h> Column<'h> {
         }
     }
 
+    /// Leaves it to another layer on the same rows to work them out: gives the checksums in f32, if rows are what they come from.
+    pub(crate) fn leave(&mut self) -> Option<Vec<f32>> {
+        match std::mem::replace(&mut self.values, Values::Given) {
+            Values::Block { sums, .. } => Some(sums),
+            values => {
+                self.values = values;
+                None
+            }
+        }
+    }
+
     /// Gives the room back, if it has some.
     pub(crate) fn into_room(self) -> Option<Buffer<f32>> {
         match self.values {
             Values::Table { values, .. } => Some(values),
-            Values::Block { .. } => None,
+            Values::Block { .. } | Values::Given => None,
         }
     }
 

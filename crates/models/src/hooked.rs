@@ -14,7 +14,7 @@ use crate::hook::{HookCall, HookEvents, Hooks, ROW_DETECTED, ROW_UNRESTORED, Ups
 use crate::model::Model;
 use crate::pass::{Pass, Workspace};
 use crate::scores::{BLOCK, Scores, ScoresError, TASK, canonical, check, check_shape};
-use crate::steps::{Dense, Folded, Step, Steps, Through};
+use crate::steps::{Dense, Step, Steps, Through};
 use crate::watch::Watch;
 use crate::worker::{Evaluation, Worker};
 
@@ -108,7 +108,8 @@ impl Sum {
 
 /// Whether the bit of none of a block's rows is set.
 fn none_of(bits: &[u16], rows: usize) -> bool {
-    (0..rows).all(|row| bits[row / LANES] >> (row % LANES) & 1 == 0)
+    let used = |group: usize| ((1u32 << rows.saturating_sub(group * LANES).min(LANES)) - 1) as u16;
+    bits.iter().enumerate().all(|(group, bits)| bits & used(group) == 0)
 }
 
 /// One of the two things that hooks do to a value.
@@ -160,11 +161,13 @@ impl<'a> Hooked<'a> {
                     pass.step(step, &rows, workspace);
                 }
                 let mut whole = step.is_only(layer);
-                if let Step::Folded(dense, Folded { column: Some(column), .. }) = step {
+                if let Some((dense, column)) = step.checked() {
                     if self.clears(dense, column, rows.len(), workspace) {
                         continue;
                     }
-                    self.gather(dense, &rows, workspace);
+                    if let Step::Folded(..) = step {
+                        self.gather(dense, &rows, workspace);
+                    }
                     whole = true;
                 }
                 if let Step::Through(through @ Through { clean: Some(_), .. }) = step {
@@ -227,7 +230,7 @@ impl<'a> Hooked<'a> {
 
     /// The hooks that act on products inside a layer.
     fn inside(&self, layer: usize) -> Option<&'a dyn Hooks> {
-        self.acting.hooks.filter(|hooks| hooks.acts_inside(layer))
+        self.acting.hooks.filter(|_| self.watch.of(layer).inside)
     }
 
     /// Runs a layer and shows hooks the products inside it. What is computed there again is no result of the layer, and is not upset.

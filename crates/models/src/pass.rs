@@ -162,7 +162,7 @@ impl<'a> Pass<'a> {
     /// Takes one step on the rows of a block.
     pub(crate) fn step(&self, step: &Step<'_>, rows: &RowsView<'_>, workspace: &mut Workspace) {
         let kernels = self.kernels;
-        let Workspace { values, nans: (count, nan_rows), open, .. } = workspace;
+        let Workspace { values, nans: (count, nan_rows), checks, open, .. } = workspace;
         let nans = (count, &mut nan_rows[..values.groups()]);
         match step {
             Step::Layer(at) => self.layer(*at, rows, workspace),
@@ -171,7 +171,7 @@ impl<'a> Pass<'a> {
             | Step::Rows(_)
             | Step::Pair(_)
             | Step::Folded(..) => self.look_up([Some(step)], rows, workspace),
-            Step::Dense(dense) => {
+            Step::Dense(dense, _) => {
                 let linear = dense.linear(self.graph);
                 let (ending, finish) = dense.ending(self.bias(linear), &self.derived);
                 let weight = self.weights.f32s(linear.weight);
@@ -211,7 +211,9 @@ impl<'a> Pass<'a> {
                             kernels.field_layer(weight, &[], x0, through.inputs, *fields, out);
                         }
                         (ThroughSums::Fields(fields), Some(clean)) => {
-                            kernels.field_sum_held(x0, (weight, &clean.held()), *fields, out, open);
+                            let beside = (&through.beside[..], &mut checks[..open.len()]);
+                            let layer = (weight, &clean.held());
+                            kernels.field_sum_held(x0, layer, *fields, (out, open), beside);
                         }
                     }
                 });
@@ -232,7 +234,7 @@ impl<'a> Pass<'a> {
         let Workspace { row_ids, values, nans: (count, nan_rows), checks, .. } = workspace;
         let checks = &mut checks[..values.groups()];
         // What stands beside other values is looked up with them; what stands alone in their place, or after them.
-        let column = steps.iter().flatten().find_map(|step| step.column());
+        let column = steps.iter().flatten().find_map(|step| step.checked()).map(|(_, column)| column);
         let mut outputs = [const { None }; N];
         for (step, output) in steps.iter().zip(&mut outputs) {
             *output = step.map(|step| (step.output(), values.take(step.output())));
@@ -255,7 +257,7 @@ impl<'a> Pass<'a> {
                     finish = later;
                     looked.sums = Some((&folded.products, (folded.width, linear.outputs), ending, out));
                 }
-                Step::Layer(_) | Step::Dense(_) | Step::Rest(..) | Step::Through(_) => {}
+                Step::Layer(_) | Step::Dense(..) | Step::Rest(..) | Step::Through(_) => {}
             }
         }
         let ids = RowIds { ids: row_ids, fields: rows.fields, far: self.graph.far(), rows: rows.len() };

@@ -41,8 +41,8 @@ pub(crate) enum Step<'h> {
     Rows(LookedUp),
     /// The product of the rows of two fields, which is what attention over them gives while its one score is finite.
     Pair(Pair),
-    /// A linear layer and what follows it.
-    Dense(Dense),
+    /// A linear layer and what follows it; with what its outputs are held against, where they are checked.
+    Dense(Dense, Option<Column<'h>>),
     /// The same, as a sum over the fields of table rows that were multiplied before.
     Folded(Dense, Folded<'h>),
     /// What follows a linear layer that is looked at, from its result on.
@@ -51,7 +51,7 @@ pub(crate) enum Step<'h> {
     Through(Through),
 }
 
-impl Step<'_> {
+impl<'h> Step<'h> {
     /// Where the result of a step that is no single layer goes.
     pub(crate) fn output(&self) -> Slot {
         match self {
@@ -59,7 +59,7 @@ impl Step<'_> {
                 looked_up.output
             }
             Self::Pair(pair) => pair.rows.output,
-            Self::Dense(dense) | Self::Folded(dense, _) | Self::Rest(dense, _) => dense.output,
+            Self::Dense(dense, _) | Self::Folded(dense, _) | Self::Rest(dense, _) => dense.output,
             Self::Through(through) => through.output,
             Self::Layer(_) => unreachable!("a layer writes where it is told"),
         }
@@ -68,23 +68,24 @@ impl Step<'_> {
     /// Whether it is this layer and no other, and reads what the layer reads.
     pub(crate) fn is_only(&self, layer: usize) -> bool {
         match self {
-            Self::Dense(dense) => dense.layer == layer,
+            Self::Dense(dense, _) => dense.layer == layer,
             Self::Folded(..) | Self::Rest(..) => false,
             _ => true,
         }
     }
 
-    /// The check values that it looks up, of a folded layer that is checked.
-    pub(crate) fn column(&self) -> Option<&Column<'_>> {
+    /// What clears rows of a layer that is checked.
+    pub(crate) fn checked(&self) -> Option<(&Dense, &Column<'h>)> {
         match self {
-            Self::Folded(_, folded) => folded.column.as_ref(),
+            Self::Folded(dense, folded) => Some((dense, folded.column.as_ref()?)),
+            Self::Dense(dense, column) => Some((dense, column.as_ref()?)),
             _ => None,
         }
     }
 
     /// Whether it keeps values within the bounds of the layers that it takes together.
     pub(crate) fn bounds(&self) -> bool {
-        matches!(self, Self::Dense(_) | Self::Folded(..) | Self::Rest(..))
+        matches!(self, Self::Dense(..) | Self::Folded(..) | Self::Rest(..))
     }
 }
 
@@ -110,6 +111,8 @@ pub(crate) struct Through {
     pub(crate) output: Slot,
     /// What it is held against.
     pub(crate) clean: Option<CleanSum>,
+    /// Checksums of a folded layer on the same rows, whose check values are worked out beside it; none where it is empty.
+    pub(crate) beside: Vec<f32>,
 }
 
 /// How a layer adds its terms.
@@ -263,11 +266,14 @@ impl<'g> Steps<'g> {
                         Some(_) => Source::Beside,
                         None => Source::Table,
                     };
-                    let checksum = checksum.map(|checksum| (checksum, from));
-                    let fold = || fold(graph, weights, kernels, (linear, checksum, beside), rows);
+                    let folded = checksum.map(|checksum| (checksum, from));
+                    let fold = || fold(graph, weights, kernels, (linear, folded, beside), rows);
                     match folds.then(fold).flatten() {
                         Some(folded) => Step::Folded(dense, folded),
-                        None => Step::Dense(dense),
+                        None => {
+                            let column = checksum.and_then(|of| beside_rows(weights, linear, of));
+                            Step::Dense(dense, column)
+                        }
                     }
                 }
                 Known::BatchNorm(BatchNorm { input, .. }) | Known::Rectifier(Rectifier { input, .. })
@@ -280,11 +286,12 @@ impl<'g> Steps<'g> {
                 _ => look_up(graph, weights, at, watch).unwrap_or(Step::Layer(at)),
             };
             let end = match &step {
-                Step::Dense(dense) | Step::Folded(dense, _) | Step::Rest(dense, _) => dense.last,
+                Step::Dense(dense, _) | Step::Folded(dense, _) | Step::Rest(dense, _) => dense.last,
                 _ => at,
             };
             steps.push((end, step));
         }
+        check_beside(graph, &mut steps);
         let steps = needed(graph, watch, steps);
         let looks_up =
             |(_, s): &(_, Step<'_>)| matches!(s, Step::Layer(at) if graph.layers()[*at].lookup().is_some());
@@ -329,7 +336,7 @@ fn needed<'h>(graph: &Graph, watch: &Watch<'_>, steps: Vec<(usize, Step<'h>)>) -
                 }
                 wanted.extend(&graph.ties()[*at].reads);
             }
-            Step::Dense(dense) => wanted.push(dense.linear(graph).input),
+            Step::Dense(dense, _) => wanted.push(dense.linear(graph).input),
             Step::Through(through) => wanted.push(through.first),
             Step::Rows(rows) if !wanted.contains(&rows.output) => return false,
             Step::FirstOrder(_)
@@ -383,15 +390,9 @@ fn through(graph: &Graph, weights: Weights<'_>, at: usize, watch: &Watch<'_>) ->
     };
     let over_fields = matches!(sums, ThroughSums::Fields(_));
     // A layer over fields reads their rows.
-    (over_fields == (first == input)).then_some(Through {
-        first,
-        crosses,
-        weight,
-        inputs,
-        sums,
-        output,
-        clean,
-    })
+    let beside = Vec::new();
+    let through = Through { first, crosses, weight, inputs, sums, output, clean, beside };
+    (over_fields == (first == input)).then_some(through)
 }
 
 /// The value that cross layers begin with, and what makes them, where `slot` is their result and nothing acts on any of them.
@@ -413,10 +414,37 @@ fn crosses(graph: &Graph, mut slot: Slot, watch: &Watch<'_>) -> Option<(Slot, Ve
     }
 }
 
+/// What the outputs of a layer are held against beside the rows that it reads.
+fn beside_rows<'h>(weights: Weights<'_>, linear: &Linear, checksum: Checksum<'h>) -> Option<Column<'h>> {
+    if linear.outputs < FEWEST {
+        return None;
+    }
+    let bias = linear.bias.map_or(&[][..], |bias| weights.f32s(bias));
+    let parameters = (weights.f32s(linear.weight), bias);
+    Column::new(checksum, parameters, linear.fields.unwrap_or(1), Source::Block, Buffer::zeroed)
+}
+
+/// Has check values that come from a block worked out by a layer before, which is held and reads the same rows.
+fn check_beside(graph: &Graph, steps: &mut [(usize, Step<'_>)]) {
+    for at in 0..steps.len() {
+        let (before, [(_, Step::Folded(dense, folded)), ..]) = steps.split_at_mut(at) else { continue };
+        let input = dense.linear(graph).input;
+        let held = before.iter_mut().find_map(|(_, step)| match step {
+            Step::Through(through @ Through { clean: Some(_), sums: ThroughSums::Fields(_), .. }) => {
+                Some(through).filter(|through| through.first == input && through.beside.is_empty())
+            }
+            _ => None,
+        });
+        if let (Some(held), Some(column)) = (held, &mut folded.column) {
+            held.beside = column.leave().unwrap_or_default();
+        }
+    }
+}
+
 /// Whether one of these steps reads the value from a block.
 fn is_gathered(graph: &Graph, slot: Slot, steps: &[(usize, Step<'_>)]) -> bool {
     steps.iter().any(|(_, step)| match step {
-        Step::Dense(dense) => dense.linear(graph).input == slot,
+        Step::Dense(dense, _) => dense.linear(graph).input == slot,
         Step::Through(through) => through.first == slot,
         _ => false,
     })

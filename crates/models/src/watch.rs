@@ -16,6 +16,8 @@ pub(crate) struct Watched<'h> {
     pub(crate) held: bool,
     /// Whether hooks read words as it looks them up.
     pub(crate) reads: bool,
+    /// Whether hooks act on products inside it.
+    pub(crate) inside: bool,
     /// Bounds that its values are kept within, where nothing else acts there: then they are not seen.
     pub(crate) bounds: Option<Bounds>,
     /// What its results are held against, where they are computed as they are stored.
@@ -46,10 +48,12 @@ impl<'h> Watch<'h> {
         let idle = || !upset && !reads && words.is_some_and(|words| hooks.vouches(layer, words));
         let acts = hooks.acts(layer) && !idle();
         let bounds = hooks.bounds(layer).filter(|_| acts && !upset && rows.is_some());
+        let inside = hooks.acts_inside(layer);
         Watched {
-            seen: upset || reads || acts && bounds.is_none() || hooks.acts_inside(layer),
+            seen: upset || reads || acts && bounds.is_none() || inside,
             held: acts && hooks.needs_input(layer),
             reads,
+            inside,
             bounds,
             checksum: hooks.checksum(layer).filter(|_| acts && !upset),
         }

@@ -184,6 +184,10 @@ fn fixtures() -> Vec<Fixture> {
         ["fm", "deepfm", "wide-deep", "dcn", "afm"].map(|name| Fixture::of(name, &dims, &[16, 16])).into();
     all.push(Fixture::of("wide-deep", &[8, 5, 7, 3, 9, 4, 6, 2, 3, 5, 4], &[40, 8]));
     all.push(Fixture::of("deepfm", &dims, &[4, 16]));
+    // Cross layers of enough inputs to be read through under checks, beside folded products and layers as they are written.
+    for mlp in [&[16, 16][..], &[4]] {
+        all.push(Fixture::of("dcn", &[8, 5, 7, 3, 9, 4, 6, 2, 3, 5, 4], mlp));
+    }
     all
 }
 

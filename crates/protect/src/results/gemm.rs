@@ -144,14 +144,8 @@ impl Checked {
         };
         kernels.linear_totals(clean, x, y, view);
         let mut failed = [0; BLOCK / LANES];
-        for (g, failed) in failed[..groups].iter_mut().enumerate() {
-            for l in 0..LANES {
-                let difference = (totals[g][l] - expected[g][l]).abs();
-                // NaN fails.
-                let passes = difference <= self.roundings * UNIT * magnitudes[g][l] + self.absolute;
-                *failed |= u16::from(!passes) << l;
-            }
-        }
+        let found = [&totals[..groups], &expected[..groups], &magnitudes[..groups]];
+        kernels.totals_fail(found, (self.roundings * UNIT, self.absolute), &mut failed[..groups]);
         failed
     }
 
