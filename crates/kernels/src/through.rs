@@ -196,7 +196,8 @@ fn suspects<L: Checks>(
         let tiny = subnormal * (inputs * (scale + 1.0) + depth * held.magnitude);
         // NaN clears nothing.
         let near = (results[l] - expecteds[l]).abs() + tiny <= UNIT * room;
-        cleared[l] = u64::from(near & (ratio <= 256.0) & (magnitudes[l] <= f32::MAX));
+        let (finite, scaled) = (magnitudes[l] <= f32::MAX, ratio <= 256.0);
+        cleared[l] = u64::from(near & finite & scaled);
     }
     open(&cleared)
 }
