@@ -47,6 +47,9 @@ pub(crate) enum Source {
     Block,
 }
 
+/// Checksums of a layer, and where its check values are best taken from.
+pub(crate) type Sourced<'h> = (Checksum<'h>, Source);
+
 /// What clears data rows of a layer with these weights `[J, K]` and biases, reading so many fields; none where the weights or
 /// the layer's shape don't allow it.
 fn clearing(

@@ -8,7 +8,7 @@ use radhard_memory::Buffer;
 use rayon::prelude::*;
 
 use crate::clean_sum::CleanSum;
-use crate::column::{Column, Source};
+use crate::column::{Column, Source, Sourced};
 use crate::graph::{Graph, ParameterId, Slot};
 use crate::hook::Checksum;
 use crate::layers::batch_norm::BatchNorm;
@@ -268,12 +268,10 @@ impl<'g> Steps<'g> {
                     };
                     let folded = checksum.map(|checksum| (checksum, from));
                     let fold = || fold(graph, weights, kernels, (linear, folded, beside), rows);
-                    match folds.then(fold).flatten() {
-                        Some(folded) => Step::Folded(dense, folded),
-                        None => {
-                            let column = checksum.and_then(|of| beside_rows(weights, linear, of));
-                            Step::Dense(dense, column)
-                        }
+                    if let Some(folded) = folds.then(fold).flatten() {
+                        Step::Folded(dense, folded)
+                    } else {
+                        Step::Dense(dense, checksum.and_then(|of| beside_rows(weights, linear, of)))
                     }
                 }
                 Known::BatchNorm(BatchNorm { input, .. }) | Known::Rectifier(Rectifier { input, .. })
@@ -469,7 +467,7 @@ fn fold<'h>(
     graph: &Graph,
     weights: Weights<'_>,
     kernels: Kernels,
-    (linear, checksum, beside): (&Linear, Option<(Checksum<'h>, Source)>, Option<&[f32]>),
+    (linear, checksum, beside): (&Linear, Option<Sourced<'h>>, Option<&[f32]>),
     rows: usize,
 ) -> Option<Folded<'h>> {
     let fields = linear.fields?;

@@ -8,6 +8,7 @@ use crate::hooked::Acting;
 use crate::pass::Pass;
 
 /// What acts at one layer.
+#[expect(clippy::struct_excessive_bools, reason = "each is another question to hooks")]
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Watched<'h> {
     /// Whether its result is looked at, or hit, as it stands behind the layer.
