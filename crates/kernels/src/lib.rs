@@ -57,6 +57,7 @@ mod exp;
 mod factorisation;
 mod finish;
 mod gather;
+mod held;
 mod hidden;
 mod int8;
 mod lanes;
@@ -80,6 +81,7 @@ pub use column::Clearing;
 pub use dispatch::{Kernels, Path};
 pub use dropout::Mask;
 pub use finish::{Finish, Nans, STAGES};
+pub use held::Held;
 pub use int8::{CHECK_MODULUS, CHECKED_INPUTS, int8_checksums, int8_row_agrees};
 pub use lanes::{LANES, Lane};
 pub use linear::Ending;
@@ -87,7 +89,7 @@ pub use look_up::{LookUps, RowIds, Sums, TwoValues};
 pub use reading::Limits;
 pub use row_step::{RowGradients, RowSlopes};
 pub use table::Table;
-pub use through::{CROSSES, Crosses, Held, Order, PIECE};
+pub use through::{CROSSES, Crosses, Order, PIECE};
 
 /// Version of the numeric contract above; it changes when any score may change a bit.
 pub const NUMERIC_CONTRACT: u32 = 1;
