@@ -135,10 +135,11 @@ impl Graph {
         &self.widths
     }
 
-    /// Rows of a block whose values stay in the first caches: a power of two, 64 to 512.
-    pub(crate) fn block_rows(&self) -> usize {
+    /// Rows of a block of a pass over so many, whose values stay in the first caches: a multiple of [`BLOCK`].
+    pub(crate) fn block_rows_of(&self, rows: usize) -> usize {
         let width: usize = self.widths.iter().sum();
-        (BLOCK_VALUES / width.max(1)).max(1).next_power_of_two().clamp(BLOCK, WIDEST_BLOCK)
+        let block = (BLOCK_VALUES / width.max(1)).max(1).next_power_of_two().clamp(BLOCK, WIDEST_BLOCK);
+        block.min(rows.next_multiple_of(BLOCK)).max(BLOCK)
     }
 
     /// Room for `len` values, whatever they are: that of a past pass, or new.

@@ -343,13 +343,6 @@ pub trait Hooks: Sync {
         HookEvents::default()
     }
 
-    /// Rewrites the values behind a layer: `[width, R]`, of which the first `rows` of each feature are rows, the rest padding.
-    /// Gives how many values of rows it found bad.
-    fn after(&self, layer: usize, rows: usize, values: &mut [f32]) -> u64 {
-        let _ = (layer, rows, values);
-        0
-    }
-
     /// Whether it acts on products of matrices inside this layer.
     fn acts_inside(&self, layer: usize) -> bool {
         let _ = layer;
@@ -368,10 +361,11 @@ pub trait Hooks: Sync {
         0
     }
 
-    /// The same as [`after`](Self::after) with all that the layer read, for hooks that hold its result against it.
+    /// Rewrites the values behind a layer, `[width, R]`: a feature has [`groups`](HookCall::groups) lanes, of whose values the first
+    /// [`rows`](HookCall::rows) are rows and the rest padding. The call has what the layer read.
     fn behind(&self, call: &HookCall<'_>, values: &mut [Lane]) -> HookEvents {
-        let bad = self.after(call.layer, call.rows, values.as_flattened_mut());
-        HookEvents { detected: bad, fallbacks: bad, ..HookEvents::default() }
+        let _ = (call, values);
+        HookEvents::default()
     }
 }
 
@@ -504,7 +498,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::model::Init;
-    use crate::scores::{BLOCK, Scores};
+    use crate::scores::Scores;
 
     fn sites(name: &str, kind: SiteKind) -> Vec<String> {
         let model = Model::new(&Config::new(name, vec![5, 4]), Init::TorchFm, 1).unwrap();
@@ -533,9 +527,9 @@ mod tests {
             true
         }
 
-        fn after(&self, _layer: usize, rows: usize, values: &mut [f32]) -> u64 {
-            assert!(rows <= BLOCK && values.len().is_multiple_of(BLOCK));
-            0
+        fn behind(&self, call: &HookCall<'_>, values: &mut [Lane]) -> HookEvents {
+            assert!(call.rows <= call.groups() * LANES && values.len().is_multiple_of(call.groups()));
+            HookEvents::default()
         }
     }
 

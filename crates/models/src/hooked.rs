@@ -13,7 +13,7 @@ use crate::column::Column;
 use crate::hook::{HookCall, HookEvents, Hooks, ROW_DETECTED, ROW_UNRESTORED, Upsets, strike};
 use crate::model::Model;
 use crate::pass::{Pass, Workspace};
-use crate::scores::{BLOCK, Scores, ScoresError, TASK, canonical, check, check_shape};
+use crate::scores::{BLOCK, Scores, ScoresError, TASK, WIDEST_BLOCK, canonical, check, check_shape};
 use crate::steps::{Dense, Step, Steps, Through};
 use crate::watch::Watch;
 use crate::worker::{Evaluation, Worker};
@@ -39,14 +39,14 @@ pub struct Noted {
 /// What hooks note of one block.
 #[derive(Debug)]
 pub(crate) struct BlockNotes {
-    rows: [Cell<u8>; BLOCK],
+    rows: [Cell<u8>; WIDEST_BLOCK],
     /// Layer and table row.
     reloaded: RefCell<Vec<(usize, u32)>>,
 }
 
 impl BlockNotes {
     fn new() -> Self {
-        Self { rows: [const { Cell::new(0) }; BLOCK], reloaded: RefCell::default() }
+        Self { rows: [const { Cell::new(0) }; WIDEST_BLOCK], reloaded: RefCell::default() }
     }
 
     pub(crate) fn flag(&self, row: usize, flag: u8) {
@@ -206,7 +206,7 @@ impl<'a> Hooked<'a> {
 
     /// Whether the check column clears all rows of a block, so that the check of the layer need not be made.
     fn clears(&self, dense: &Dense, column: &Column<'_>, rows: usize, workspace: &mut Workspace) -> bool {
-        let (kernels, mut suspects) = (self.pass.kernels, [0; BLOCK / LANES]);
+        let (kernels, mut suspects) = (self.pass.kernels, [0; WIDEST_BLOCK / LANES]);
         let Workspace { values, checks, .. } = workspace;
         let suspects = &mut suspects[..values.groups()];
         let checks = &mut checks[..suspects.len()];
@@ -355,17 +355,19 @@ impl Model {
         out.probabilities.resize(rows.len(), 0.0);
         noted.rows.clear();
         noted.rows.resize(rows.len(), 0);
+        let block_rows = graph.block_rows_of(rows.len());
         let sum = Mutex::new(Sum::default());
         let outside = AtomicBool::new(false);
         let tasks = out.logits.par_chunks_mut(TASK).zip(out.probabilities.par_chunks_mut(TASK));
         tasks.zip(noted.rows.par_chunks_mut(TASK)).enumerate().for_each_init(
-            || (Workspace::new(graph, BLOCK), BlockNotes::new()),
-            |(workspace, notes), (task, ((logits, probabilities), flags))| {
-                let blocks = logits.chunks_mut(BLOCK).zip(flags.chunks_mut(BLOCK)).enumerate();
+            || (Workspace::new(graph, block_rows), BlockNotes::new(), Vec::new()),
+            |(workspace, notes, ids), (task, ((logits, probabilities), flags))| {
+                let blocks = logits.chunks_mut(block_rows).zip(flags.chunks_mut(block_rows)).enumerate();
                 for (block, (logits, flags)) in blocks {
-                    let first = task * TASK + block * BLOCK;
-                    let ids: [u32; BLOCK] = std::array::from_fn(|row| (first + row) as u32);
-                    let (block, ids) = (first..first + logits.len(), &ids[..logits.len()]);
+                    let first = task * TASK + block * block_rows;
+                    let block = first..first + logits.len();
+                    ids.clear();
+                    ids.extend(block.clone().map(|row| row as u32));
                     let Some(events) = hooked.block((rows, block), ids, workspace, notes, logits) else {
                         outside.store(true, Ordering::Relaxed);
                         return;

@@ -47,7 +47,7 @@ pub use kept::Kept;
 pub use model::{Init, Model, TableRows};
 pub use overlay::Overlay;
 pub use parameter::{Component, NumberFormat, Parameters, Start, Tensor, TensorSpec};
-pub use scores::{BLOCK, Scores, ScoresError};
+pub use scores::{BLOCK, Scores, ScoresError, WIDEST_BLOCK};
 pub use table::{ConvertError, TableFormat, UnknownTableFormat, convert};
 pub use together::{Room, Together};
 pub use training::{

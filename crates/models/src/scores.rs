@@ -12,11 +12,11 @@ use crate::model::Model;
 use crate::pass::{Pass, Workspace};
 use crate::watch::Watch;
 
-/// Rows evaluated together; the last block is padded, so that a row's score does not depend on its block.
+/// Rows evaluated together at least; the last block is padded, so that a row's score does not depend on its block.
 pub const BLOCK: usize = 64;
 
 /// Most rows of a block of a full pass, where rows have few values.
-pub(crate) const WIDEST_BLOCK: usize = 8 * BLOCK;
+pub const WIDEST_BLOCK: usize = 8 * BLOCK;
 
 /// Rows of one task of a full pass.
 pub(crate) const TASK: usize = 16 * BLOCK;
@@ -161,7 +161,7 @@ impl Model {
         let graph = self.graph();
         let pass = Pass::new(graph, self.parameters(), kernels);
         let steps = pass.steps(rows.len(), &Watch::nothing(graph));
-        let block_rows = graph.block_rows().min(rows.len().next_multiple_of(BLOCK)).max(BLOCK);
+        let block_rows = graph.block_rows_of(rows.len());
         // Indices are checked block by block, where they are in the cache anyway.
         let outside = AtomicBool::new(false);
         out.logits.resize(rows.len(), 0.0);

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use radhard_data::RowsView;
 use radhard_fault::{Component, OwnedParameters};
 use radhard_kernels::Lane;
-use radhard_models::{BLOCK, Config, HookCall, HookEvents, Hooks, Init, Model, Scores, SiteKind};
+use radhard_models::{Config, HookCall, HookEvents, Hooks, Init, Model, Scores, SiteKind};
 use radhard_protect::{ProtectError, Protected, Subject, parse_protection};
 
 const ROWS: usize = 500;
@@ -91,7 +91,8 @@ impl Hooks for Values {
 
     fn behind(&self, call: &HookCall<'_>, values: &mut [Lane]) -> HookEvents {
         let at = self.layers.iter().position(|&layer| layer == call.layer).unwrap();
-        let of_rows = values.as_flattened().chunks_exact(BLOCK).flat_map(|feature| &feature[..call.rows]);
+        let of_rows =
+            values.chunks_exact(call.groups()).flat_map(|feature| &feature.as_flattened()[..call.rows]);
         self.seen.lock().unwrap()[at].extend(of_rows);
         HookEvents::default()
     }

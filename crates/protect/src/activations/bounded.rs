@@ -1,6 +1,6 @@
 use radhard_data::RowsView;
 use radhard_kernels::{Bounds, Kernels, LANES, Lane, Outside};
-use radhard_models::{BLOCK, HookCall, HookEvents, HookSite, Hooks, LookupResult, Model, SiteKind};
+use radhard_models::{HookCall, HookEvents, HookSite, Hooks, LookupResult, Model, SiteKind, WIDEST_BLOCK};
 use rayon::prelude::*;
 
 use super::profile::Profile;
@@ -311,8 +311,8 @@ impl Hooks for Limits {
 }
 
 /// One bit for each row of a group with a NaN.
-fn nan_rows(values: &[Lane], groups: usize) -> [u16; BLOCK / LANES] {
-    let mut nan = [[false; LANES]; BLOCK / LANES];
+fn nan_rows(values: &[Lane], groups: usize) -> [u16; WIDEST_BLOCK / LANES] {
+    let mut nan = [[false; LANES]; WIDEST_BLOCK / LANES];
     for values in values.chunks_exact(groups) {
         for (nan, values) in nan.iter_mut().zip(values) {
             for (nan, value) in nan.iter_mut().zip(values) {
@@ -355,6 +355,8 @@ impl Prepared for Limits {
 
 #[cfg(test)]
 mod tests {
+    use radhard_models::BLOCK;
+
     use super::*;
 
     fn after(rule: Rule, values: [f32; 6]) -> ([f32; 6], Outside) {

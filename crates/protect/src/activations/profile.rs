@@ -1,7 +1,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use radhard_data::RowsView;
-use radhard_models::{BLOCK, Hooks, Model, Scores, ScoresError};
+use radhard_kernels::Lane;
+use radhard_models::{HookCall, HookEvents, Hooks, Model, Scores, ScoresError};
 
 /// The smallest and largest value behind each layer, over clean rows.
 pub(super) struct Profile {
@@ -24,13 +25,14 @@ impl Hooks for Profile {
         true
     }
 
-    fn after(&self, layer: usize, rows: usize, values: &mut [f32]) -> u64 {
-        let of_rows = values.chunks_exact(BLOCK).flat_map(|feature| &feature[..rows]);
+    fn behind(&self, call: &HookCall<'_>, values: &mut [Lane]) -> HookEvents {
+        let features = values.chunks_exact(call.groups());
+        let of_rows = features.flat_map(|feature| &feature.as_flattened()[..call.rows]);
         let (low, high) = of_rows.fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &value| {
             (if value < low { value } else { low }, if value > high { value } else { high })
         });
-        let mut range = self.ranges[layer].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut range = self.ranges[call.layer].lock().unwrap_or_else(PoisonError::into_inner);
         *range = (range.0.min(low), range.1.max(high));
-        0
+        HookEvents::default()
     }
 }

@@ -2,7 +2,7 @@ use std::sync::{Mutex, PoisonError};
 
 use radhard_data::RowsView;
 use radhard_kernels::Lane;
-use radhard_models::{BLOCK, HookCall, HookEvents, Hooks, Model, Scores, ScoresError};
+use radhard_models::{HookCall, HookEvents, Hooks, Model, Scores, ScoresError};
 
 use super::bounded::Place;
 
@@ -74,8 +74,8 @@ impl Hooks for Quantiles<'_> {
 
     fn behind(&self, call: &HookCall<'_>, values: &mut [Lane]) -> HookEvents {
         let mut counts = self.counts[call.layer].lock().unwrap_or_else(PoisonError::into_inner);
-        for feature in values.as_flattened().chunks_exact(BLOCK) {
-            for value in &feature[..call.rows] {
+        for feature in values.chunks_exact(call.groups()) {
+            for value in &feature.as_flattened()[..call.rows] {
                 let bits = match self.place {
                     Place::Activation if *value <= 0.0 => 0,
                     _ => value.abs().to_bits(),

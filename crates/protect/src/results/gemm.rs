@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use radhard_kernels::{Kernels, LANES, Lane, LinearSums, LinearTotals, plain};
-use radhard_models::{BLOCK, Checksum, HookCall, HookEvents, Hooks, Model, ProductPart, ProductSite};
+use radhard_models::{Checksum, HookCall, HookEvents, Hooks, Model, ProductPart, ProductSite, WIDEST_BLOCK};
 
 use super::{RETRIES, Recovery, SMALLEST, UNIT};
 use crate::protection::{Cost, Prepared, ProtectError, Protection, Subject};
@@ -126,8 +126,8 @@ impl Checked {
     }
 
     /// One bit for each row of a group that fails.
-    fn failed(&self, kernels: Kernels, x: &[Lane], y: &[Lane]) -> [u16; BLOCK / LANES] {
-        let mut out = [[[0.0; LANES]; BLOCK / LANES]; 3];
+    fn failed(&self, kernels: Kernels, x: &[Lane], y: &[Lane]) -> [u16; WIDEST_BLOCK / LANES] {
+        let mut out = [[[0.0; LANES]; WIDEST_BLOCK / LANES]; 3];
         let groups = y.len() / self.site.outputs;
         let [totals, expected, magnitudes] = &mut out;
         let clean = LinearSums {
@@ -143,7 +143,7 @@ impl Checked {
             magnitudes: &mut magnitudes[..groups],
         };
         kernels.linear_totals(clean, x, y, view);
-        let mut failed = [0; BLOCK / LANES];
+        let mut failed = [0; WIDEST_BLOCK / LANES];
         let found = [&totals[..groups], &expected[..groups], &magnitudes[..groups]];
         kernels.totals_fail(found, (self.roundings * UNIT, self.absolute), &mut failed[..groups]);
         failed
