@@ -26,46 +26,73 @@ pub struct Nans<'a> {
     pub rows: &'a mut [u16],
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the slices that are written move in")]
+impl Nans<'_> {
+    /// Counts the NaN of a lane group, of which so many rows follow from its first one on.
+    #[inline(always)]
+    fn count(&mut self, nan: u16, g: usize, rows: usize) {
+        let used = ((1u32 << rows.saturating_sub(g * LANES).min(LANES)) - 1) as u16;
+        self.rows[g] |= nan & used;
+        *self.count += u64::from((nan & used).count_ones());
+    }
+}
+
 #[inline(always)]
-fn finish<L: Checks>(finish: Finish<'_>, rows: usize, x: &mut [Lane], nans: Nans<'_>) {
+fn finish<L: Checks>(finish: Finish<'_>, rows: usize, x: &mut [Lane], mut nans: Nans<'_>) {
     let Finish { ending, within } = finish;
     let groups = nans.rows.len();
-    if within.iter().all(Option::is_none) {
-        for (j, x) in x.chunks_exact_mut(groups).enumerate() {
-            for x in x {
-                end(L::load(x), ending, j).store(x);
+    let ends = !ending.bias.is_empty() || ending.scale.is_some() || ending.rectify;
+    let mut bounded = within.iter().flatten();
+    match (bounded.next(), bounded.next()) {
+        (None, _) => {
+            for (j, x) in x.chunks_exact_mut(groups).enumerate() {
+                for x in x {
+                    end(L::load(x), ending, j).store(x);
+                }
             }
         }
-        return;
-    }
-    for (j, x) in x.chunks_exact_mut(groups).enumerate() {
-        for (g, x) in x.iter_mut().enumerate() {
-            let mut value = L::load(x);
-            for (stage, bounds) in within.iter().enumerate() {
-                value = match stage {
-                    0 => ending.bias.get(j).map_or(value, |&b| value.add(L::splat(b))),
-                    1 => ending
-                        .scale
-                        .map_or(value, |(alpha, beta)| L::splat(alpha[j]).fma(value, L::splat(beta[j]))),
-                    2 if ending.rectify => value.relu(),
-                    _ => value,
-                };
-                if let Some(bounds) = bounds {
-                    let mut lane = [0.0; LANES];
-                    value.store(&mut lane);
-                    let (_, nan) = L::bound(bounds, &mut lane);
-                    value = L::load(&lane);
+        (Some(bounds), None) if !ends => {
+            for x in x.chunks_exact_mut(groups) {
+                for (g, x) in x.iter_mut().enumerate() {
+                    let (_, nan) = L::bound(bounds, x);
                     if nan != 0 {
-                        let used = ((1u32 << rows.saturating_sub(g * LANES).min(LANES)) - 1) as u16;
-                        nans.rows[g] |= nan & used;
-                        *nans.count += u64::from((nan & used).count_ones());
+                        nans.count(nan, g, rows);
                     }
                 }
             }
-            value.store(x);
+        }
+        _ => {
+            for (j, x) in x.chunks_exact_mut(groups).enumerate() {
+                for (g, x) in x.iter_mut().enumerate() {
+                    stages::<L>(finish, j, x, |nan| nans.count(nan, g, rows));
+                }
+            }
         }
     }
+}
+
+/// The parts of output `j`, each with the bounds behind it.
+#[inline(always)]
+fn stages<L: Checks>(finish: Finish<'_>, j: usize, x: &mut Lane, mut count: impl FnMut(u16)) {
+    let Finish { ending, within } = finish;
+    let mut value = L::load(x);
+    for (stage, bounds) in within.iter().enumerate() {
+        value = match stage {
+            0 => ending.bias.get(j).map_or(value, |&b| value.add(L::splat(b))),
+            1 => ending.scale.map_or(value, |(alpha, beta)| L::splat(alpha[j]).fma(value, L::splat(beta[j]))),
+            2 if ending.rectify => value.relu(),
+            _ => value,
+        };
+        if let Some(bounds) = bounds {
+            let mut lane = [0.0; LANES];
+            value.store(&mut lane);
+            let (_, nan) = L::bound(bounds, &mut lane);
+            value = L::load(&lane);
+            if nan != 0 {
+                count(nan);
+            }
+        }
+    }
+    value.store(x);
 }
 
 kernels! {
