@@ -14,7 +14,7 @@ use std::time::Instant;
 use radhard_data::synth::{SHAPES, SynthOptions, synth};
 use radhard_data::{DataSet, Part, Rows};
 use radhard_kernels::{Kernels, Table};
-use radhard_models::{BLOCK, Config, Init, Model, Scores, architectures};
+use radhard_models::{Config, Init, Model, Scores, architectures};
 use rayon::prelude::*;
 
 /// Batch sizes that torch may choose from.
@@ -185,7 +185,7 @@ fn main() {
         let data = data(shape, count.unwrap_or(rows) as u64);
         let rows = data.select(Part::All);
         println!(
-            "\n{shape}, {} rows, blocks of {BLOCK}; M rows/s: median (smallest–largest) of {rounds}",
+            "\n{shape}, {} rows; M rows/s: median (smallest–largest) of {rounds}",
             rows.len()
         );
         match torch {
