@@ -184,7 +184,7 @@ impl<'a> Reference<'a> {
         let golden = self.golden.probabilities;
         let substitute = options.non_finite.rank_score(options.fallback);
         let top_k = match (&self.quick, options.users) {
-            (Some(Quick { users: Some(users), .. }), _) => users.all(probabilities, labels, &mut work.users),
+            (Some(Quick { users: Some(users), .. }), _) => users.all(probabilities, &mut work.users),
             (_, Some(users)) => {
                 TopK::of(users, options.top_k, probabilities, labels, Some(golden), substitute)
             }
@@ -255,12 +255,7 @@ impl<'a> Reference<'a> {
             .users
             .as_ref()
             .map(|users| {
-                users.changed(
-                    work.rows.iter().map(|row| row.user),
-                    &work.probabilities,
-                    labels,
-                    &mut work.users,
-                )
+                users.changed(work.rows.iter().map(|row| row.user), &work.probabilities, &mut work.users)
             })
             .unwrap_or_default();
         let auc_loss = self.golden.auc.zip(aucs.auc).map(|(golden, auc)| golden - auc);

@@ -4,15 +4,20 @@ use std::ops::Range;
 
 use crate::top_k::{self, OfUser, OverUsers, TopK, UserRows, UserWork};
 
+/// Users whose rows are brought together before they are ranked.
+const TOGETHER: usize = 256;
+
 /// The golden rankings of all users.
 ///
-/// Memory: 64 bytes and 4 per golden place a user.
+/// Memory: 64 bytes and 4 per golden place a user, and a byte a row.
 #[derive(Debug)]
 pub(crate) struct Users<'a> {
     rows: &'a UserRows,
     places: usize,
     /// What stands in for a score that is not a number.
     substitute: f32,
+    /// Labels of the rows in the order of users.
+    labels: Vec<u8>,
     /// Places among each user's rows of the first ones.
     first: Vec<u32>,
     each: Vec<User>,
@@ -48,7 +53,8 @@ impl<'a> Users<'a> {
         substitute: f32,
     ) -> Self {
         let (first, each, all) = (Vec::new(), Vec::new(), OverUsers::default());
-        let mut of = Self { rows, places, substitute, first, each, all };
+        let in_order = rows.in_order().iter().map(|row| labels[*row as usize]).collect();
+        let mut of = Self { rows, places, substitute, labels: in_order, first, each, all };
         let mut work = UserWork::default();
         let mut start = 0;
         for rows in rows.groups() {
@@ -82,13 +88,30 @@ impl<'a> Users<'a> {
         &self.rows.in_order()[user.rows.start as usize..user.rows.end as usize]
     }
 
+    /// A user's rows, as they are ranked, behind others.
+    fn rank(&self, user: &User, rows: &[u32], scores: &[f32], ranked: &mut Vec<u64>) {
+        let labels = &self.labels[user.rows.start as usize..user.rows.end as usize];
+        ranked.extend(rows.iter().zip(labels).enumerate().map(|(place, (row, label))| {
+            top_k::ranked(scores[*row as usize], place, *label, self.substitute)
+        }));
+    }
+
     /// What users see of scores of which any may have changed.
-    pub(crate) fn all(&self, scores: &[f32], labels: &[u8], work: &mut UsersWork) -> TopK {
+    pub(crate) fn all(&self, scores: &[f32], work: &mut UsersWork) -> TopK {
+        let UsersWork { ranked, user: work, .. } = work;
         let mut all = OverUsers::default();
-        let (k, substitute) = (self.places, self.substitute);
-        for user in &self.each {
-            let first = Some(self.first(user));
-            all.add(&work.user.of(self.rows(user), k, scores, labels, first, substitute));
+        for users in self.each.chunks(TOGETHER) {
+            // Scores are on their way from memory for many users before those of one are compared.
+            ranked.clear();
+            for user in users {
+                self.rank(user, self.rows(user), scores, ranked);
+            }
+            let mut left = ranked.as_slice();
+            for user in users {
+                let (own, later) = left.split_at(user.rows.len());
+                left = later;
+                all.add(&work.seen(own, self.places, Some(self.first(user))));
+            }
         }
         all.top_k()
     }
@@ -100,7 +123,6 @@ impl<'a> Users<'a> {
         &self,
         of_rows: impl Iterator<Item = u32>,
         scores: &[f32],
-        labels: &[u8],
         work: &mut UsersWork,
     ) -> TopK {
         let UsersWork { changed, users, rows, ranked, user: work } = work;
@@ -120,10 +142,7 @@ impl<'a> Users<'a> {
         for user in &*users {
             let (own, later) = left.split_at(user.rows.len());
             left = later;
-            let own = own.iter().map(|row| *row as usize).enumerate();
-            ranked.extend(
-                own.map(|(place, row)| top_k::ranked(scores[row], place, labels[row], self.substitute)),
-            );
+            self.rank(user, own, scores, ranked);
         }
         let mut all = self.all;
         let mut left = ranked.as_slice();

@@ -184,10 +184,7 @@ fn main() {
         }
         let data = data(shape, count.unwrap_or(rows) as u64);
         let rows = data.select(Part::All);
-        println!(
-            "\n{shape}, {} rows; M rows/s: median (smallest–largest) of {rounds}",
-            rows.len()
-        );
+        println!("\n{shape}, {} rows; M rows/s: median (smallest–largest) of {rounds}", rows.len());
         match torch {
             None => println!(
                 "| model | full pass | gather and add | pass / limit | dense layers / peak |\n|---|---:|---:|---:|---:|"
