@@ -1,10 +1,15 @@
 use std::borrow::Cow;
 
 use radhard_kernels::{Kernels, LANES, Lane, LinearSums, LinearTotals, plain};
-use radhard_models::{Checksum, HookCall, HookEvents, Hooks, Model, ProductPart, ProductSite, WIDEST_BLOCK};
+use radhard_models::{
+    BLOCK, Checksum, HookCall, HookEvents, Hooks, Model, ProductPart, ProductSite, WIDEST_BLOCK,
+};
 
 use super::{RETRIES, Recovery, SMALLEST, UNIT};
 use crate::protection::{Cost, Prepared, ProtectError, Protection, Subject};
+
+/// Lane groups of the narrowest blocks of a pass.
+const FEW_GROUPS: usize = BLOCK / LANES;
 
 /// `abft-gemm`: the outputs of a row add up to what the checksum column of the clean weights says.
 ///
@@ -127,8 +132,19 @@ impl Checked {
 
     /// One bit for each row of a group that fails.
     fn failed(&self, kernels: Kernels, x: &[Lane], y: &[Lane]) -> [u16; WIDEST_BLOCK / LANES] {
-        let mut out = [[[0.0; LANES]; WIDEST_BLOCK / LANES]; 3];
+        let mut failed = [0; WIDEST_BLOCK / LANES];
         let groups = y.len() / self.site.outputs;
+        // Most blocks are small: a large room would take longer to clear than to use.
+        match groups {
+            0..=FEW_GROUPS => self.fail::<FEW_GROUPS>(kernels, x, y, &mut failed[..groups]),
+            _ => self.fail::<{ WIDEST_BLOCK / LANES }>(kernels, x, y, &mut failed[..groups]),
+        }
+        failed
+    }
+
+    fn fail<const ROOM: usize>(&self, kernels: Kernels, x: &[Lane], y: &[Lane], failed: &mut [u16]) {
+        let mut out = [[[0.0; LANES]; ROOM]; 3];
+        let groups = failed.len();
         let [totals, expected, magnitudes] = &mut out;
         let clean = LinearSums {
             sums: &self.sums,
@@ -143,10 +159,8 @@ impl Checked {
             magnitudes: &mut magnitudes[..groups],
         };
         kernels.linear_totals(clean, x, y, view);
-        let mut failed = [0; WIDEST_BLOCK / LANES];
         let found = [&totals[..groups], &expected[..groups], &magnitudes[..groups]];
-        kernels.totals_fail(found, (self.roundings * UNIT, self.absolute), &mut failed[..groups]);
-        failed
+        kernels.totals_fail(found, (self.roundings * UNIT, self.absolute), failed);
     }
 
     /// What it multiplies, one value after the other.
