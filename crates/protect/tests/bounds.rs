@@ -221,3 +221,15 @@ fn a_model_without_activations_is_left_alone_and_says_so() {
         }
     }
 }
+
+#[test]
+fn a_model_whose_clean_values_are_not_numbers_has_no_bounds() {
+    let mut model = model("deepfm");
+    let rows = data(&model);
+    let bias = model.parameters().index_of("mlp.mlp.0.bias").unwrap();
+    model.parameters_mut()[bias].f32s_mut().fill(f32::NAN);
+    for text in ["ranger", "clip:linear,profiled", "clip:linear,quantile=1", "clip:linear,tuned"] {
+        let refused = protect(&model, Some(rows.rows()), text).err().unwrap().to_string();
+        assert!(refused.contains("mlp.mlp.0") && refused.contains("not numbers"), "{text}: {refused}");
+    }
+}

@@ -191,6 +191,21 @@ impl Protection for Bounded {
 }
 
 impl Bounded {
+    /// Refuses bounds of values that are not numbers.
+    fn in_order(&self, model: &Model, limits: &Limits) -> Result<(), ProtectError> {
+        let mut sites = model.sites().into_iter();
+        let unfit = sites.find(|site| {
+            limits.by_layer[site.layer].is_some_and(|(low, high)| low.is_nan() || high.is_nan() || low > high)
+        });
+        let Some(site) = unfit else { return Ok(()) };
+        let (low, high) = limits.by_layer[site.layer].unwrap_or_default();
+        let reason = format!(
+            "its bounds behind {} come out as {low} and {high}: without any fault values there are not numbers",
+            site.name
+        );
+        Err(ProtectError::Setting { protection: self.name(), reason })
+    }
+
     /// Takes bounds of the acting layers from clean rows.
     fn calibrate(
         &self,
@@ -206,7 +221,7 @@ impl Bounded {
             let bounds = bounds.into_iter().zip(acting);
             limits.by_layer = bounds.map(|(most, &acts)| acts.then(|| within(most))).collect();
             limits.cost.calibration_rows = quantile::PASSES * rows.len() as u64;
-            return Ok(());
+            return self.in_order(model, limits);
         }
         let ranges = Profile::of(model, rows).map_err(failed)?;
         // Eq. 1 and 2 bound an activation from 0 up, and a linear layer by magnitude.
@@ -218,6 +233,7 @@ impl Bounded {
         let ranges = ranges.into_iter().zip(acting);
         limits.by_layer = ranges.map(|(range, &acts)| acts.then(|| profiled(range))).collect();
         limits.cost.calibration_rows = rows.len() as u64;
+        self.in_order(model, limits)?;
         if self.bounds == BoundsFrom::Tuned {
             let unfit = |source: TuneError| ProtectError::Setting {
                 protection: self.name(),
