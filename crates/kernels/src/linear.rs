@@ -94,6 +94,33 @@ pub(crate) fn end<L: Lanes>(sum: L, ending: Ending<'_>, j: usize) -> L {
     if ending.rectify { scaled.relu() } else { scaled }
 }
 
+/// What follows the sums of output `j` in several lane groups.
+#[inline(always)]
+fn end_groups<L: Lanes, const GROUPS: usize>(
+    mut sums: [L; GROUPS],
+    ending: Ending<'_>,
+    j: usize,
+) -> [L; GROUPS] {
+    if let Some(&b) = ending.bias.get(j) {
+        let b = L::splat(b);
+        for sum in &mut sums {
+            *sum = sum.add(b);
+        }
+    }
+    if let Some((alpha, beta)) = ending.scale {
+        let (alpha, beta) = (L::splat(alpha[j]), L::splat(beta[j]));
+        for sum in &mut sums {
+            *sum = alpha.fma(*sum, beta);
+        }
+    }
+    if ending.rectify {
+        for sum in &mut sums {
+            *sum = sum.relu();
+        }
+    }
+    sums
+}
+
 /// The shape of a layer: fields is 0 where it is an ordinary one.
 #[derive(Clone, Copy)]
 struct Shape {
@@ -137,8 +164,9 @@ fn tile<L: Lanes, const OUT: usize, const GROUPS: usize, const DEPTH: usize>(
     };
     for (o, sums) in sums.into_iter().enumerate() {
         let at = (j + o) * groups + g;
-        for (sum, y) in sums.into_iter().zip(&mut y[at..at + GROUPS]) {
-            end(sum, ending, j + o).store(y);
+        let ended = end_groups(sums, ending, j + o);
+        for (sum, y) in ended.into_iter().zip(&mut y[at..at + GROUPS]) {
+            sum.store(y);
         }
     }
 }
