@@ -228,8 +228,17 @@ fn a_model_whose_clean_values_are_not_numbers_has_no_bounds() {
     let rows = data(&model);
     let bias = model.parameters().index_of("mlp.mlp.0.bias").unwrap();
     model.parameters_mut()[bias].f32s_mut().fill(f32::NAN);
-    for text in ["ranger", "clip:linear,profiled", "clip:linear,quantile=1", "clip:linear,tuned"] {
+    for text in [
+        "ranger",
+        "clip:linear,profiled",
+        "clip:linear,quantile=1",
+        "clip:linear,tuned",
+        "clip:activation,profiled",
+        "clip:activation,quantile=1",
+        "clip:activation,tuned",
+    ] {
         let refused = protect(&model, Some(rows.rows()), text).err().unwrap().to_string();
-        assert!(refused.contains("mlp.mlp.0") && refused.contains("not numbers"), "{text}: {refused}");
+        let place = if text.contains("activation") { "mlp.mlp.1 activation" } else { "mlp.mlp.0" };
+        assert!(refused.contains(place) && refused.contains("not numbers"), "{text}: {refused}");
     }
 }

@@ -227,6 +227,8 @@ impl Bounded {
         // Eq. 1 and 2 bound an activation from 0 up, and a linear layer by magnitude.
         let profiled = |(low, high): (f32, f32)| match self.place {
             Place::Everywhere => (low, high),
+            // No value was a number.
+            Place::Activation if low > high => (low, high),
             Place::Activation => (0.0, high.max(0.0)),
             Place::Linear => within(high.max(-low)),
         };
