@@ -83,15 +83,8 @@ pub struct Ending<'a> {
 /// What follows the sum of output `j`.
 #[inline(always)]
 pub(crate) fn end<L: Lanes>(sum: L, ending: Ending<'_>, j: usize) -> L {
-    let biased = match ending.bias.get(j) {
-        Some(&b) => sum.add(L::splat(b)),
-        None => sum,
-    };
-    let scaled = match ending.scale {
-        Some((alpha, beta)) => L::splat(alpha[j]).fma(biased, L::splat(beta[j])),
-        None => biased,
-    };
-    if ending.rectify { scaled.relu() } else { scaled }
+    let [ended] = end_groups([sum], ending, j);
+    ended
 }
 
 /// What follows the sums of output `j` in several lane groups.
