@@ -51,6 +51,65 @@ fn softmax_gradient<L: Lanes>(shares: &[Lane], mean: &[Lane], ds: &mut [Lane]) {
 /// A linear layer: weights `[J, K]`, row-major, and a bias `[J]`.
 pub type Affine<'a> = (&'a [f32], &'a [f32]);
 
+/// Where the scores of two fields stand that were worked out for all their indices: those of the table rows a and b at
+/// `start` + a · `steps[0]` + b · `steps[1]`, modulo 2³².
+#[derive(Debug, Clone, Copy)]
+pub struct ScorePlaces {
+    /// The two fields.
+    pub fields: [u32; 2],
+    /// May lie before the scores.
+    pub start: u32,
+    /// Of the first field, and of the second one.
+    pub steps: [u32; 2],
+}
+
+/// Scores of some pairs of fields, for rows among which those of a block are.
+#[derive(Debug, Clone, Copy)]
+pub struct KnownScores<'a> {
+    /// `[K, W]`.
+    pub scores: &'a [Lane],
+    /// Lane groups of W, and where the block's are among them.
+    pub groups: (usize, usize),
+    /// For each pair i < j of fields in row order, which of the K it is.
+    pub pairs: &'a [Option<u32>],
+}
+
+impl<'a> KnownScores<'a> {
+    /// The scores of a pair, of so many lane groups.
+    #[inline(always)]
+    fn of(&self, pair: usize, groups: usize) -> Option<&'a [Lane]> {
+        let start = self.pairs[pair]? as usize * self.groups.0 + self.groups.1;
+        Some(&self.scores[start..start + groups])
+    }
+}
+
+#[inline(always)]
+fn known_scores<L: Lanes>(all: &[f32], pairs: &[ScorePlaces], ids: &[u32], out: &mut [Lane]) {
+    let last = u32::try_from(all.len() - 1).expect("scores whose places are u32");
+    let groups = out.len() / pairs.len();
+    let (ids, _) = ids.as_chunks::<LANES>();
+    for (pair, out) in pairs.iter().zip(out.chunks_exact_mut(groups)) {
+        let [first, second] =
+            pair.fields.map(|field| &ids[field as usize * groups..(field as usize + 1) * groups]);
+        for g in 0..groups {
+            let mut places = [pair.start; LANES];
+            for r in 0..LANES {
+                let first = first[g][r].wrapping_mul(pair.steps[0]);
+                let second = second[g][r].wrapping_mul(pair.steps[1]);
+                places[r] = places[r].wrapping_add(first).wrapping_add(second);
+            }
+            for r in 0..LANES {
+                places[r] = places[r].min(last);
+            }
+            for r in 0..LANES {
+                // Sixteen loads are quicker than the gather that a compiler makes of them.
+                // SAFETY: no place is beyond the last.
+                out[g][r] = unsafe { all.as_ptr().add(places[r] as usize).read_volatile() };
+            }
+        }
+    }
+}
+
 /// The chains of scores go on with one hidden value.
 #[inline(always)]
 fn add_hidden<L: Lanes, const GROUPS: usize>(
@@ -93,21 +152,27 @@ fn scores_of_pair<L: Lanes, const OUT: usize, const GROUPS: usize>(
 fn scores_of_pairs<L: Lanes, const OUT: usize, const GROUPS: usize>(
     v: &[Lane],
     fields: usize,
-    attention: Affine<'_>,
-    projection: Affine<'_>,
+    (attention, projection): (Affine<'_>, Affine<'_>),
+    known: Option<KnownScores<'_>>,
     (product, scores): (&mut [Lane], &mut [Lane]),
 ) {
     let stride = product.len();
     let groups = product.len() * projection.0.len() / attention.0.len();
     let last = L::splat(projection.1[0]);
-    let mut scores = scores.chunks_exact_mut(groups);
+    let mut scores = scores.chunks_exact_mut(groups).enumerate();
     for i in 0..fields {
         for j in i + 1..fields {
+            let (at, scores) = scores.next().expect("a score for each pair");
+            if let Some(known) = known.and_then(|known| known.of(at, groups)) {
+                for (to, from) in scores.iter_mut().zip(known) {
+                    L::load(from).store(to);
+                }
+                continue;
+            }
             let pair = v[i * stride..(i + 1) * stride].iter().zip(&v[j * stride..(j + 1) * stride]);
             for (product, (a, b)) in product.iter_mut().zip(pair) {
                 L::load(a).mul(L::load(b)).store(product);
             }
-            let scores = scores.next().expect("a score for each pair");
             let mut g = 0;
             while g + GROUPS <= groups {
                 let of = scores_of_pair::<L, OUT, GROUPS>(product, attention, projection.0, (groups, g));
@@ -129,6 +194,7 @@ fn pair_scores<L: Lanes>(
     v: &[Lane],
     fields: usize,
     (attention, projection): (Affine<'_>, Affine<'_>),
+    known: Option<KnownScores<'_>>,
     product: &mut [Lane],
     scores: &mut [Lane],
 ) {
@@ -137,10 +203,11 @@ fn pair_scores<L: Lanes>(
     assert!(width <= CHAIN && dim <= CHAIN, "chains of one block");
     assert_eq!(v.len(), fields * product.len(), "rows of the fields");
     assert_eq!(scores.len() * dim * 2, product.len() * fields * (fields - 1), "scores of the pairs");
+    let layers = (attention, projection);
     if L::WIDE {
-        scores_of_pairs::<L, 4, 4>(v, fields, attention, projection, (product, scores));
+        scores_of_pairs::<L, 4, 4>(v, fields, layers, known, (product, scores));
     } else {
-        scores_of_pairs::<L, 2, 2>(v, fields, attention, projection, (product, scores));
+        scores_of_pairs::<L, 2, 2>(v, fields, layers, known, (product, scores));
     }
 }
 
@@ -157,6 +224,59 @@ fn within<L: Lanes>(x: &[Lane], limit: f32, all: &mut bool) {
 /// Dimensions summed in one sweep over the pairs.
 const SWEEP: usize = 4;
 
+/// The sums of a lane group's `D` dimensions from one on, by chains; `rows` is room for them `[F, D]`.
+#[inline(always)]
+fn sweep<L: Lanes, const D: usize>(
+    (v, stride, fields): (&[Lane], usize, usize),
+    shares: &[Lane],
+    (groups, g, from): (usize, usize, usize),
+    rows: &mut [[Lane; D]],
+) -> [[L; LANES]; D] {
+    // One dimension's rows lie so far apart that they would drive each other out of the first cache.
+    for (i, row) in rows.iter_mut().enumerate() {
+        for (d, lane) in row.iter_mut().enumerate() {
+            *lane = v[i * stride + (from + d) * groups + g];
+        }
+    }
+    // What is added to -0 keeps its bits.
+    let mut sums = [[[-0.0; LANES]; D]; LANES];
+    let mut shares = shares[g..].iter().step_by(groups);
+    let mut chain = 0;
+    for i in 0..fields {
+        let mut row = [L::splat(0.0); D];
+        for d in 0..D {
+            row[d] = L::load(&rows[i][d]);
+        }
+        for (other, share) in rows[i + 1..fields].iter().zip(&mut shares) {
+            let share = L::load(share);
+            let sums = &mut sums[chain % LANES];
+            for d in 0..D {
+                let term = share.mul(row[d].mul(L::load(&other[d])));
+                L::load(&sums[d]).add(term).store(&mut sums[d]);
+            }
+            chain += 1;
+        }
+    }
+    let mut chains = [[L::splat(0.0); LANES]; D];
+    for d in 0..D {
+        for c in 0..LANES {
+            chains[d][c] = L::load(&sums[c][d]);
+        }
+    }
+    chains
+}
+
+/// The sum of the chains that are used.
+#[inline(always)]
+fn total<L: Lanes>(chains: &[L]) -> L {
+    let mut nodes = [[L::splat(0.0)]; 6];
+    for (i, sum) in chains.iter().enumerate() {
+        push(&mut nodes, i, [*sum]);
+    }
+    let [total] = root(&nodes, chains.len());
+    total
+}
+
 #[inline(always)]
 fn pair_sum<L: Lanes>(v: &[Lane], shares: &[Lane], fields: usize, out: &mut [Lane]) {
     let pairs = fields * (fields - 1) / 2;
@@ -166,34 +286,24 @@ fn pair_sum<L: Lanes>(v: &[Lane], shares: &[Lane], fields: usize, out: &mut [Lan
     }
     let groups = shares.len() / pairs;
     let dim = out.len() / groups;
-    let stride = dim * groups;
+    assert!(
+        v.len() == fields * out.len() && shares.len() == pairs * groups,
+        "rows and shares of {fields} fields"
+    );
+    let v = (v, out.len(), fields);
+    let used = pairs.min(LANES);
+    let (mut wide, mut narrow) = (vec![[[0.0; LANES]; SWEEP]; fields], vec![[[0.0; LANES]; 1]; fields]);
     for g in 0..groups {
-        for from in (0..dim).step_by(SWEEP) {
-            let width = SWEEP.min(dim - from);
-            let mut sums = [[L::splat(0.0); LANES]; SWEEP];
-            let mut pair = 0;
-            for i in 0..fields {
-                for j in i + 1..fields {
-                    let share = L::load(&shares[pair * groups + g]);
-                    for d in 0..width {
-                        let at = (from + d) * groups + g;
-                        let product = L::load(&v[i * stride + at]).mul(L::load(&v[j * stride + at]));
-                        let term = share.mul(product);
-                        let sum = &mut sums[d][pair % LANES];
-                        *sum = if pair < LANES { term } else { sum.add(term) };
-                    }
-                    pair += 1;
-                }
+        let whole = dim / SWEEP * SWEEP;
+        for from in (0..whole).step_by(SWEEP) {
+            let sums = sweep::<L, SWEEP>(v, shares, (groups, g, from), &mut wide);
+            for (d, chains) in sums.iter().enumerate() {
+                total(&chains[..used]).store(&mut out[(from + d) * groups + g]);
             }
-            for d in 0..width {
-                let mut nodes = [[L::splat(0.0)]; 6];
-                let used = pairs.min(LANES);
-                for (i, sum) in sums[d][..used].iter().enumerate() {
-                    push(&mut nodes, i, [*sum]);
-                }
-                let [total] = root(&nodes, used);
-                total.store(&mut out[(from + d) * groups + g]);
-            }
+        }
+        for d in whole..dim {
+            let [chains] = sweep::<L, 1>(v, shares, (groups, g, d), &mut narrow);
+            total(&chains[..used]).store(&mut out[d * groups + g]);
         }
     }
 }
@@ -215,14 +325,22 @@ kernels! {
     ///
     /// # Shapes
     /// `v` [F · D, R]; `layers` = attention ([A, D], `[A]`) and projection ([1, A], `[1]`), A and D at most
-    /// [`CHAIN`](crate::plain::CHAIN); `product` [D, R] is room for one pair; `scores` [F(F − 1)/2, R].
+    /// [`CHAIN`](crate::plain::CHAIN); `known` those scores that need not be computed; `product` [D, R] is room for one pair;
+    /// `scores` [F(F − 1)/2, R].
     ///
     /// # Numerics
     /// As [`Kernels::multiply`](crate::Kernels::multiply), [`Kernels::linear`](crate::Kernels::linear) and
     /// [`Kernels::relu`](crate::Kernels::relu) one after the other.
     pub fn pair_scores(
-        v: &[Lane], fields: usize, layers: (Affine<'_>, Affine<'_>), product: &mut [Lane], scores: &mut [Lane],
+        v: &[Lane], fields: usize, layers: (Affine<'_>, Affine<'_>), known: Option<KnownScores<'_>>,
+        product: &mut [Lane], scores: &mut [Lane],
     ) = pair_scores;
+
+    /// Looks up the scores of pairs of fields that were worked out for all their indices.
+    ///
+    /// # Shapes
+    /// `ids` table rows [F, W]; `out` [K, W], K pairs. A place beyond the scores is that of the last one.
+    pub fn known_scores(all: &[f32], pairs: &[ScorePlaces], ids: &[u32], out: &mut [Lane]) = known_scores;
 
     /// Clears `all` where a magnitude is above the limit, or NaN.
     pub fn within(x: &[Lane], limit: f32, all: &mut bool) = within;
@@ -236,7 +354,28 @@ kernels! {
 
 #[cfg(test)]
 mod tests {
+    use super::ScorePlaces;
     use crate::{Kernels, LANES, Lane, Path};
+
+    #[test]
+    fn known_scores_are_looked_up_and_those_beyond_are_the_last() {
+        let all: Vec<f32> = (0..60).map(|i| i as f32).collect();
+        let ids: Vec<u32> = (0..3 * 32).map(|at| 1000 * (at / 32) + at * 7 % 5).collect();
+        let pairs = [
+            ScorePlaces { fields: [0, 2], start: 0u32.wrapping_sub(2000), steps: [5, 1] },
+            ScorePlaces { fields: [2, 1], start: 30u32.wrapping_sub(2000 + 1000 * 5), steps: [1, 5] },
+            ScorePlaces { fields: [0, 1], start: 3_000_000_000, steps: [1, 1] },
+        ];
+        for &path in Path::available() {
+            let mut found = [[9.0; LANES]; 6];
+            Kernels::on(path).unwrap().known_scores(&all, &pairs, &ids, &mut found);
+            for (i, score) in found.as_flattened().iter().enumerate() {
+                let (row, of) = (i % 32, |field: usize| (ids[field * 32 + i % 32] % 1000) as f32);
+                let expected = [5.0 * of(0) + of(2), 30.0 + of(2) + 5.0 * of(1), 59.0][i / 32];
+                assert_eq!(score.to_bits(), expected.to_bits(), "row {row} on {path}");
+            }
+        }
+    }
 
     #[test]
     fn scores_of_pairs_are_those_of_the_layers_one_by_one() {
@@ -260,7 +399,7 @@ mod tests {
                 let room = |width: usize| vec![[9.0f32; LANES]; width * groups];
                 let (mut product, mut found, mut expected) = (room(dim), room(pairs), room(pairs));
                 let layers = ((&weight[..], &bias[..]), (&projection[..], &last[..]));
-                kernels.pair_scores(&v, fields, layers, &mut product, &mut found);
+                kernels.pair_scores(&v, fields, layers, None, &mut product, &mut found);
                 let of = |field: usize| &v[field * dim * groups..(field + 1) * dim * groups];
                 let mut expected_pairs = expected.chunks_exact_mut(groups);
                 for i in 0..fields {

@@ -75,7 +75,7 @@ mod words;
 
 pub use adam::AdamStep;
 pub use answer::{Answered, Answers};
-pub use attention::Affine;
+pub use attention::{Affine, KnownScores, ScorePlaces};
 pub use check::{Bounds, LinearSums, LinearTotals, LookupSums, Outside, WideLane};
 pub use column::Clearing;
 pub use dispatch::{Kernels, Path};

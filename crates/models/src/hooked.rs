@@ -150,9 +150,10 @@ impl<'a> Hooked<'a> {
         let rows = all.slice(block.clone());
         let mut events = HookEvents::default();
         if let Some(steps) = &self.steps {
-            if !pass.enter((all, block), self.ids, workspace) {
+            if !pass.enter((all, block.clone()), self.ids, workspace) {
                 return None;
             }
+            pass.enter_task(steps, (all, &block), workspace);
             pass.look_up(steps.that_look_up(), &rows, workspace);
             for (at, &(layer, ref step)) in steps.all.iter().enumerate() {
                 if let Some(hooks) = self.inside(layer) {

@@ -21,6 +21,7 @@ mod layers;
 mod looked_up;
 mod model;
 mod overlay;
+mod pair_scores;
 mod parameter;
 mod pass;
 mod random;

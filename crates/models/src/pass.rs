@@ -8,9 +8,10 @@ use radhard_kernels::{Finish, Kernels, LANES, Lane, LookUps, Nans, RowIds, Table
 use crate::column::Column;
 use crate::graph::Graph;
 use crate::layers::linear::Linear;
-use crate::layers::{Scope, Values, Weights};
+use crate::layers::{Known, Scope, Values, Weights};
 use crate::looked_up::Pair;
 use crate::overlay::Overlay;
+use crate::pair_scores::KnownOfTask;
 use crate::parameter::Parameters;
 use crate::scores::WIDEST_BLOCK;
 use crate::steps::{Step, Steps, ThroughSums};
@@ -32,6 +33,9 @@ pub(crate) struct Workspace {
     /// Table rows `[B …, F]`, with those of rows behind the block.
     pub(crate) row_ids: Vec<u32>,
     pub(crate) values: Values,
+    /// The block's first row, and what is known of it and others, where steps know scores.
+    first: usize,
+    known: KnownOfTask,
     /// NaN that steps replaced in the block, and one bit for each row that had one.
     pub(crate) nans: (u64, [u16; WIDEST_BLOCK / LANES]),
     /// Sums of the check values that a folded layer looked up, where it is checked `[1, R]`.
@@ -47,7 +51,7 @@ impl Workspace {
         let ids = vec![0; graph.offsets().len() * rows];
         let checks = [[0.0; LANES]; WIDEST_BLOCK / LANES];
         let (nans, open) = ((0, [0; WIDEST_BLOCK / LANES]), [0; WIDEST_BLOCK / LANES]);
-        Self { ids, row_ids: Vec::new(), values, nans, checks, open }
+        Self { ids, row_ids: Vec::new(), values, first: 0, known: KnownOfTask::default(), nans, checks, open }
     }
 }
 
@@ -89,9 +93,10 @@ impl<'a> Pass<'a> {
         logits: &mut [f32],
     ) -> bool {
         let own = rows.slice(block.clone());
-        if !self.enter((rows, block), steps.ids, workspace) {
+        if !self.enter((rows, block.clone()), steps.ids, workspace) {
             return false;
         }
+        self.enter_task(steps, (rows, &block), workspace);
         self.look_up(steps.that_look_up(), &own, workspace);
         for (at, (_, step)) in steps.all.iter().enumerate() {
             if !steps.looks_up(at) {
@@ -119,6 +124,19 @@ impl<'a> Pass<'a> {
             self.ids(&own, workspace);
         }
         inside
+    }
+
+    /// Looks up what steps know of all rows of a task, as its first block comes; blocks come in their order.
+    pub(crate) fn enter_task(
+        &self,
+        steps: &Steps<'_>,
+        (rows, block): (&RowsView<'_>, &Range<usize>),
+        workspace: &mut Workspace,
+    ) {
+        let Some(known) = steps.known_scores() else { return };
+        let block_rows = workspace.values.groups() * LANES;
+        workspace.first = block.start;
+        known.enter(self.kernels, self.graph.offsets(), (rows, block, block_rows), &mut workspace.known);
     }
 
     /// The table rows of a block, row after row, and of rows soon behind it, so that they can be on their way when their turn
@@ -166,6 +184,12 @@ impl<'a> Pass<'a> {
         let nans = (count, &mut nan_rows[..values.groups()]);
         match step {
             Step::Layer(at) => self.layer(*at, rows, workspace),
+            Step::Attention(at, known) => {
+                let Known::PairAttention(attention) = self.graph.layers()[*at].known() else { return };
+                let scope = self.scope(*at, rows, &workspace.ids);
+                let known = known.of(workspace.first, &workspace.known);
+                attention.forward_with(Some(known), &scope, &mut workspace.values);
+            }
             Step::FirstOrder(_)
             | Step::Factorisation(_)
             | Step::Rows(_)
@@ -257,7 +281,11 @@ impl<'a> Pass<'a> {
                     finish = later;
                     looked.sums = Some((&folded.products, (folded.width, linear.outputs), ending, out));
                 }
-                Step::Layer(_) | Step::Dense(..) | Step::Rest(..) | Step::Through(_) => {}
+                Step::Layer(_)
+                | Step::Attention(..)
+                | Step::Dense(..)
+                | Step::Rest(..)
+                | Step::Through(_) => {}
             }
         }
         let ids = RowIds { ids: row_ids, fields: rows.fields, far: self.graph.far(), rows: rows.len() };

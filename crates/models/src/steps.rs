@@ -17,6 +17,7 @@ use crate::layers::rectifier::Rectifier;
 use crate::layers::split_linear::LinearHead;
 use crate::layers::{Known, Weights};
 use crate::looked_up::{LookedUp, Pair, look_up, rows_of, straight};
+use crate::pair_scores::PairScores;
 use crate::scores::BLOCK;
 use crate::watch::Watch;
 
@@ -41,6 +42,8 @@ pub(crate) enum Step<'h> {
     Rows(LookedUp),
     /// The product of the rows of two fields, which is what attention over them gives while its one score is finite.
     Pair(Pair),
+    /// Attention, some of whose scores are known.
+    Attention(usize, PairScores),
     /// A linear layer and what follows it; with what its outputs are held against, where they are checked.
     Dense(Dense, Option<Column<'h>>),
     /// The same, as a sum over the fields of table rows that were multiplied before.
@@ -61,7 +64,7 @@ impl<'h> Step<'h> {
             Self::Pair(pair) => pair.rows.output,
             Self::Dense(dense, _) | Self::Folded(dense, _) | Self::Rest(dense, _) => dense.output,
             Self::Through(through) => through.output,
-            Self::Layer(_) => unreachable!("a layer writes where it is told"),
+            Self::Layer(_) | Self::Attention(..) => unreachable!("a layer writes where it is told"),
         }
     }
 
@@ -281,6 +284,11 @@ impl<'g> Steps<'g> {
                     rest.take(graph, at, watch);
                     Step::Rest(rest.follow(graph, &mut taken, watch), *input)
                 }
+                Known::PairAttention(attention) if attention.fields > 2 && !watch.of(at).inside => {
+                    let first = !steps.iter().any(|(_, step)| matches!(step, Step::Attention(..)));
+                    let known = || PairScores::new(graph, weights, kernels, attention, (rows, watch));
+                    first.then(known).flatten().map_or(Step::Layer(at), |known| Step::Attention(at, known))
+                }
                 _ => look_up(graph, weights, at, watch).unwrap_or(Step::Layer(at)),
             };
             let end = match &step {
@@ -310,6 +318,14 @@ impl<'g> Steps<'g> {
         self.looked_up.map(|at| Some(&self.all.get(at?)?.1))
     }
 
+    /// The scores that attention need not compute.
+    pub(crate) fn known_scores(&self) -> Option<&PairScores> {
+        self.all.iter().find_map(|(_, step)| match step {
+            Step::Attention(_, known) => Some(known),
+            _ => None,
+        })
+    }
+
     /// Whether a step is one of them.
     pub(crate) fn looks_up(&self, at: usize) -> bool {
         self.looked_up.contains(&Some(at))
@@ -334,6 +350,7 @@ fn needed<'h>(graph: &Graph, watch: &Watch<'_>, steps: Vec<(usize, Step<'h>)>) -
                 }
                 wanted.extend(&graph.ties()[*at].reads);
             }
+            Step::Attention(at, _) => wanted.extend(&graph.ties()[*at].reads),
             Step::Dense(dense, _) => wanted.push(dense.linear(graph).input),
             Step::Through(through) => wanted.push(through.first),
             Step::Rows(rows) if !wanted.contains(&rows.output) => return false,
@@ -353,11 +370,15 @@ fn needed<'h>(graph: &Graph, watch: &Watch<'_>, steps: Vec<(usize, Step<'h>)>) -
 impl Drop for Steps<'_> {
     fn drop(&mut self) {
         for (_, step) in self.all.drain(..) {
-            if let Step::Folded(_, folded) = step {
-                self.graph.keep_spare(folded.products);
-                if let Some(room) = folded.column.and_then(Column::into_room) {
-                    self.graph.keep_spare(room);
+            match step {
+                Step::Folded(_, folded) => {
+                    self.graph.keep_spare(folded.products);
+                    if let Some(room) = folded.column.and_then(Column::into_room) {
+                        self.graph.keep_spare(room);
+                    }
                 }
+                Step::Attention(_, known) => self.graph.keep_spare(known.into_room()),
+                _ => {}
             }
         }
     }

@@ -27,6 +27,9 @@ impl Draws {
 
 const ROWS: usize = 333;
 
+/// More than two tasks of a pass.
+const MANY: usize = 2500;
+
 struct Case {
     name: String,
     model: Model,
@@ -38,6 +41,10 @@ struct Case {
 
 impl Case {
     fn new(name: &str, format: TableFormat, dims: &[u32], seed: u64) -> Self {
+        Self::of(ROWS, name, format, dims, seed)
+    }
+
+    fn of(count: usize, name: &str, format: TableFormat, dims: &[u32], seed: u64) -> Self {
         let mut draws = Draws(seed);
         let mut config = Config::new(name, dims.to_vec());
         if name == "dlrm" {
@@ -50,7 +57,7 @@ impl Case {
         let bags = (name == "dummy").then(|| {
             let mut offsets = vec![0];
             let mut indices = Vec::new();
-            for _ in 0..ROWS {
+            for _ in 0..count {
                 for _ in 0..draws.below(4) {
                     indices.push(draws.below(50) as u32);
                 }
@@ -60,12 +67,12 @@ impl Case {
         });
         let mut indices = Vec::new();
         if bags.is_none() {
-            for _ in 0..ROWS {
+            for _ in 0..count {
                 indices.extend(dims.iter().map(|&dim| draws.below(dim as usize) as u32));
             }
         }
-        let numeric = (0..ROWS * config.numeric).map(|_| draws.below(1000) as f32 / 250.0 - 2.0).collect();
-        Self { name: format!("{name} {format}"), model, indices, numeric, labels: vec![0; ROWS], bags }
+        let numeric = (0..count * config.numeric).map(|_| draws.below(1000) as f32 / 250.0 - 2.0).collect();
+        Self { name: format!("{name} {format}"), model, indices, numeric, labels: vec![0; count], bags }
     }
 
     fn rows(&self) -> RowsView<'_> {
@@ -342,4 +349,45 @@ fn attention_on_two_fields_is_worked_out_again_once_a_score_may_overflow() {
         }
     }
     assert!(quick >= 10 && other >= 4, "{quick} quick, {other} not golden");
+}
+
+#[test]
+fn attention_whose_scores_many_rows_share_is_that_of_each_row() {
+    let mut draws = Draws(11);
+    for (format, dims) in [
+        (TableFormat::F32, &[40, 7, 600, 90, 3, 200][..]),
+        (TableFormat::Int8Rowwise, &[5, 300, 2, 17]),
+        (TableFormat::F32, &[9, 9, 9]),
+    ] {
+        let case = Case::of(MANY, "afm", format, dims, 6);
+        for count in [0, 0, 1, 40, 3000] {
+            let mut model = case.model.clone();
+            for (parameter, element, word) in case.flips(&mut draws, count, false) {
+                let tensor = &mut model.parameters_mut()[parameter];
+                let size = tensor.format().bytes();
+                tensor.bytes_mut()[element * size..(element + 1) * size]
+                    .copy_from_slice(&word.to_le_bytes()[..size]);
+            }
+            // Few rows share nothing.
+            let (mut all, mut few) = (Scores::default(), Scores::default());
+            for rows in [MANY, 1024, 2049, 1100] {
+                let rows = case.rows().slice(0..rows);
+                model.scores(&rows, &mut all).unwrap();
+                for first in (0..rows.len()).step_by(7) {
+                    let rows = rows.slice(first..rows.len().min(first + 7));
+                    model.scores(&rows, &mut few).unwrap();
+                    let same =
+                        few.logits.iter().zip(&all.logits[first..]).all(|(a, b)| a.to_bits() == b.to_bits());
+                    assert!(same, "{} from row {first} on, {count} flips", case.name);
+                }
+            }
+        }
+        let mut outside = Case::of(MANY, "afm", format, dims, 6);
+        for place in [1030 * dims.len(), MANY * dims.len() - 1] {
+            let old = std::mem::replace(&mut outside.indices[place], u32::MAX);
+            let found = case.model.scores(&outside.rows(), &mut Scores::default());
+            assert!(found.is_err(), "an index outside its field");
+            outside.indices[place] = old;
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Attention over the pairs of fields.
 
 use radhard_kernels::plain::CHAIN;
-use radhard_kernels::{LANES, Lane};
+use radhard_kernels::{Affine, KnownScores, LANES, Lane};
 
 use crate::graph::{ParameterId, Slot};
 use crate::hook::{ProductPart, ProductSite};
@@ -27,10 +27,6 @@ pub(crate) struct PairAttention {
     /// v_i ⊙ v_j `[D, R]` and the attention layer before and after the rectifier `[A, R]`, of one pair.
     pub(crate) scratch: [Slot; 3],
     pub(crate) output: Slot,
-}
-
-fn pairs(fields: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..fields).flat_map(move |i| (i + 1..fields).map(move |j| (i, j)))
 }
 
 impl PairAttention {
@@ -63,14 +59,44 @@ impl PairAttention {
         if bound(score.0, score.1) { limit } else { f64::NAN }
     }
 
+    /// The pairs of fields, in row order.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let fields = self.fields;
+        (0..fields).flat_map(move |i| (i + 1..fields).map(move |j| (i, j)))
+    }
+
+    /// The weights and bias of the attention layer, and of its projection.
+    pub(crate) fn both<'w>(&self, weights: Weights<'w>) -> (Affine<'w>, Affine<'w>) {
+        let affine = |(weight, bias)| (weights.f32s(weight), weights.f32s(bias));
+        (affine(self.attention), affine(self.projection))
+    }
+
     /// Whether each score is one chain of its terms.
-    fn short(&self) -> bool {
+    pub(crate) fn short(&self) -> bool {
         self.dim <= CHAIN && self.width <= CHAIN
     }
 
     fn row<'v>(&self, v: &'v [Lane], field: usize) -> &'v [Lane] {
         let stride = v.len() / self.fields;
         &v[field * stride..(field + 1) * stride]
+    }
+
+    /// The layer, where each score is one chain, with those scores that are known.
+    pub(crate) fn forward_with(
+        &self,
+        known: Option<KnownScores<'_>>,
+        scope: &Scope<'_>,
+        values: &mut Values,
+    ) {
+        let groups = values.groups();
+        let mut product = values.take(self.scratch[0]);
+        values.write(self.shares, |values, shares| {
+            let (v, layers) = (values.get(self.input), self.both(scope.weights));
+            scope.kernels.pair_scores(v, self.fields, layers, known, &mut product, shares);
+            scope.kernels.softmax(shares, groups);
+        });
+        values.put(self.scratch[0], product);
+        self.weigh(scope, values);
     }
 
     /// The sum of the pairs' products, by their shares.
@@ -131,19 +157,11 @@ impl Layer for PairAttention {
     }
 
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {
-        if !self.short() {
-            return self.forward_shown(scope, values, &mut |_, _, _| {});
+        if self.short() {
+            self.forward_with(None, scope, values);
+        } else {
+            self.forward_shown(scope, values, &mut |_, _, _| {});
         }
-        let groups = values.groups();
-        let affine = |(weight, bias)| (scope.weights.f32s(weight), scope.weights.f32s(bias));
-        let mut product = values.take(self.scratch[0]);
-        values.write(self.shares, |values, shares| {
-            let layers = (affine(self.attention), affine(self.projection));
-            scope.kernels.pair_scores(values.get(self.input), self.fields, layers, &mut product, shares);
-            scope.kernels.softmax(shares, groups);
-        });
-        values.put(self.scratch[0], product);
-        self.weigh(scope, values);
     }
 
     fn known(&self) -> Known<'_> {
@@ -169,7 +187,7 @@ impl Layer for PairAttention {
         let mut scratch = self.scratch.map(|slot| values.take(slot));
         values.write(self.shares, |values, shares| {
             let v = values.get(self.input);
-            for (pair, shares) in pairs(self.fields).zip(shares.chunks_exact_mut(groups)) {
+            for (pair, shares) in self.pairs().zip(shares.chunks_exact_mut(groups)) {
                 self.hidden(scope, v, pair, &mut scratch, show);
                 scope.kernels.linear(weight, bias, &scratch[2], self.width, shares);
                 show(1, &scratch[2], shares);
@@ -193,7 +211,7 @@ impl Layer for PairAttention {
         // By a: through the mask, then through the softmax, a · (da − Σ a · da).
         let mut ds = zeros(shares.len() / groups);
         let dy = gradients.values.take(self.output);
-        for ((i, j), ds) in pairs(self.fields).zip(ds.chunks_exact_mut(groups)) {
+        for ((i, j), ds) in self.pairs().zip(ds.chunks_exact_mut(groups)) {
             kernels.multiply(self.row(v, i), self.row(v, j), &mut scratch[0]);
             kernels.add_dot(&dy, &scratch[0], ds);
         }
@@ -208,9 +226,7 @@ impl Layer for PairAttention {
         let projection = scope.weights.f32s(self.projection.0);
         let attention = scope.weights.f32s(self.attention.0);
         let mut by_input = gradients.values.take(self.input);
-        for (((i, j), ds), kept) in
-            pairs(self.fields).zip(ds.chunks_exact(groups)).zip(kept.chunks_exact(groups))
-        {
+        for (((i, j), ds), kept) in self.pairs().zip(ds.chunks_exact(groups)).zip(kept.chunks_exact(groups)) {
             self.hidden(scope, v, (i, j), &mut scratch, &mut |_, _, _| {});
             let dense = &mut gradients.dense;
             kernels.linear_weight_gradient(&scratch[2], ds, self.width, &mut dense[self.projection.0]);
