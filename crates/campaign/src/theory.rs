@@ -68,12 +68,14 @@ pub fn balanced_accuracy_at(scores: &[f32], labels: &[u8], constant: f64) -> Opt
 /// Predicted mean AUC at bit error rate `p`, for independent flips.
 ///
 /// Tables: a row's score becomes NaN or extreme with the probability that one of its words is hit; dense part: the
-/// score above one half decays as exp(−λ·N·p), λ the loss of one flip.
+/// score above one half decays as exp(−λ·N·p), λ the loss of one flip. A loss below 0, measured on a model that has learnt
+/// little, counts as 0: flips that happened to win promise no more of it.
 pub fn predicted_mean_auc(reading: &Reading, p: f64) -> f64 {
     let extremes = auc_with_extremes(reading.golden_auc, hit_probability(reading.words_to_extreme, p));
     let tables =
         auc_with_constant(extremes, hit_probability(reading.words_to_nan, p), reading.accuracy_at_fallback);
-    0.5 + (tables - 0.5) * libm::exp(-reading.dense_loss * reading.dense_words as f64 * p)
+    let loss = if reading.dense_loss > 0.0 { reading.dense_loss } else { 0.0 };
+    0.5 + (tables - 0.5) * libm::exp(-loss * reading.dense_words as f64 * p)
 }
 
 #[cfg(test)]
@@ -86,6 +88,21 @@ mod tests {
             let p = std::f64::consts::LN_2 / words;
             assert!((p / rate - 1.0).abs() < 0.01, "{p}");
             assert!((hit_probability(words, p) - 0.5).abs() < 1e-3);
+        }
+    }
+
+    #[test]
+    fn no_number_of_flips_is_predicted_to_help() {
+        let reading = Reading {
+            golden_auc: 0.52,
+            dense_words: 10_000,
+            dense_loss: -0.03,
+            words_to_nan: 0.0,
+            words_to_extreme: 0.0,
+            accuracy_at_fallback: 0.5,
+        };
+        for p in [1e-9, 1e-3, 0.1, 0.5] {
+            assert!((predicted_mean_auc(&reading, p) - 0.52).abs() < 1e-12, "{p}");
         }
     }
 

@@ -90,7 +90,8 @@ impl PairScores {
                 steps: [many, 1],
             });
         }
-        let mut all = graph.spare(count);
+        // How many there are depends on the rows: room of past passes would seldom fit.
+        let mut all = Buffer::zeroed(count);
         let (mut tasks, mut rest) = (Vec::new(), &mut all[..]);
         for pair in &chosen {
             let [few, many] = pair.fields.map(|field| dims[field]);
@@ -140,11 +141,6 @@ impl PairScores {
     pub(crate) fn of<'a>(&'a self, first: usize, known: &'a KnownOfTask) -> KnownScores<'a> {
         let groups = (known.groups, (first - known.first) / LANES);
         KnownScores { scores: &known.scores, groups, pairs: &self.pairs }
-    }
-
-    /// What can be used again.
-    pub(crate) fn into_room(self) -> Buffer<f32> {
-        self.all
     }
 }
 

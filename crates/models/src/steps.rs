@@ -377,7 +377,6 @@ impl Drop for Steps<'_> {
                         self.graph.keep_spare(room);
                     }
                 }
-                Step::Attention(_, known) => self.graph.keep_spare(known.into_room()),
                 _ => {}
             }
         }

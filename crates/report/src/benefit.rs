@@ -1,5 +1,7 @@
 //! What protections win back on the same chips, and what they cost.
 
+use std::collections::BTreeSet;
+
 use radhard_metrics::{ByChip, Proportion, paired_by_chip};
 use radhard_records::{Cell, CellKey, ProtectionCost, RecordsError, Store, Trial};
 use serde::Serialize;
@@ -68,25 +70,29 @@ pub struct Benefit {
     pub assumptions: String,
 }
 
-/// Every protection's benefit; empty where nothing protects.
-pub fn benefits(store: &Store) -> Result<Vec<Benefit>, RecordsError> {
+/// Every protection's benefit over several campaigns on the same chips; empty where nothing protects.
+pub fn benefits(stores: &[&Store]) -> Result<Vec<Benefit>, RecordsError> {
     let mut benefits: Vec<Benefit> = Vec::new();
-    for (id, cell) in store.cells() {
-        let CellKey { model, data, protection, .. } = &cell.key;
-        if protection == "none" {
-            continue;
+    let mut seen: BTreeSet<&CellKey> = BTreeSet::new();
+    for store in stores {
+        for (id, cell) in store.cells() {
+            let CellKey { model, data, protection, .. } = &cell.key;
+            if protection == "none" || !seen.insert(&cell.key) {
+                continue;
+            }
+            let bare = CellKey { protection: "none".to_owned(), ..cell.key.clone() };
+            let mut others = stores.iter().filter_map(|store| Some((store, store.cell_id(&bare)?)));
+            let Some((other, bare)) = others.next() else { continue };
+            let gain = gain(cell, &store.trials(id)?, &other.trials(bare)?);
+            let found = benefits
+                .iter()
+                .position(|one| (&one.model, &one.data, &one.protection) == (model, data, protection));
+            let place = found.unwrap_or_else(|| {
+                benefits.push(Benefit::of(stores, &cell.key));
+                benefits.len() - 1
+            });
+            benefits[place].gains.push(gain);
         }
-        let bare = CellKey { protection: "none".to_owned(), ..cell.key.clone() };
-        let Some(other) = store.cell_id(&bare) else { continue };
-        let gain = gain(cell, &store.trials(id)?, &store.trials(other)?);
-        let found = benefits
-            .iter()
-            .position(|one| (&one.model, &one.data, &one.protection) == (model, data, protection));
-        let place = found.unwrap_or_else(|| {
-            benefits.push(Benefit::of(store, &cell.key));
-            benefits.len() - 1
-        });
-        benefits[place].gains.push(gain);
     }
     for benefit in &mut benefits {
         let gains: Vec<f64> = benefit.gains.iter().filter_map(|gain| gain.gain).collect();
@@ -102,6 +108,12 @@ pub fn benefits(store: &Store) -> Result<Vec<Benefit>, RecordsError> {
             b.mean_gain.unwrap_or(f64::NEG_INFINITY).total_cmp(&a.mean_gain.unwrap_or(f64::NEG_INFINITY)),
         )
     });
+    mark_fronts(&mut benefits);
+    Ok(benefits)
+}
+
+/// Marks the benefits that no other one beats.
+pub(crate) fn mark_fronts(benefits: &mut [Benefit]) {
     let fronts: Vec<bool> = benefits
         .iter()
         .map(|one| {
@@ -111,7 +123,6 @@ pub fn benefits(store: &Store) -> Result<Vec<Benefit>, RecordsError> {
     for (benefit, on_front) in benefits.iter_mut().zip(fronts) {
         benefit.on_front = on_front;
     }
-    Ok(benefits)
 }
 
 fn by_chip(trials: &[Trial]) -> Vec<(u64, Option<f64>)> {
@@ -141,15 +152,16 @@ fn gain(cell: &Cell, with: &[Trial], without: &[Trial]) -> Gain {
 }
 
 impl Benefit {
-    fn of(store: &Store, key: &CellKey) -> Self {
-        let cost: Option<&ProtectionCost> = store.protection(&key.subject());
-        let golden = |protection: &str| {
+    fn of(stores: &[&Store], key: &CellKey) -> Self {
+        let subject = key.subject();
+        let cost: Option<&ProtectionCost> = stores.iter().find_map(|store| store.protection(&subject));
+        let golden_run = |protection: &str| {
             let subject = CellKey { protection: protection.to_owned(), ..key.clone() }.subject();
-            store.golden(&subject)?.scores.auc
+            stores.iter().find_map(|store| store.golden(&subject))
         };
+        let golden = |protection: &str| golden_run(protection)?.scores.auc;
         let time = cost.and_then(|cost| cost.time);
-        let bare = CellKey { protection: "none".to_owned(), ..key.clone() }.subject();
-        let parameters = store.golden(&bare).map(|golden| golden.parameters as f64);
+        let parameters = golden_run("none").map(|golden| golden.parameters as f64);
         Self {
             model: key.model.clone(),
             data: key.data.clone(),

@@ -153,7 +153,9 @@ impl Axes {
             .flat_map(Curve::rated)
             .flat_map(|(_, cell)| [cell.min, cell.max, cell.mean, cell.predicted].into_iter().flatten());
         let (mut low, mut high) = (GUESS, GUESS);
-        for value in shown.chain(panel.golden).chain(panel.reference).filter(|value| value.is_finite()) {
+        let scores = shown.chain(panel.golden).chain(panel.reference);
+        // A prediction that is no AUC lies on the edge.
+        for value in scores.filter(|value| (0.0..=1.0).contains(value)) {
             low = if value < low { value } else { low };
             high = if value > high { value } else { high };
         }

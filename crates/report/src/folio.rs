@@ -6,6 +6,8 @@ use crate::drawing::Drawing;
 use crate::svg::{Colours, style, svg};
 
 const TEMPLATE: &str = include_str!("page/folio.html");
+/// The template of sections, which pages include.
+pub(crate) const SECTIONS: &str = include_str!("page/sections.html");
 const STYLE: &str = include_str!("page/page.css");
 
 /// A page of tables and drawings.
@@ -75,41 +77,8 @@ impl Folio {
     pub fn html(self) -> Result<String, minijinja::Error> {
         let mut environment = Environment::new();
         environment.add_template("folio.html", TEMPLATE)?;
-        let mut drawn = 0;
-        let sections: Vec<Value> = self
-            .sections
-            .into_iter()
-            .map(|section| {
-                let figures: Vec<Value> = section
-                    .drawings
-                    .iter()
-                    .map(|drawing| {
-                        drawn += 1;
-                        Value::from_safe_string(svg(drawing, Colours::Page, &format!("figure-{drawn}")))
-                    })
-                    .collect();
-                let tables: Vec<Value> = section
-                    .tables
-                    .into_iter()
-                    .map(|table| {
-                        context! {
-                            caption => table.caption,
-                            wide => table.wide,
-                            head => table.head,
-                            numbers => table.numbers,
-                            rows => table.rows,
-                        }
-                    })
-                    .collect();
-                context! {
-                    id => section.id,
-                    heading => section.heading,
-                    text => section.text,
-                    tables,
-                    figures,
-                }
-            })
-            .collect();
+        environment.add_template("sections.html", SECTIONS)?;
+        let sections = values(self.sections, &mut 0);
         environment.get_template("folio.html")?.render(context! {
             style => Value::from_safe_string(format!("{STYLE}{}", style())),
             title => self.title,
@@ -118,6 +87,28 @@ impl Folio {
             sections,
         })
     }
+}
+
+/// Sections as their template takes them; drawings are numbered from `drawn` on.
+pub(crate) fn values(sections: Vec<Section>, drawn: &mut usize) -> Vec<Value> {
+    let of_table = |table: Table| {
+        let Table { caption, wide, head, numbers, rows } = table;
+        context! { caption, wide, head, numbers, rows }
+    };
+    sections
+        .into_iter()
+        .map(|Section { id, heading, text, tables, drawings }| {
+            let figures: Vec<Value> = drawings
+                .iter()
+                .map(|drawing| {
+                    *drawn += 1;
+                    Value::from_safe_string(svg(drawing, Colours::Page, &format!("figure-{drawn}")))
+                })
+                .collect();
+            let tables: Vec<Value> = tables.into_iter().map(of_table).collect();
+            context! { id, heading, text, tables, figures }
+        })
+        .collect()
 }
 
 #[cfg(test)]

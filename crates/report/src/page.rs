@@ -8,6 +8,7 @@ use crate::chart::chart;
 use crate::crossing::{Crossing, DEVIATION, ONSET_LOSS, SEVERE_LOSS};
 use crate::embedded::embedded;
 use crate::finding::fragility;
+use crate::folio::{SECTIONS, Section, values};
 use crate::heat::{HeatField, HeatMap, HeatRow, LOSS_LEVELS, RMSE_LEVELS, heat_maps, legend};
 use crate::noticing::Share;
 use crate::panel::{Curve, Panel};
@@ -60,12 +61,36 @@ const NOTICED_COLUMNS: [&str; 15] = [
     "missed",
 ];
 
+/// What a page says beside what records say.
+#[derive(Debug, Clone, Default)]
+pub struct Frame {
+    /// Its title, in place of that of a report.
+    pub title: Option<String>,
+    /// What it is, in a few lines.
+    pub lead: Vec<String>,
+    /// Sections behind the findings.
+    pub first: Vec<Section>,
+    /// Sections behind what to buy.
+    pub then: Vec<Section>,
+}
+
 /// Writes the page.
 ///
 /// Errors: none that records can cause; a template that does not fit its values.
 pub fn html(summary: &Summary) -> Result<String, minijinja::Error> {
+    framed(summary, Frame::default())
+}
+
+/// Writes the page with more around it.
+///
+/// Errors: as [`html`].
+pub fn framed(summary: &Summary, frame: Frame) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
+    environment.add_template("sections.html", SECTIONS)?;
     environment.add_template("page.html", TEMPLATE)?;
+    let mut drawn = 0;
+    let first = values(frame.first, &mut drawn);
+    let then = values(frame.then, &mut drawn);
     let charts: Vec<Value> = summary
         .panels
         .iter()
@@ -83,6 +108,11 @@ pub fn html(summary: &Summary) -> Result<String, minijinja::Error> {
         style => Value::from_safe_string(format!("{STYLE}{}", style())),
         script => Value::from_safe_string(SCRIPTS.join("")),
         data => Value::from_safe_string(data),
+        title => frame.title.as_deref().unwrap_or("radhard report"),
+        heading => frame.title.as_deref().unwrap_or("What breaks first, and at which bit error rate"),
+        lead => frame.lead,
+        first,
+        then,
         findings => findings(summary),
         advice => advices(summary),
         breaking => breaking(summary),
@@ -159,7 +189,7 @@ fn advices(summary: &Summary) -> Vec<Value> {
         .chunk_by(|a, b| (&a.model, &a.data) == (&b.model, &b.data))
         .map(|group| {
             let title = format!("{} on {}", group[0].model, group[0].data);
-            context! { title, text => advice(&group.iter().collect::<Vec<_>>()) }
+            context! { title, text => advice(&group.iter().collect::<Vec<_>>(), summary.timed) }
         })
         .collect()
 }
@@ -476,6 +506,6 @@ fn golden_value(golden: &crate::summary::GoldenLine) -> Value {
         split => golden.split.as_str(),
         parameters => whole(golden.parameters),
         stand_in => golden.stand_in,
-        seconds => format!("{:.2}", golden.seconds),
+        seconds => golden.seconds.map_or_else(|| UNDEFINED.to_owned(), |seconds| format!("{seconds:.2}")),
     }
 }

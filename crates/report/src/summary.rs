@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use radhard_metrics::Interval;
 use radhard_records::export::method;
-use radhard_records::{CellRecord, Golden, RecordsError, Store};
+use radhard_records::{CellKey, CellRecord, Golden, RecordsError, Store, SubjectKey};
 use serde::Serialize;
 
-use crate::benefit::{Benefit, benefits};
+use crate::benefit::{Benefit, benefits, mark_fronts};
 use crate::deviation::Deviation;
 use crate::panel::{Panel, panels};
 
@@ -40,6 +40,9 @@ pub struct Summary {
     pub trials: u64,
     /// Trials among them on chips without a flip.
     pub known: u64,
+    /// Whether it tells what a clock said.
+    #[serde(skip)]
+    pub timed: bool,
 }
 
 /// One cell as reports show it; undefined is `None`.
@@ -145,8 +148,8 @@ pub struct GoldenLine {
     pub model_fingerprint: String,
     /// SHA-256 of the data.
     pub data_fingerprint: String,
-    /// Time the run took.
-    pub seconds: f64,
+    /// Time the run took; none where it is not told.
+    pub seconds: Option<f64>,
 }
 
 impl Summary {
@@ -154,18 +157,48 @@ impl Summary {
     ///
     /// Errors: records that cannot be read, or hold what nobody writes.
     pub fn of(store: &Store) -> Result<Self, RecordsError> {
-        let records = store.cell_records()?;
-        let mut cells = Vec::with_capacity(records.len());
-        for ((id, _), record) in store.cells().zip(&records) {
-            cells.push(CellLine::of(record, Deviation::of(store, id)?));
+        Self::of_all(store, &[])
+    }
+
+    /// Works out what the records of several campaigns on the same chips say together; of a cell, a golden run or a cost that
+    /// several have, the first counts.
+    ///
+    /// Errors: as [`of`](Self::of).
+    pub fn of_all(first: &Store, others: &[Store]) -> Result<Self, RecordsError> {
+        let stores: Vec<&Store> = std::iter::once(first).chain(others).collect();
+        let mut goldens: BTreeMap<SubjectKey, GoldenLine> = BTreeMap::new();
+        let (mut plans, mut identity) = (Vec::new(), BTreeMap::new());
+        for store in &stores {
+            for golden in store.goldens() {
+                goldens.entry(golden.subject.clone()).or_insert_with(|| GoldenLine::of(golden));
+            }
+            let header = store.header();
+            plans.push(header.plan.as_str());
+            for (key, value) in &header.identity {
+                identity.entry(key.clone()).or_insert_with(|| value.clone());
+            }
         }
-        let header = store.header();
+        let mut cells: BTreeMap<CellKey, CellLine> = BTreeMap::new();
+        for store in &stores {
+            let records = store.cell_records()?;
+            for ((id, cell), record) in store.cells().zip(&records) {
+                if cells.contains_key(&cell.key) {
+                    continue;
+                }
+                let mut line = CellLine::of(record, Deviation::of(store, id)?);
+                let bare = SubjectKey { protection: "none".to_owned(), ..cell.key.subject() };
+                line.held_against(goldens.get(&bare).and_then(|golden| golden.auc));
+                cells.insert(cell.key.clone(), line);
+            }
+        }
+        let cells: Vec<CellLine> = cells.into_values().collect();
+        let header = first.header();
         Ok(Self {
             panels: panels(&cells),
-            protections: benefits(store)?,
-            goldens: store.goldens().map(GoldenLine::of).collect(),
-            plan: header.plan.clone(),
-            identity: header.identity.clone(),
+            protections: benefits(&stores)?,
+            goldens: goldens.into_values().collect(),
+            plan: plans.join("\n"),
+            identity,
             seed: header.seed,
             version: header.version.clone(),
             stream_version: header.stream_version,
@@ -173,7 +206,22 @@ impl Summary {
             trials: cells.iter().map(|cell| cell.n).sum(),
             known: cells.iter().map(|cell| cell.known).sum(),
             cells,
+            timed: true,
         })
+    }
+
+    /// The same without what a clock said, which no two runs share.
+    #[must_use]
+    pub fn untimed(mut self) -> Self {
+        for golden in &mut self.goldens {
+            golden.seconds = None;
+        }
+        for benefit in &mut self.protections {
+            (benefit.time, benefit.time_range) = (None, None);
+        }
+        mark_fronts(&mut self.protections);
+        self.timed = false;
+        self
     }
 
     /// Names of all targets, in order: their places are their colours on every chart.
@@ -192,7 +240,7 @@ impl Summary {
 
 impl CellLine {
     fn of(record: &CellRecord, deviation: Deviation) -> Self {
-        let CellRecord { cell, statistics, unprotected, .. } = record;
+        let CellRecord { cell, statistics, .. } = record;
         let golden = statistics.golden;
         let interval = statistics.mean_interval;
         let high = |interval: Option<Interval>| interval.map(|interval| interval.high);
@@ -207,7 +255,7 @@ impl CellLine {
             n: statistics.n,
             known: statistics.known,
             golden,
-            unprotected: *unprotected,
+            unprotected: None,
             mean: statistics.mean,
             stratified_mean: statistics.stratified_mean,
             sd: statistics.sd,
@@ -219,7 +267,7 @@ impl CellLine {
             ci_low: interval.map(|interval| interval.low),
             ci_high: high(interval),
             ci_method: interval.map(|interval| method(interval.method)),
-            loss: unprotected.or(golden).zip(statistics.mean).map(|(golden, mean)| golden - mean),
+            loss: None,
             non_finite_share: statistics.non_finite.share,
             non_finite_high: high(statistics.non_finite.interval),
             collapse: statistics.collapse.and_then(|collapse| collapse.share),
@@ -237,6 +285,12 @@ impl CellLine {
 }
 
 impl CellLine {
+    /// Takes losses against the unprotected golden run, if there is one.
+    fn held_against(&mut self, unprotected: Option<f64>) {
+        self.unprotected = unprotected;
+        self.loss = unprotected.or(self.golden).zip(self.mean).map(|(golden, mean)| golden - mean);
+    }
+
     /// Whether it is measured by the distance from golden: its rows have no labels, so there is no AUC.
     pub fn by_rmse(&self) -> bool {
         self.golden.is_none() && self.mean.is_none() && self.deviation.rmse_undefined_share.is_some()
@@ -258,7 +312,7 @@ impl GoldenLine {
             stand_in: golden.stand_in,
             model_fingerprint: golden.model_fingerprint.clone(),
             data_fingerprint: golden.data_fingerprint.clone(),
-            seconds: golden.seconds,
+            seconds: Some(golden.seconds),
         }
     }
 }

@@ -93,6 +93,17 @@ fn costs_and_what_was_noticed_fold_out_below_the_gains() {
 }
 
 #[test]
+fn a_prediction_that_is_no_auc_lies_on_the_edge_of_the_chart() {
+    let mut summary = summary_of(&SUBJECTS);
+    let plain = chart::chart(&summary.panels[0], &summary).unwrap();
+    for cell in summary.panels[0].curves.iter_mut().flat_map(|curve| &mut curve.cells) {
+        cell.predicted = cell.predicted.map(|_| 1e14);
+    }
+    let drawing = chart::chart(&summary.panels[0], &summary).unwrap();
+    assert_eq!((drawing.shapes.len(), drawing.height), (plain.shapes.len(), plain.height));
+}
+
+#[test]
 fn the_page_holds_every_part_and_refers_to_nothing_outside() {
     let summary = summary_of(&SUBJECTS);
     let html = page::html(&summary).unwrap();

@@ -30,6 +30,35 @@ fn what_protections_cost_and_noticed_stands_below_what_they_win() {
 }
 
 #[test]
+fn campaigns_on_the_same_chips_are_told_together() {
+    let dirs = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let rates = [1e-7, 1e-3];
+    let of = |place: usize, protections: &[(&str, f64)]| {
+        protected_campaign(dirs[place].path(), &SUBJECTS[..1], &rates, protections, 40)
+    };
+    let (bare, reload) = (("none", 1.0), ("abft-gemm:reload", 0.2));
+    let together = Summary::of(&of(0, &[bare, reload])).unwrap();
+    let first = of(1, &[bare]);
+    let apart = Summary::of_all(&first, &[of(2, &[reload])]).unwrap();
+    assert_eq!((&apart.cells, &apart.protections), (&together.cells, &together.protections));
+    assert_eq!((&apart.panels, &apart.goldens), (&together.panels, &together.goldens));
+    assert!(apart.cells.iter().all(|cell| cell.unprotected.is_some() && cell.loss.is_some()));
+    // Twice the same says nothing more.
+    assert_eq!(
+        Summary::of_all(&first, &[first_again(&first)]).unwrap().trials,
+        Summary::of(&first).unwrap().trials
+    );
+    let untimed = apart.clone().untimed();
+    assert!(apart.goldens.iter().all(|golden| golden.seconds.is_some()));
+    assert!(untimed.goldens.iter().all(|golden| golden.seconds.is_none()));
+    assert!(apart.protections[0].time.is_some() && untimed.protections[0].time.is_none());
+}
+
+fn first_again(store: &radhard_records::Store) -> radhard_records::Store {
+    radhard_records::Store::open(store.file().parent().unwrap()).unwrap()
+}
+
+#[test]
 fn what_was_noticed_is_held_against_the_same_chips_without_protection() {
     let by_row = protected("abft-gemm:reload");
     let gains = &by_row.protections[0].gains;

@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use radhard_report::Summary;
 use radhard_report::drawing::Drawing;
 use radhard_report::folio::{Folio, Section, Table};
+use radhard_report::page::{Frame, framed};
 use radhard_report::png::png;
 use radhard_report::svg::{Colours, svg};
 
@@ -234,29 +236,36 @@ impl Outputs {
         Ok(text)
     }
 
-    /// A page of all that was written so far.
-    pub fn page(&mut self, name: &str, title: &str, scale: &str, stand_in: bool) -> Result<(), StudyError> {
-        let mut notices = Vec::new();
-        if stand_in {
-            notices.push(
-                "stand-in: some data are made up in the shape of the set they are named after. Their scores are not those of the set \
-                 itself."
+    /// A page of all that was written so far, around what the records of the study's campaigns say together where there are any.
+    pub fn page(
+        &mut self,
+        name: &str,
+        title: &str,
+        (scale, stand_in): (&str, bool),
+        records: Option<&Summary>,
+    ) -> Result<(), StudyError> {
+        let mut lead = vec![
+            "D. Ma et al., Evaluating and Enhancing Robustness of Deep Recommendation Systems Against Hardware Errors, repeated."
+                .to_owned(),
+            format!("A {scale} study by radhard {}.", env!("CARGO_PKG_VERSION")),
+        ];
+        let mut sections = std::mem::take(&mut self.sections);
+        let html = if let Some(summary) = records {
+            lead.push(
+                "Findings, curves, gains and cells are those of the five models; dummy models are in figures 4 to 6 and the claims. \
+                 What a clock said is left out, and stands in times.md."
                     .to_owned(),
             );
-        }
-        let folio = Folio {
-            title: title.to_owned(),
-            lead: vec![
-                "D. Ma et al., Evaluating and Enhancing Robustness of Deep Recommendation Systems Against Hardware Errors, repeated."
-                    .to_owned(),
-                format!("A {scale} study by radhard {}.", env!("CARGO_PKG_VERSION")),
-            ],
-            notices,
-            sections: std::mem::take(&mut self.sections),
+            let then = sections.split_off(usize::from(!sections.is_empty()));
+            framed(summary, Frame { title: Some(title.to_owned()), lead, first: sections, then })
+        } else {
+            let notice = "stand-in: some data are made up in the shape of the set they are named after. Their scores are not those of the \
+                          set itself.";
+            let notices = if stand_in { vec![notice.to_owned()] } else { Vec::new() };
+            Folio { title: title.to_owned(), lead, notices, sections }.html()
         };
-        let html = folio
-            .html()
-            .map_err(|source| StudyError::Figure { name: name.to_owned(), reason: source.to_string() })?;
+        let html =
+            html.map_err(|source| StudyError::Figure { name: name.to_owned(), reason: source.to_string() })?;
         self.write(&format!("{name}.html"), html.as_bytes())
     }
 

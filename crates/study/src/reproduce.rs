@@ -4,10 +4,12 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use radhard_report::Summary;
+
 use crate::answers::{Answer, answers};
 use crate::artefact::WAYS;
 use crate::audience::Audience;
-use crate::campaigns::Campaign;
+use crate::campaigns::{Campaign, Needs};
 use crate::claim::Claim;
 use crate::claims::claims;
 use crate::figures::{curves, heat_maps, recovery};
@@ -197,10 +199,26 @@ pub fn reproduce(
     reproduced.stand_in |= SETS.iter().any(|set| findings.stand_in(set.name));
     if part == Part::All {
         let title = "The paper's tables, figures and claims";
-        outputs.page("paper", title, study.scale.name, reproduced.stand_in)?;
+        let summary = summary(study, part)?;
+        outputs.page("paper", title, (study.scale.name, reproduced.stand_in), summary.as_ref())?;
     }
     reproduced.written = outputs.written().to_vec();
     Ok(Some(reproduced))
+}
+
+/// What the campaigns of the five models say together; none where none was run.
+fn summary(study: &Study<'_>, part: Part) -> Result<Option<Summary>, StudyError> {
+    let campaigns = part.campaigns(&study.scale);
+    let steep = (0..SETS.len())
+        .flat_map(|set| ["embedding", "dense"].map(|target| Campaign::steep(&study.scale, set, target, &[])));
+    let mut stores = Vec::new();
+    for campaign in campaigns.into_iter().chain(steep) {
+        if matches!(campaign.needs, Needs::Models | Needs::ModelsOn(_)) {
+            stores.extend(study.recorded(&campaign)?);
+        }
+    }
+    let Some((first, others)) = stores.split_first() else { return Ok(None) };
+    Ok(Some(Summary::of_all(first, others)?.untimed()))
 }
 
 /// Makes the released artefact's ways that change a part of the paper again, each beside ours on the same chips.
@@ -225,8 +243,8 @@ pub fn reproduce_as_artefact(
         outputs.page(
             "as-artefact",
             "as-artefact: the released artefact's ways",
-            study.scale.name,
-            stand_in,
+            (study.scale.name, stand_in),
+            None,
         )?;
     }
     let written = outputs.written().to_vec();
@@ -236,6 +254,32 @@ pub fn reproduce_as_artefact(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audience::Silence;
+
+    #[test]
+    fn the_page_is_told_from_the_records_that_are_there_and_without_a_clock() {
+        let (real, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let scale =
+            Scale { rows: [Some(4_000), Some(1), Some(1)], epochs: [1; 3], ..Scale::quick().with_chips(3) };
+        let study = Study { real: Some(real.path()), out: out.path(), scale };
+        assert!(summary(&study, Part::All).unwrap().is_none());
+        let mut steep = Campaign::steep(&study.scale, 0, "dense", &[1e-3, 1e-1]);
+        steep.needs = Needs::ModelsOn(0);
+        study.run(&steep, &Silence).unwrap().unwrap();
+        let summary = summary(&study, Part::All).unwrap().unwrap();
+        assert_eq!((summary.cells.len(), summary.timed), (5 * 2, false));
+        let mut outputs = Outputs::new(&out.path().join("paper")).unwrap();
+        outputs.table1(&[64]).unwrap();
+        outputs.table2(&[]).unwrap();
+        outputs.page("paper", "A title", ("quick", true), Some(&summary)).unwrap();
+        let page = std::fs::read_to_string(out.path().join("paper/paper.html")).unwrap();
+        let anchors = ["findings", "table1", "curves", "vulnerability", "table2", "cells"];
+        let places: Vec<_> = anchors.iter().map(|id| page.find(&format!("<section id=\"{id}\""))).collect();
+        assert!(places.is_sorted() && places.iter().all(Option::is_some), "{places:?}");
+        assert!(page.contains("<h1>A title</h1>") && page.contains("id=\"choose\""));
+        assert!(!page.contains("time ×") && !page.contains("time not measured"), "what a clock said");
+        assert!(page.len() < 1_000_000, "{} bytes", page.len());
+    }
 
     #[test]
     fn every_part_reads_back_from_its_word() {

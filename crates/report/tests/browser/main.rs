@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use fixture::{SUBJECTS, Subject, UNLABELLED, campaign};
+use radhard_report::folio::{Section, Table};
 use radhard_report::quantity::{loss, rate, rmse, score};
 use radhard_report::{CellLine, Summary, page};
 use serde_json::Value;
@@ -270,10 +271,39 @@ fn downloads_hold_the_cells_of_the_records() {
 }
 
 #[test]
+fn a_page_with_more_around_it_works_as_any() {
+    let summary = summary_of(&SUBJECTS).untimed();
+    let Some(facts) = driven(&framed(&summary), WIDE) else { return };
+    assert_eq!(facts["start"]["told"], "3 lines, 27 points.");
+    assert_eq!(texts(&facts["saved"]), ["cells.csv", "report.json"]);
+}
+
+/// A page with sections of its own, one of a wide table and one of a drawing.
+fn framed(summary: &Summary) -> String {
+    let table = Table {
+        caption: "claims".to_owned(),
+        wide: true,
+        head: vec!["#".to_owned(), "the paper says".to_owned()],
+        numbers: vec![false, false],
+        rows: vec![vec!["C1".to_owned(), "a sentence of some length ".repeat(9)]; 3],
+    };
+    let drawing = radhard_report::chart::chart(&summary.panels[0], summary).unwrap();
+    let section = |id: &str| Section { id: id.to_owned(), heading: id.to_uppercase(), ..Section::default() };
+    let first = vec![Section { tables: vec![table], ..section("claims") }];
+    let then = vec![Section { drawings: vec![drawing], ..section("fig7") }];
+    let frame =
+        page::Frame { title: Some("A study".to_owned()), lead: vec!["Repeated.".to_owned()], first, then };
+    page::framed(summary, frame).unwrap()
+}
+
+#[test]
 fn a_reader_without_eyes_or_mouse_finds_everything_named() {
     let summary = summary_of(&SUBJECTS);
-    for window in [WIDE, "--window-size=500,900"] {
-        let Some(facts) = driven(&page::html(&summary).unwrap(), window) else { return };
+    let pages = [page::html(&summary).unwrap(), framed(&summary)];
+    for (window, page) in
+        [WIDE, "--window-size=500,900"].into_iter().flat_map(|w| pages.iter().map(move |p| (w, p)))
+    {
+        let Some(facts) = driven(page, window) else { return };
         assert_eq!(facts["nameless"], serde_json::json!([]));
         assert_eq!(facts["doubled"], serde_json::json!([]));
         assert_eq!(facts["dangling"], serde_json::json!([]));
