@@ -113,6 +113,7 @@ pub fn framed(summary: &Summary, frame: Frame) -> Result<String, minijinja::Erro
         lead => frame.lead,
         first,
         then,
+        scripted => true,
         findings => findings(summary),
         advice => advices(summary),
         breaking => breaking(summary),

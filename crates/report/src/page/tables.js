@@ -8,7 +8,10 @@
       if (!button) return;
       const numeric = head.classList.contains("number");
       const key = (row) => {
-        if (!head.dataset.field) return row.cells[column].dataset.key ?? row.cells[column].textContent;
+        if (!head.dataset.field) {
+          const text = row.cells[column].dataset.key ?? row.cells[column].textContent;
+          return numeric && Number.isNaN(Number(text)) ? "" : text;
+        }
         const value = cells[places.get(row)][head.dataset.field];
         return value === null ? "" : value;
       };
@@ -19,7 +22,7 @@
         const keyed = [...body.rows].map((row) => [key(row), row]);
         keyed.sort(([x], [y]) => {
           if (x === "" || y === "") return (x === "") - (y === "");
-          const order = numeric ? Number(x) - Number(y) : String(x).localeCompare(String(y));
+          const order = numeric ? Number(x) - Number(y) : String(x).localeCompare(String(y), "en", { numeric: true });
           return down ? -order : order;
         });
         body.append(...keyed.map(([, row]) => row));

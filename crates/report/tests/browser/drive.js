@@ -87,6 +87,16 @@
       facts.sorted[head.dataset.field] = orders;
     }
 
+    // Tables of sections that a page was given.
+    facts.further = [...document.querySelectorAll("table.wide.sortable")].map((table) => {
+      const orders = [];
+      for (const head of table.tHead.rows[0].cells) {
+        head.querySelector("button").click();
+        orders.push([...table.tBodies[0].rows].map((row) => row.cells[head.cellIndex].textContent));
+      }
+      return orders;
+    });
+
     $("save-csv").click();
     $("save-json").click();
     facts.saved = window.names;

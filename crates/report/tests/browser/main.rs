@@ -276,6 +276,8 @@ fn a_page_with_more_around_it_works_as_any() {
     let Some(facts) = driven(&framed(&summary), WIDE) else { return };
     assert_eq!(facts["start"]["told"], "3 lines, 27 points.");
     assert_eq!(texts(&facts["saved"]), ["cells.csv", "report.json"]);
+    let claims = &facts["further"][0];
+    assert_eq!((texts(&claims[0]), texts(&claims[1])), (vec!["C1", "C9", "C10"], vec!["9.5", "10", "–"]));
 }
 
 /// A page with sections of its own, one of a wide table and one of a drawing.
@@ -283,9 +285,13 @@ fn framed(summary: &Summary) -> String {
     let table = Table {
         caption: "claims".to_owned(),
         wide: true,
-        head: vec!["#".to_owned(), "the paper says".to_owned()],
-        numbers: vec![false, false],
-        rows: vec![vec!["C1".to_owned(), "a sentence of some length ".repeat(9)]; 3],
+        head: ["#", "seconds", "the paper says"].map(str::to_owned).to_vec(),
+        numbers: vec![false, true, false],
+        rows: [("C10", "9.5"), ("C9", "–"), ("C1", "10")]
+            .map(|(id, seconds)| {
+                vec![id.to_owned(), seconds.to_owned(), "a sentence of some length ".repeat(9)]
+            })
+            .to_vec(),
     };
     let drawing = radhard_report::chart::chart(&summary.panels[0], summary).unwrap();
     let section = |id: &str| Section { id: id.to_owned(), heading: id.to_uppercase(), ..Section::default() };
