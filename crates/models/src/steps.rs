@@ -370,14 +370,11 @@ fn needed<'h>(graph: &Graph, watch: &Watch<'_>, steps: Vec<(usize, Step<'h>)>) -
 impl Drop for Steps<'_> {
     fn drop(&mut self) {
         for (_, step) in self.all.drain(..) {
-            match step {
-                Step::Folded(_, folded) => {
-                    self.graph.keep_spare(folded.products);
-                    if let Some(room) = folded.column.and_then(Column::into_room) {
-                        self.graph.keep_spare(room);
-                    }
+            if let Step::Folded(_, folded) = step {
+                self.graph.keep_spare(folded.products);
+                if let Some(room) = folded.column.and_then(Column::into_room) {
+                    self.graph.keep_spare(room);
                 }
-                _ => {}
             }
         }
     }
