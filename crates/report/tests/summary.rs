@@ -4,7 +4,7 @@
 mod fixture;
 
 use fixture::{SUBJECTS, UNLABELLED, campaign, protected_campaign};
-use radhard_report::{Crossing, Share, Summary, terminal_table};
+use radhard_report::{Crossing, Share, Summary, page, terminal_table};
 
 fn summary() -> Summary {
     let dir = tempfile::tempdir().unwrap();
@@ -52,6 +52,12 @@ fn campaigns_on_the_same_chips_are_told_together() {
     assert!(apart.goldens.iter().all(|golden| golden.seconds.is_some()));
     assert!(untimed.goldens.iter().all(|golden| golden.seconds.is_none()));
     assert!(apart.protections[0].time.is_some() && untimed.protections[0].time.is_none());
+    let [told, left_out] = [&apart, &untimed].map(|summary| page::html(summary).unwrap());
+    // The time of a pass under the protection, in the advice and in its table.
+    for said in ["time ×", "1.07 [1.01, 1.31]"] {
+        assert!(told.contains(said) && !left_out.contains(said), "{said}");
+    }
+    assert!(!left_out.contains("time not measured"));
 }
 
 fn first_again(store: &radhard_records::Store) -> radhard_records::Store {
