@@ -4,7 +4,7 @@ use crate::lanes::{LANES, Lane, Lanes};
 use crate::{Table, plain};
 
 /// The stored words of a table, read as numbers.
-trait Words: Copy {
+pub(crate) trait Words: Copy {
     /// Sixteen neighbouring values of a row of `dim`, from the `d`th on.
     fn lane(self, row: usize, dim: usize, d: usize, out: &mut Lane);
     /// One value.
@@ -25,7 +25,7 @@ impl Words for &[f32] {
 }
 
 #[derive(Clone, Copy)]
-struct F16<'a>(&'a [u16]);
+pub(crate) struct F16<'a>(pub(crate) &'a [u16]);
 
 impl Words for F16<'_> {
     #[inline(always)]
@@ -43,7 +43,7 @@ impl Words for F16<'_> {
 }
 
 #[derive(Clone, Copy)]
-struct Bf16<'a>(&'a [u16]);
+pub(crate) struct Bf16<'a>(pub(crate) &'a [u16]);
 
 impl Words for Bf16<'_> {
     #[inline(always)]
@@ -61,10 +61,10 @@ impl Words for Bf16<'_> {
 }
 
 #[derive(Clone, Copy)]
-struct Rowwise<'a> {
-    codes: &'a [u8],
-    scales: &'a [f32],
-    biases: &'a [f32],
+pub(crate) struct Rowwise<'a> {
+    pub(crate) codes: &'a [u8],
+    pub(crate) scales: &'a [f32],
+    pub(crate) biases: &'a [f32],
 }
 
 impl Words for Rowwise<'_> {
@@ -150,32 +150,7 @@ fn to_rows<L: Lanes>(block: &[Lane], width: usize, out: &mut [f32]) {
     }
 }
 
-/// The first rows of a feature-major block `[width, R]`, each at the begin of a row of `stride`.
-#[inline(always)]
-fn to_wider_rows<L: Lanes>(block: &[Lane], width: usize, stride: usize, out: &mut [f32]) {
-    assert!(width <= stride && stride.is_multiple_of(LANES), "rows that hold whole vectors");
-    let groups = block.len() / width;
-    let (out, _) = out.as_chunks_mut::<LANES>();
-    let vectors = stride / LANES;
-    let nothing = [0.0; LANES];
-    for (g, rows) in out.chunks_mut(LANES * vectors).enumerate() {
-        for (c, d) in (0..width).step_by(LANES).enumerate() {
-            let lane = |i: usize| if d + i < width { &block[(d + i) * groups + g] } else { &nothing };
-            let columns = L::columns(std::array::from_fn(lane));
-            for (row, column) in rows.chunks_exact_mut(vectors).zip(columns) {
-                column.store(&mut row[c]);
-            }
-        }
-    }
-}
-
 kernels! {
-    /// Turns the first B rows of a feature-major block into rows of another width, with zeros up to the next multiple of 16.
-    ///
-    /// # Shapes
-    /// `block` [width, R], `out` [B, stride], B ≤ R, `stride` a multiple of 16.
-    pub fn to_wider_rows(block: &[Lane], width: usize, stride: usize, out: &mut [f32]) = to_wider_rows;
-
     /// Brings table rows as f32 into a feature-major block; the table's first row has the id `first`.
     ///
     /// # Shapes
@@ -222,13 +197,30 @@ impl crate::Kernels {
 #[inline]
 fn prefetch<T>(table: &[T], ids: &[u32], first: u32, dim: usize) {
     for &id in ids {
-        fetch(table, id.wrapping_sub(first) as usize, dim);
+        fetch::<{ cache::FIRST }, T>(table, id.wrapping_sub(first) as usize, dim);
     }
+}
+
+/// To which cache a row is asked for, as a hint of the processor's.
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod cache {
+    use std::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1};
+
+    /// The first: for what is used at once.
+    pub(crate) const FIRST: i32 = _MM_HINT_T0;
+    /// The second: for what would not outlast in the first what is computed before its use.
+    pub(crate) const SECOND: i32 = _MM_HINT_T1;
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) mod cache {
+    pub(crate) const FIRST: i32 = 0;
+    pub(crate) const SECOND: i32 = 1;
 }
 
 /// Asks for one row of a table.
 #[inline(always)]
-pub(crate) fn fetch<T>(table: &[T], row: usize, dim: usize) {
+pub(crate) fn fetch<const CACHE: i32, T>(table: &[T], row: usize, dim: usize) {
     #[cfg(target_arch = "x86_64")]
     {
         let row = table.as_ptr().wrapping_add(row * dim).cast::<i8>();
@@ -236,7 +228,7 @@ pub(crate) fn fetch<T>(table: &[T], row: usize, dim: usize) {
         loop {
             // SAFETY: a prefetch is a hint; it may name any address.
             unsafe {
-                std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(row.wrapping_add(byte));
+                std::arch::x86_64::_mm_prefetch::<CACHE>(row.wrapping_add(byte));
             }
             byte += 64;
             if byte >= dim * size_of::<T>() {

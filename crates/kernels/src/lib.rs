@@ -65,6 +65,7 @@ mod linear;
 mod look_up;
 mod loss;
 pub mod plain;
+mod products;
 mod reading;
 mod resumed;
 mod row_step;

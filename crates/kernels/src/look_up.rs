@@ -5,7 +5,7 @@
 //! fields is looked up together.
 
 use crate::Ending;
-use crate::gather::fetch;
+use crate::gather::{cache, fetch};
 use crate::lanes::{LANES, Lane, Lanes};
 use crate::linear::{end, push, root};
 
@@ -14,6 +14,9 @@ const AHEAD: usize = 96;
 
 /// Most fields whose table rows are asked for sixteen data rows at once.
 const TOGETHER: usize = 4;
+
+/// Data rows of more fields whose table rows are asked for at once.
+const BURST: usize = 4;
 
 /// Table rows, by data row and field, of a block and of what comes behind it.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +39,7 @@ fn check(largest: u32, table: &[f32], width: usize) {
 impl RowIds<'_> {
     /// Data rows behind a block that are asked for ahead.
     pub fn ahead(fields: usize) -> usize {
-        (AHEAD / fields + 1).min(LANES)
+        (AHEAD / fields + 1).clamp(BURST, LANES)
     }
 }
 
@@ -249,12 +252,12 @@ impl<'a> Block<'a> {
         let next = &self.ids[from..self.ids.len().min(from + rows * self.fields)];
         if self.far.len() == self.fields {
             for &id in next {
-                fetch(table, id as usize, width);
+                fetch::<{ cache::SECOND }, _>(table, id as usize, width);
             }
         } else {
             for next in next.chunks_exact(self.fields) {
                 for &field in self.far {
-                    fetch(table, next[field as usize] as usize, width);
+                    fetch::<{ cache::SECOND }, _>(table, next[field as usize] as usize, width);
                 }
             }
         }
@@ -269,15 +272,12 @@ impl<'a> Block<'a> {
         stack: &mut [[L; N]],
         mut each: impl FnMut(usize, [L; N]),
     ) {
-        // Few fields are asked for together, many row by row, since only so many can be on their way.
-        let together = self.fields <= TOGETHER;
-        if let Some(looked) = ask.filter(|_| together) {
-            self.ask(g * LANES, LANES, looked);
-        }
+        // Only so many table rows can be on their way.
+        let burst = if self.fields <= TOGETHER { LANES } else { BURST };
         for r in 0..LANES {
             let at = g * LANES + r;
-            if let Some(looked) = ask.filter(|_| !together) {
-                self.ask(at, 1, looked);
+            if let Some(looked) = ask.filter(|_| r.is_multiple_of(burst)) {
+                self.ask(at, burst, looked);
             }
             each(r, tree(leaf, self.row(at), self.fields, stack));
         }

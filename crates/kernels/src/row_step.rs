@@ -1,7 +1,7 @@
 //! The optimiser's step on a stretch of a table, from what the data rows that read it have for it.
 
 use crate::adam::{AdamStep, update};
-use crate::gather::fetch;
+use crate::gather::{cache, fetch};
 use crate::lanes::{LANES, Lane, Lanes};
 
 /// Reads that are asked for ahead.
@@ -148,12 +148,12 @@ fn wide<L: Lanes>(
         for &ahead in reads[(i + AHEAD).min(reads.len())..].iter().take(end - i) {
             if let Some(gradients) = gradients {
                 let (block, at) = gradients.place(ahead);
-                fetch(&gradients.blocks[block][at..], 0, width);
+                fetch::<{ cache::FIRST }, _>(&gradients.blocks[block][at..], 0, width);
             }
             if !every {
                 let row = local(ahead, first_row);
                 for array in [&*w, &*m, &*v] {
-                    fetch(array, row, width);
+                    fetch::<{ cache::FIRST }, _>(array, row, width);
                 }
             }
         }

@@ -201,6 +201,40 @@ proptest! {
     }
 
     #[test]
+    fn products_of_table_rows_are_the_layer_on_them(
+        (dim, outputs, first, (words, scales, biases), weights, table) in
+            (1usize..40, 1usize..40, 0usize..5, 1usize..30).prop_flat_map(|(dim, outputs, first, n)| {
+                let rows = first + n;
+                let words = (prop::collection::vec(any::<u16>(), dim * rows), numbers(rows), numbers(rows));
+                (Just(dim), Just(outputs), Just(first), words, numbers(outputs * dim), numbers(dim * rows))
+            }),
+    ) {
+        let codes: Vec<u8> = words.iter().map(|word| (word >> 8) as u8).collect();
+        let rowwise = Table::Int8Rowwise { codes: &codes, scales: &scales, biases: &biases };
+        let width = outputs.next_multiple_of(LANES);
+        let mut columns = vec![0.0; dim * width];
+        for (at, weight) in weights.iter().enumerate() {
+            columns[at % dim * width + at / dim] = *weight;
+        }
+        for table in [Table::F32(&table), Table::F16(&words), Table::Bf16(&words), rowwise] {
+            let count = scales.len() - first;
+            let mut row = vec![0.0; dim];
+            let mut expected = Vec::new();
+            for id in first..first + count {
+                table.row(id, &mut row);
+                let product = |w: &[f32]| w.iter().zip(&row).fold(0.0, |sum: f32, (w, x)| x.mul_add(*w, sum));
+                expected.extend(weights.chunks_exact(dim).map(product));
+            }
+            for (path, kernels) in paths() {
+                let mut out = vec![7.0; count * width];
+                kernels.row_products(table, (first, dim), &columns, width, &mut out);
+                let found: Vec<f32> = out.chunks_exact(width).flat_map(|row| row[..outputs].to_vec()).collect();
+                assert_same("row_products", path, &found, &expected)?;
+            }
+        }
+    }
+
+    #[test]
     fn gathered_rows_of_every_format_are_the_plain_ones(
         (dim, words, scales, biases, ids) in (1usize..40, 1usize..30).prop_flat_map(|(dim, n)| {
             let words = prop::collection::vec(any::<u16>(), dim * n);

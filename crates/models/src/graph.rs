@@ -56,7 +56,7 @@ struct Repeated {
 const BLOCK_VALUES: usize = 1 << 16;
 
 /// Fields of more values than these have table rows that are asked for ahead of their use.
-const NEAR: u32 = 256;
+const NEAR: u32 = 1024;
 
 /// Rows of all tables up to which none is asked for ahead: they stay in the second cache.
 const FEW: u64 = 1 << 14;

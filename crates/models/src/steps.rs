@@ -501,20 +501,17 @@ fn fold<'h>(
         let room = |width| graph.spare(table_rows * width);
         column = Some(Column::new(checksum, (matrix, bias), fields, from, room)?);
     }
-    // Each field's weights, `[F, J, D]`.
-    let by_field: Vec<f32> = (0..fields)
-        .flat_map(|f| {
-            matrix
-                .chunks_exact(linear.inputs)
-                .flat_map(move |row| row[f * dim..(f + 1) * dim].iter().copied())
-        })
-        .collect();
+    // Each field's weights, `[F, D, W]`, with zeros behind the outputs.
+    let mut by_field = vec![0.0; fields * dim * width];
+    for (j, row) in matrix.chunks_exact(linear.inputs).enumerate() {
+        for (column, &weight) in by_field.chunks_exact_mut(width).zip(row) {
+            column[j] = weight;
+        }
+    }
     let table = weights.table(table);
     let mut products = graph.spare(table_rows * width);
-    let scratch = || {
-        let lanes = |width: usize| Buffer::<Lane>::zeroed(width * BLOCK / LANES);
-        (vec![0u32; BLOCK], lanes(dim), lanes(linear.outputs), [[0.0; LANES]; BLOCK / LANES])
-    };
+    let scratch =
+        || (vec![0u32; BLOCK], Buffer::<Lane>::zeroed(dim * BLOCK / LANES), [[0.0; LANES]; BLOCK / LANES]);
     let (mut checked, mut parts) = (None, Vec::new());
     if let Some((values, width, sums)) = column.as_mut().and_then(Column::table_mut) {
         checked = Some((sums, width));
@@ -523,31 +520,33 @@ fn fold<'h>(
     // Each task's part of the column, empty where there is none.
     parts.resize_with(table_rows.div_ceil(TASK), || &mut [][..]);
     let tasks = products.par_chunks_mut(TASK * width).zip(parts.par_iter_mut()).enumerate();
-    tasks.for_each_init(scratch, |scratch, (task, (mut out, checks))| {
-        let (ids, values, multiplied, own) = scratch;
+    tasks.for_each_init(scratch, |(ids, values, own), (task, (mut out, checks))| {
         let mut first = task * TASK;
         while !out.is_empty() {
-            // As many rows as are left in the field, at most a block.
+            // As many rows as are left in the field.
             let field = graph.offsets().partition_point(|&offset| offset as usize <= first) - 1;
             let end = graph.offsets().get(field + 1).map_or(table_rows, |&next| next as usize);
-            let count = BLOCK.min(end - first).min(out.len() / width);
-            for (i, id) in ids.iter_mut().enumerate() {
-                *id = (first + i.min(count - 1)) as u32;
-            }
-            kernels.gather(table, ids, 0, dim, values);
-            let weights = &by_field[field * linear.outputs * dim..(field + 1) * linear.outputs * dim];
-            kernels.linear(weights, &[], values, dim, multiplied);
+            let count = (end - first).min(out.len() / width);
             let (now, rest) = out.split_at_mut(count * width);
-            kernels.to_wider_rows(multiplied, linear.outputs, width, now);
+            let weights = &by_field[field * dim * width..(field + 1) * dim * width];
+            kernels.row_products(table, (first, dim), weights, width, now);
             if let Some((sums, width)) = checked {
-                kernels.check_values(&sums[field * dim..(field + 1) * dim], values, own);
-                let at = first - task * TASK;
-                let to = checks[at * width..(at + count) * width].chunks_exact_mut(width);
-                for (i, (to, check)) in to.zip(own.as_flattened()).enumerate() {
-                    if let Some(firsts) = beside {
-                        to[0] = firsts[first + i];
+                let sums = &sums[field * dim..(field + 1) * dim];
+                for start in (first..first + count).step_by(BLOCK) {
+                    let count = BLOCK.min(first + count - start);
+                    for (i, id) in ids.iter_mut().enumerate() {
+                        *id = (start + i.min(count - 1)) as u32;
                     }
-                    to[width - 1] = *check;
+                    kernels.gather(table, ids, 0, dim, values);
+                    kernels.check_values(sums, values, own);
+                    let at = start - task * TASK;
+                    let to = checks[at * width..(at + count) * width].chunks_exact_mut(width);
+                    for (i, (to, check)) in to.zip(own.as_flattened()).enumerate() {
+                        if let Some(firsts) = beside {
+                            to[0] = firsts[start + i];
+                        }
+                        to[width - 1] = *check;
+                    }
                 }
             }
             (first, out) = (first + count, rest);
