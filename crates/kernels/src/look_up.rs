@@ -31,11 +31,6 @@ pub struct RowIds<'a> {
     pub rows: usize,
 }
 
-/// Checks that ids up to the largest name rows of a table.
-fn check(largest: u32, table: &[f32], width: usize) {
-    assert!((largest as usize + 1) * width <= table.len(), "table row {largest} of {}", table.len() / width);
-}
-
 impl RowIds<'_> {
     /// Data rows behind a block that are asked for ahead.
     pub fn ahead(fields: usize) -> usize {
@@ -49,9 +44,22 @@ pub type Sums<'a> = (&'a [f32], (usize, usize), Ending<'a>, &'a mut [Lane]);
 /// Two values per table row `[V, 2]`, and their sums `[1, R]` each.
 pub type TwoValues<'a> = (&'a [[f32; 2]], &'a mut [Lane], &'a mut [Lane]);
 
+/// Rows that ids name from the end of the tables on: the id of the first is the number of the tables' rows.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Behind<'a> {
+    /// Of the table of one value `[n]`.
+    pub values: &'a [f32],
+    /// Of that of rows `[n, W]`.
+    pub rows: &'a [f32],
+    /// Of that of sums `[n, W]`.
+    pub sums: &'a [f32],
+}
+
 /// What is looked up for the fields of data rows, and where its sums go.
 #[derive(Debug, Default)]
 pub struct LookUps<'a> {
+    /// What ids beyond the tables name; not with `both`.
+    pub behind: Option<Behind<'a>>,
     /// One value per table row `[V]`: the sum over fields `[1, R]`.
     pub values: Option<(&'a [f32], &'a mut [Lane])>,
     /// Two values per table row `[V, 2]`: the sums over fields `[1, R]` of the first ones and of the second ones.
@@ -102,15 +110,51 @@ impl Row<'_> {
     }
 }
 
-/// Sixteen columns of a table.
+/// A table, and rows that follow it.
 #[derive(Clone, Copy)]
-struct Part<'a> {
+struct Rows<'a, const BEHIND: bool> {
     table: &'a [f32],
     width: usize,
+    /// Empty where nothing follows.
+    behind: &'a [f32],
+    /// The first id that names what follows.
+    end: usize,
+}
+
+impl<'a, const BEHIND: bool> Rows<'a, BEHIND> {
+    fn new(table: &'a [f32], width: usize, behind: &'a [f32]) -> Self {
+        Self { table, width, behind, end: table.len() / width }
+    }
+
+    /// Checks that ids up to the largest name rows.
+    fn check(&self, largest: u32) {
+        let Self { table, width, behind, end } = *self;
+        if BEHIND {
+            assert!(table.len() == end * width && behind.len().is_multiple_of(width), "whole rows");
+        }
+        let rows = end + if BEHIND { behind.len() / width } else { 0 };
+        assert!((largest as usize) < rows, "table row {largest} of {rows}");
+    }
+
+    /// What holds a row, and where it begins there.
+    #[inline(always)]
+    fn place(&self, id: usize) -> (&'a [f32], usize) {
+        if BEHIND && id >= self.end {
+            (self.behind, (id - self.end) * self.width)
+        } else {
+            (self.table, id * self.width)
+        }
+    }
+}
+
+/// Sixteen columns of a table.
+#[derive(Clone, Copy)]
+struct Part<'a, const BEHIND: bool> {
+    rows: Rows<'a, BEHIND>,
     column: usize,
 }
 
-impl<'a> Part<'a> {
+impl<'a, const BEHIND: bool> Part<'a, BEHIND> {
     #[inline(always)]
     fn load<L: Lanes>(&self, row: Row<'_>, field: usize) -> L {
         L::load(self.lane(row, field))
@@ -118,25 +162,26 @@ impl<'a> Part<'a> {
 
     #[inline(always)]
     fn lane(&self, row: Row<'_>, field: usize) -> &'a Lane {
-        let start = row.id(field) * self.width + self.column;
-        debug_assert!(start + LANES <= self.table.len(), "a row of the table");
-        // SAFETY: `look_up` has checked the largest id against the table, and columns stay within a row's width.
-        unsafe { &*self.table.as_ptr().add(start).cast::<Lane>() }
+        let (table, start) = self.rows.place(row.id(field));
+        let start = start + self.column;
+        debug_assert!(start + LANES <= table.len(), "a row of the table");
+        // SAFETY: `look_up` has checked the largest id against the rows, and columns stay within a row's width.
+        unsafe { &*table.as_ptr().add(start).cast::<Lane>() }
     }
 }
 
-struct Values<'a>(Part<'a>);
+struct Values<'a, const BEHIND: bool>(Part<'a, BEHIND>);
 
-impl<L: Lanes> Leaf<L, 1> for Values<'_> {
+impl<L: Lanes, const BEHIND: bool> Leaf<L, 1> for Values<'_, BEHIND> {
     #[inline(always)]
     fn at(&self, row: Row<'_>, field: usize) -> [L; 1] {
         [self.0.load(row, field)]
     }
 }
 
-struct ValuesAndSquares<'a>(Part<'a>);
+struct ValuesAndSquares<'a, const BEHIND: bool>(Part<'a, BEHIND>);
 
-impl<L: Lanes> Leaf<L, 2> for ValuesAndSquares<'_> {
+impl<L: Lanes, const BEHIND: bool> Leaf<L, 2> for ValuesAndSquares<'_, BEHIND> {
     #[inline(always)]
     fn at(&self, row: Row<'_>, field: usize) -> [L; 2] {
         let x = self.0.load::<L>(row, field);
@@ -144,9 +189,9 @@ impl<L: Lanes> Leaf<L, 2> for ValuesAndSquares<'_> {
     }
 }
 
-struct Both<'a>(Part<'a>, Part<'a>);
+struct Both<'a, const BEHIND: bool>(Part<'a, BEHIND>, Part<'a, BEHIND>);
 
-impl<L: Lanes> Leaf<L, 3> for Both<'_> {
+impl<L: Lanes, const BEHIND: bool> Leaf<L, 3> for Both<'_, BEHIND> {
     #[inline(always)]
     fn at(&self, row: Row<'_>, field: usize) -> [L; 3] {
         let x = self.0.load::<L>(row, field);
@@ -285,11 +330,17 @@ impl<'a> Block<'a> {
 
     /// The rows of one lane group.
     #[inline(always)]
-    fn rows<L: Lanes>(&self, table: &[f32], width: usize, (g, groups): (usize, usize), out: &mut [Lane]) {
+    fn rows<L: Lanes, const BEHIND: bool>(
+        &self,
+        table: Rows<'_, BEHIND>,
+        (g, groups): (usize, usize),
+        out: &mut [Lane],
+    ) {
+        let width = table.width;
         let rows: [Row<'_>; LANES] = std::array::from_fn(|r| self.row(g * LANES + r));
         for field in 0..self.fields {
             for column in (0..width).step_by(LANES) {
-                let part = Part { table, width, column };
+                let part = Part { rows: table, column };
                 let columns = L::columns(std::array::from_fn(|r| part.lane(rows[r], field)));
                 for (i, lane) in columns.into_iter().enumerate() {
                     lane.store(&mut out[(field * width + column + i) * groups + g]);
@@ -300,10 +351,15 @@ impl<'a> Block<'a> {
 
     /// The products of the rows of two fields, of one lane group.
     #[inline(always)]
-    fn pairs<L: Lanes>(&self, table: &[f32], width: usize, (g, groups): (usize, usize), out: &mut [Lane]) {
+    fn pairs<L: Lanes, const BEHIND: bool>(
+        &self,
+        table: Rows<'_, BEHIND>,
+        (g, groups): (usize, usize),
+        out: &mut [Lane],
+    ) {
         let mut tile = [[0.0f32; LANES]; LANES];
-        for column in (0..width).step_by(LANES) {
-            let part = Part { table, width, column };
+        for column in (0..table.width).step_by(LANES) {
+            let part = Part { rows: table, column };
             for (r, lane) in tile.iter_mut().enumerate() {
                 let row = self.row(g * LANES + r);
                 part.load::<L>(row, 0).mul(part.load(row, 1)).store(lane);
@@ -316,14 +372,22 @@ impl<'a> Block<'a> {
 
     /// The sum over fields of one value each, of one lane group.
     #[inline(always)]
-    fn values<L: Lanes>(&self, table: &[f32], g: usize, stack: &mut [[L; 1]]) -> L {
+    fn values<L: Lanes, const BEHIND: bool>(
+        &self,
+        table: Rows<'_, BEHIND>,
+        g: usize,
+        stack: &mut [[L; 1]],
+    ) -> L {
         let starts: [usize; LANES] =
             std::array::from_fn(|r| (g * LANES + r).min(self.rows - 1) * self.fields);
         for field in 0..self.fields {
             let lane: Lane = std::array::from_fn(|r| {
                 debug_assert!(starts[r] + field < self.ids.len(), "a row of the block");
-                // SAFETY: `look_up` has checked that there are ids for all rows of the block, and the largest against the table.
-                unsafe { *table.get_unchecked(*self.ids.get_unchecked(starts[r] + field) as usize) }
+                // SAFETY: `look_up` has checked that there are ids for all rows of the block, and the largest against the rows.
+                unsafe {
+                    let (table, at) = table.place(*self.ids.get_unchecked(starts[r] + field) as usize);
+                    *table.get_unchecked(at)
+                }
             });
             push(stack, field, [L::load(&lane)]);
         }
@@ -393,15 +457,22 @@ fn half_sums<L: Lanes>(tile: &mut [Lane; LANES]) -> L {
 #[inline(always)]
 fn look_up<L: Lanes>(rows: RowIds<'_>, looked: LookUps<'_>) {
     // The number of fields is known to the loops where it is small; a stack holds subtrees of eight fields, or of one value.
-    match rows.fields {
-        2 => with_fields::<L, 2>(RowIds { fields: 2, ..rows }, looked),
-        0..128 => with_fields::<L, 7>(rows, looked),
-        _ => with_fields::<L, 28>(rows, looked),
+    let (behind, nothing) = (looked.behind, Behind::default());
+    match (rows.fields, behind) {
+        (2, None) => with_fields::<L, 2, false>(RowIds { fields: 2, ..rows }, looked, nothing),
+        (0..128, None) => with_fields::<L, 7, false>(rows, looked, nothing),
+        (_, None) => with_fields::<L, 28, false>(rows, looked, nothing),
+        (2, Some(behind)) => with_fields::<L, 2, true>(RowIds { fields: 2, ..rows }, looked, behind),
+        (_, Some(behind)) => with_fields::<L, 28, true>(rows, looked, behind),
     }
 }
 
 #[inline(always)]
-fn with_fields<L: Lanes, const DEPTH: usize>(rows: RowIds<'_>, mut looked: LookUps<'_>) {
+fn with_fields<L: Lanes, const DEPTH: usize, const BEHIND: bool>(
+    rows: RowIds<'_>,
+    mut looked: LookUps<'_>,
+    behind: Behind<'_>,
+) {
     let groups = looked.groups(rows.fields);
     let term_width = looked.terms.as_ref().map_or(0, |(_, width, _)| *width);
     let (sum_width, outputs) = looked.sums.as_ref().map_or((0, 0), |(_, widths, ..)| *widths);
@@ -419,29 +490,26 @@ fn with_fields<L: Lanes, const DEPTH: usize>(rows: RowIds<'_>, mut looked: LookU
     let own = &ids[..count * fields];
     assert!(!own.is_empty(), "rows to look up");
     let largest = own.iter().fold(0, |largest, id| largest.max(*id));
-    if let Some((table, _)) = &looked.values {
-        check(largest, table, 1);
-    }
+    let of = |table, width, behind| {
+        let rows = Rows::<BEHIND>::new(table, width, behind);
+        rows.check(largest);
+        rows
+    };
+    let one_value = looked.values.as_ref().map(|(table, _)| of(table, 1, behind.values));
+    let terms_of = looked.terms.as_ref().map(|(table, width, _)| of(table, *width, behind.rows));
+    let rows_of = looked.rows.as_ref().map(|(table, width, _)| of(table, *width, behind.rows));
+    let pairs_of = looked.pairs.as_ref().map(|(table, width, _)| of(table, *width, behind.rows));
+    let sums_of = looked.sums.as_ref().map(|(table, (width, _), ..)| of(table, *width, behind.sums));
     if let Some((table, ..)) = &looked.both {
-        check(largest, table.as_flattened(), 2);
-    }
-    if let Some((table, width, _)) = &looked.terms {
-        check(largest, table, *width);
-    }
-    for (table, width, _) in looked.rows.iter().chain(&looked.pairs) {
-        check(largest, table, *width);
-    }
-    if let Some((table, (width, _), ..)) = &looked.sums {
-        check(largest, table, *width);
+        assert!(!BEHIND, "two values of tables' own rows");
+        Rows::<false>::new(table.as_flattened(), 2, &[]).check(largest);
     }
     let block = Block { ids, fields, far, rows: count, ahead: RowIds::ahead(fields) };
     for g in 0..groups {
         for column in (0..columns.max(1)).step_by(LANES) {
             let at = (g, (column == 0).then_some(&looked));
-            let rows = looked.terms.as_ref().filter(|_| column < term_width);
-            let rows = rows.map(|(table, width, _)| Part { table, width: *width, column });
-            let products = looked.sums.as_ref().filter(|_| column < outputs);
-            let products = products.map(|(table, (width, _), ..)| Part { table, width: *width, column });
+            let rows = terms_of.filter(|_| column < term_width).map(|rows| Part { rows, column });
+            let products = sums_of.filter(|_| column < outputs).map(|rows| Part { rows, column });
             let mut term = |r: usize, sum: L, squares: L| {
                 let term = sum.mul(sum).sub(squares);
                 let term = if column == 0 { term } else { L::load(&terms[r]).add(term) };
@@ -474,14 +542,14 @@ fn with_fields<L: Lanes, const DEPTH: usize>(rows: RowIds<'_>, mut looked: LookU
         if let Some((.., out)) = &mut looked.terms {
             half_sums::<L>(&mut terms).store(&mut out[g]);
         }
-        if let Some((table, width, out)) = &mut looked.rows {
-            block.rows::<L>(table, *width, (g, groups), out);
+        if let (Some(table), Some((.., out))) = (rows_of, &mut looked.rows) {
+            block.rows::<L, BEHIND>(table, (g, groups), out);
         }
-        if let Some((table, width, out)) = &mut looked.pairs {
-            block.pairs::<L>(table, *width, (g, groups), out);
+        if let (Some(table), Some((.., out))) = (pairs_of, &mut looked.pairs) {
+            block.pairs::<L, BEHIND>(table, (g, groups), out);
         }
-        if let Some((table, out)) = &mut looked.values {
-            block.values::<L>(table, g, &mut one).store(&mut out[g]);
+        if let (Some(table), Some((_, out))) = (one_value, &mut looked.values) {
+            block.values::<L, BEHIND>(table, g, &mut one).store(&mut out[g]);
         }
         if let Some((table, first, second)) = &mut looked.both {
             block.both::<L>(table, g, &mut two, [&mut first[g], &mut second[g]]);

@@ -1,6 +1,6 @@
 //! What is looked up straight from tables is what is gathered first and summed then, bit for bit.
 
-use radhard_kernels::{Ending, Kernels, LANES, Lane, LookUps, Path, RowIds, Table};
+use radhard_kernels::{Behind, Ending, Kernels, LANES, Lane, LookUps, Path, RowIds, Table};
 
 fn bits(lanes: &[Lane]) -> Vec<u32> {
     let canonical = |x: &f32| if x.is_nan() { 0x7fc0_0000 } else { x.to_bits() };
@@ -85,15 +85,21 @@ fn sums_straight_from_a_table_are_those_of_a_gathered_block() {
                     .collect();
                 kernels.field_sum(&column, &mut summed);
                 let first: Vec<f32> = table.iter().step_by(width).copied().collect();
-                for alone in [true, false] {
+                // All rows in the tables, and some behind them.
+                for (alone, end) in [(true, total), (false, total), (true, total / 2), (false, total / 3)] {
                     let (mut terms, mut values) = (nothing(), nothing());
                     let mut rows = vec![[9.0; LANES]; gathered.len()];
                     found.fill([9.0; LANES]);
+                    let (own, others) = table.split_at(end * width);
+                    let (own_first, other_first) = first.split_at(end);
+                    let behind = Behind { values: other_first, rows: others, sums: others };
+                    let behind = (end < total).then_some(behind);
                     let looked = LookUps {
-                        values: Some((&first, &mut values)),
-                        terms: Some((&table, width, &mut terms)),
-                        sums: (!alone).then_some((&table, (width, outputs), ending, &mut found[..])),
-                        rows: alone.then_some((&table, width, &mut rows[..])),
+                        behind,
+                        values: Some((own_first, &mut values)),
+                        terms: Some((own, width, &mut terms)),
+                        sums: (!alone).then_some((own, (width, outputs), ending, &mut found[..])),
+                        rows: alone.then_some((own, width, &mut rows[..])),
                         ..LookUps::default()
                     };
                     kernels.look_up(all, looked);
@@ -102,8 +108,8 @@ fn sums_straight_from_a_table_are_those_of_a_gathered_block() {
                     if alone && fields == 2 {
                         let mut pairs = vec![[9.0; LANES]; width * groups];
                         let mut expected = pairs.clone();
-                        let looked = Some((&table[..], width, &mut pairs[..]));
-                        kernels.look_up(all, LookUps { pairs: looked, ..LookUps::default() });
+                        let looked = Some((own, width, &mut pairs[..]));
+                        kernels.look_up(all, LookUps { behind, pairs: looked, ..LookUps::default() });
                         let (a, b) = gathered.split_at(width * groups);
                         kernels.multiply(a, b, &mut expected);
                         same("pairs", &pairs, &expected);
