@@ -412,7 +412,12 @@ fn rows_apart(bench: &mut Bench<'_>) {
         }
     }
     overlay.finish(model);
-    let evaluation = Evaluation { kernels: Kernels::detected(), rows: bench.rows, overlay: &overlay };
+    let evaluation = Evaluation {
+        kernels: Kernels::detected(),
+        rows: bench.rows,
+        overlay: &overlay,
+        apart: bench.engine.kept().apart(),
+    };
     let (mut worker, mut some) = (Worker::new(model), Scores::default());
     let count = bench.rows.len();
     let ns = |seconds: f64, rows: usize| seconds * 1e9 / rows as f64;

@@ -118,7 +118,8 @@ impl Engine {
             }
         }
         work.overlay.finish(model);
-        let evaluation = Evaluation { kernels: Kernels::detected(), rows: *rows, overlay: &work.overlay };
+        let evaluation =
+            Evaluation { kernels: Kernels::detected(), rows: *rows, overlay: &work.overlay, apart: None };
         let out = (&mut work.some, &mut work.noted);
         model.scores_of_under(&evaluation, &work.listed, under.acting(), &mut work.worker, out);
         let Scores { logits, probabilities } = &work.some;

@@ -108,6 +108,11 @@ impl Engine {
         Ok(Self { readers: Readers::of(lent.model().config(), rows), kept })
     }
 
+    /// What is kept of the golden pass.
+    pub fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
     /// Bytes of kept values, and of the index of readers.
     pub fn bytes(&self) -> (u64, u64) {
         (self.kept.bytes(), self.readers.bytes())
@@ -189,7 +194,8 @@ impl Engine {
                 return done(None);
             }
         }
-        let evaluation = Evaluation { kernels: Kernels::detected(), rows: *rows, overlay };
+        let evaluation =
+            Evaluation { kernels: Kernels::detected(), rows: *rows, overlay, apart: self.kept.apart() };
         model.scores_of(&evaluation, &work.listed, &mut work.worker, &mut work.some);
         let Scores { logits, probabilities } = &mut work.some;
         match deferred {

@@ -168,7 +168,8 @@ fn what_hooks_and_faults_make_of_a_row_does_not_depend_on_its_block() {
             let (mut all, mut all_noted) = (Scores::default(), Noted::default());
             case.lent.model().scores_under(&rows, acting, &mut all, &mut all_noted).unwrap();
             let overlay = Overlay::new(case.lent.model());
-            let evaluation = Evaluation { kernels: Kernels::detected(), rows, overlay: &overlay };
+            let evaluation =
+                Evaluation { kernels: Kernels::detected(), rows, overlay: &overlay, apart: None };
             let mut worker = Worker::new(case.lent.model());
             // One row, a lane group, and blocks of rows that lie apart.
             for picked in [

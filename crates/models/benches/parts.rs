@@ -77,6 +77,7 @@ impl Bench<'_> {
                     kernels: Kernels::detected(),
                     rows: self.rows.view(),
                     overlay: &self.overlay,
+                    apart: self.kept.apart(),
                 };
                 self.model.scores_of(&evaluation, &selected, &mut self.worker, &mut self.out);
             }) * 1e6
@@ -91,8 +92,12 @@ impl Bench<'_> {
         self.overlay.write(self.model, parameter, element, u64::from(word));
         self.overlay.finish(self.model);
         let estimate = self.model.suffix_cost(&self.kept, &self.overlay);
-        let evaluation =
-            Evaluation { kernels: Kernels::detected(), rows: self.rows.view(), overlay: &self.overlay };
+        let evaluation = Evaluation {
+            kernels: Kernels::detected(),
+            rows: self.rows.view(),
+            overlay: &self.overlay,
+            apart: None,
+        };
         let seconds = time(|| self.model.scores_from(&self.kept, &evaluation, &mut self.out));
         (seconds, estimate)
     }

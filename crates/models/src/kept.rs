@@ -5,6 +5,7 @@ use radhard_kernels::{Answered, Answers, Kernels, LANES, Lane};
 use radhard_memory::Buffer;
 use rayon::prelude::*;
 
+use crate::apart::Apart;
 use crate::cost::pass_cost;
 use crate::graph::{Graph, Slot};
 use crate::layers::{Values, Weights};
@@ -41,6 +42,7 @@ pub struct Kept {
     settled: Vec<bool>,
     /// The largest magnitude in the tables, where a layer asks.
     largest: f32,
+    apart: Option<Apart>,
 }
 
 impl Kept {
@@ -53,12 +55,18 @@ impl Kept {
             rows,
             settled: Vec::new(),
             largest: f32::NAN,
+            apart: None,
         }
     }
 
-    /// Bytes that are held for rows.
+    /// Bytes that are held for rows, and of products of table rows.
     pub fn bytes(&self) -> u64 {
-        size_of_val(&self.lanes[..]) as u64
+        size_of_val(&self.lanes[..]) as u64 + self.apart.as_ref().map_or(0, Apart::bytes)
+    }
+
+    /// What rows that lie apart look up, where only tables changed.
+    pub fn apart(&self) -> Option<&Apart> {
+        self.apart.as_ref()
     }
 
     /// The number of rows that values are of.
@@ -202,7 +210,8 @@ impl Model {
             rows: kept.rows,
             full: parts_cost(graph, &units),
         };
-        kept.slots = choice.slots(budget_bytes);
+        kept.apart = Apart::new(graph, weights, rows.len(), budget_bytes);
+        kept.slots = choice.slots(budget_bytes - kept.bytes());
         let widths = graph.widths().iter().zip(&kept.slots);
         kept.stride = widths.map(|(width, keep)| if *keep { width * GROUPS } else { 0 }).sum();
         if kept.stride == 0 {
@@ -257,7 +266,7 @@ impl Model {
     /// # Panics
     /// If `kept` is of other rows.
     pub fn scores_from(&self, kept: &Kept, evaluation: &Evaluation<'_>, out: &mut Scores) {
-        let Evaluation { kernels, rows, overlay } = *evaluation;
+        let Evaluation { kernels, rows, overlay, .. } = *evaluation;
         let together = Together::new(self, kept, kernels, [overlay]);
         out.logits.resize(rows.len(), 0.0);
         out.probabilities.resize(rows.len(), 0.0);

@@ -5,6 +5,7 @@
 //! them changes what [`Model::scores`] gives, and nothing else keeps a copy.
 #![forbid(unsafe_code)]
 
+mod apart;
 mod architecture;
 mod architectures;
 mod clean_sum;
@@ -35,6 +36,7 @@ mod units;
 mod watch;
 mod worker;
 
+pub use apart::Apart;
 pub use architecture::{Architecture, architecture, architectures, components};
 pub use config::{Config, ConfigError};
 pub use file::{DataMeta, FORMAT_VERSION, NamedTensor, OpenError, StateDictError, TrainingMeta};

@@ -479,8 +479,19 @@ fn beside<'a>(graph: &Graph, weights: Weights<'a>, steps: &[(usize, Step<'_>)]) 
     }
 }
 
+/// The weights `[J, K]` of a layer by input, `[K, W]`, with zeros behind the outputs.
+pub(crate) fn columns(weights: &[f32], inputs: usize, width: usize) -> Vec<f32> {
+    let mut columns = vec![0.0; inputs * width];
+    for (j, row) in weights.chunks_exact(inputs).enumerate() {
+        for (column, &weight) in columns.chunks_exact_mut(width).zip(row) {
+            column[j] = weight;
+        }
+    }
+    columns
+}
+
 /// The products of all table rows, where the rows look up enough of them; with a check column where there is a checksum.
-fn fold<'h>(
+pub(crate) fn fold<'h>(
     graph: &Graph,
     weights: Weights<'_>,
     kernels: Kernels,
@@ -501,13 +512,7 @@ fn fold<'h>(
         let room = |width| graph.spare(table_rows * width);
         column = Some(Column::new(checksum, (matrix, bias), fields, from, room)?);
     }
-    // Each field's weights, `[F, D, W]`, with zeros behind the outputs.
-    let mut by_field = vec![0.0; fields * dim * width];
-    for (j, row) in matrix.chunks_exact(linear.inputs).enumerate() {
-        for (column, &weight) in by_field.chunks_exact_mut(width).zip(row) {
-            column[j] = weight;
-        }
-    }
+    let by_input = columns(matrix, linear.inputs, width);
     let table = weights.table(table);
     let mut products = graph.spare(table_rows * width);
     let scratch =
@@ -528,7 +533,7 @@ fn fold<'h>(
             let end = graph.offsets().get(field + 1).map_or(table_rows, |&next| next as usize);
             let count = (end - first).min(out.len() / width);
             let (now, rest) = out.split_at_mut(count * width);
-            let weights = &by_field[field * dim * width..(field + 1) * dim * width];
+            let weights = &by_input[field * dim * width..(field + 1) * dim * width];
             kernels.row_products(table, (first, dim), weights, width, now);
             if let Some((sums, width)) = checked {
                 let sums = &sums[field * dim..(field + 1) * dim];

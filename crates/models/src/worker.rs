@@ -3,6 +3,7 @@
 use radhard_data::{BagsView, RowsView};
 use radhard_kernels::{Answered, Answers, Kernels, LANES};
 
+use crate::apart::{Apart, ChangedRows};
 use crate::graph::Slot;
 use crate::layers::Weights;
 use crate::model::Model;
@@ -20,6 +21,8 @@ pub struct Evaluation<'a> {
     pub rows: RowsView<'a>,
     /// What reads otherwise than the model stores it.
     pub overlay: &'a Overlay,
+    /// What rows that lie apart may look up of the golden model, where it is at hand.
+    pub apart: Option<&'a Apart>,
 }
 
 /// Buffers of one thread, for one model.
@@ -27,6 +30,7 @@ pub struct Worker {
     /// A whole block, and one lane group for few rows.
     pub(crate) workspaces: [Workspace; 2],
     pub(crate) staged: Staged,
+    changed: ChangedRows,
     units: Vec<Unit>,
     terms: Vec<Slot>,
 }
@@ -53,6 +57,7 @@ impl Worker {
         Self {
             workspaces: [BLOCK, LANES].map(|rows| Workspace::new(model.graph(), rows)),
             staged: Staged::default(),
+            changed: ChangedRows::default(),
             units: Unit::all(model.graph()),
             terms: terms(model.graph()),
         }
@@ -110,26 +115,39 @@ impl Model {
             return;
         }
         let graph = self.graph();
-        let Evaluation { kernels, rows, overlay } = *evaluation;
+        let Evaluation { kernels, rows, overlay, apart } = *evaluation;
         let weights = Weights::under(self.parameters(), overlay);
-        let Worker { workspaces, staged, units, terms } = worker;
+        let Worker { workspaces, staged, changed, units, terms } = worker;
         let ready: Vec<Derived<'_>> = units.iter().map(|unit| unit.derived(graph, weights)).collect();
+        let apart = apart.filter(|_| !overlay.dense_changed());
+        if let Some(apart) = apart {
+            apart.begin(self, (kernels, overlay), changed);
+        }
         let blocks = selected.chunks(BLOCK).zip(out.logits.chunks_mut(BLOCK));
         for ((selected, logits), probabilities) in blocks.zip(out.probabilities.chunks_mut(BLOCK)) {
             let Workspace { ids, values, .. } = &mut workspaces[usize::from(selected.len() <= LANES)];
             let rows = staged.gather(&rows, selected);
-            if rows.bags.is_none() {
+            if let Some(apart) = apart {
+                apart.look_up(self, (kernels, &ready), rows.indices, changed, values);
+            }
+            if rows.bags.is_none() && apart.is_none_or(Apart::needs_ids) {
                 table_rows(rows.indices, graph.offsets(), ids);
             }
             if let Some(slot) = graph.numeric() {
                 numeric_values(rows.numeric, graph.config().numeric, values.get_mut(slot));
             }
-            for (unit, derived) in units.iter().zip(&ready) {
+            for (at, (unit, derived)) in units.iter().zip(&ready).enumerate() {
+                if apart.is_some_and(|apart| apart.looks_up(at)) {
+                    continue;
+                }
                 unit.forward(graph, (kernels, weights, derived), (&rows, ids), values);
             }
             let mut answers =
                 Answers { golden: &[], answers: probabilities, logits, counted: Answered::default() };
             answer(graph, kernels, terms, values, &mut answers);
+        }
+        if apart.is_some() {
+            Apart::end(changed);
         }
     }
 }

@@ -4,8 +4,8 @@
 use radhard_data::{Bags, RowsView};
 use radhard_kernels::{Answered, Answers, Kernels, Path};
 use radhard_models::{
-    Config, Evaluation, Init, Kept, Model, NumberFormat, Overlay, Scores, TableFormat, Together, Worker,
-    architectures, convert,
+    Component, Config, Evaluation, Init, Kept, Model, NumberFormat, Overlay, Scores, TableFormat, Together,
+    Worker, architectures, convert,
 };
 
 /// A stream of numbers, the same on every run (Steele, Lea & Flood 2014).
@@ -97,7 +97,7 @@ impl Case {
             }
             let parameter = draws.below(parameters.len());
             let tensor = &parameters[parameter];
-            let embedding = tensor.component() == radhard_models::Component::Embedding;
+            let embedding = tensor.component() == Component::Embedding;
             if tensor.format() == NumberFormat::I64 || dense && embedding {
                 continue;
             }
@@ -161,23 +161,42 @@ fn some_rows_under_an_overlay_are_those_of_the_written_model() {
         let mut under = Overlay::new(&case.model);
         let mut worker = Worker::new(&case.model);
         let mut out = Scores::default();
-        for round in 0..12 {
-            let writes = case.flips(&mut draws, [1, 3, 20][round % 3], false);
+        let kept = case.model.keep(&case.rows(), u64::MAX, &mut out).unwrap();
+        let component = |parameter: usize| case.model.parameters()[parameter].component();
+        for round in 0..16 {
+            let mut writes = case.flips(&mut draws, [1, 3, 20][round % 3], false);
+            // In half of the rounds only tables change.
+            while round % 2 == 1 && writes.iter().all(|write| component(write.0) != Component::Embedding) {
+                writes = case.flips(&mut draws, [1, 3, 20][round % 3], false);
+            }
+            writes.retain(|write| round % 2 == 0 || component(write.0) == Component::Embedding);
             overlay(&case.model, &writes, &mut under);
             let full = case.written(&writes);
             let mut selected: Vec<u32> = (0..ROWS as u32).filter(|_| draws.below(4) == 0).collect();
             selected.truncate([1, 16, 17, ROWS][round % 4]);
             for &path in Path::available() {
                 let kernels = Kernels::on(path).unwrap();
-                let evaluation = Evaluation { kernels, rows: case.rows(), overlay: &under };
-                case.model.scores_of(&evaluation, &selected, &mut worker, &mut out);
-                for (at, &row) in selected.iter().enumerate() {
-                    let row = row as usize;
-                    let same = out.logits[at].to_bits() == full.logits[row].to_bits()
-                        && out.probabilities[at].to_bits() == full.probabilities[row].to_bits();
-                    assert!(same, "{}, round {round}, row {row} on {path}", case.name);
+                for apart in [None, kept.apart()] {
+                    let evaluation = Evaluation { kernels, rows: case.rows(), overlay: &under, apart };
+                    case.model.scores_of(&evaluation, &selected, &mut worker, &mut out);
+                    for (at, &row) in selected.iter().enumerate() {
+                        let row = row as usize;
+                        let same = out.logits[at].to_bits() == full.logits[row].to_bits()
+                            && out.probabilities[at].to_bits() == full.probabilities[row].to_bits();
+                        assert!(same, "{}, round {round}, row {row} on {path}, {apart:?}", case.name);
+                    }
                 }
             }
+        }
+        // Products are looked up by the models that have a dense layer on f32 rows, and terms by fm.
+        let expected = case.name.ends_with("f32").then_some(&case.name[..case.name.len() - 4]);
+        let looks_up = kept.apart().map(radhard_models::Apart::bytes);
+        match expected {
+            Some("deepfm" | "wide-deep" | "dcn") => {
+                assert!(looks_up.is_some_and(|bytes| bytes > 0), "{}", case.name)
+            }
+            Some("fm") => assert_eq!(looks_up, Some(0)),
+            _ => {}
         }
     }
 }
@@ -198,7 +217,7 @@ fn a_pass_from_kept_values_is_that_of_the_written_model() {
             overlay(&case.model, &writes, &mut under);
             let full = case.written(&writes);
             let kernels = Kernels::on(Path::available()[round % Path::available().len()]).unwrap();
-            let evaluation = Evaluation { kernels, rows: case.rows(), overlay: &under };
+            let evaluation = Evaluation { kernels, rows: case.rows(), overlay: &under, apart: None };
             for kept in [&all, &some, &Kept::nothing(ROWS)] {
                 case.model.scores_from(kept, &evaluation, &mut out);
                 assert!(out.same_bits(&full), "{}, round {round}, {} bytes kept", case.name, kept.bytes());
@@ -283,7 +302,12 @@ fn dense_changes_below_rows_that_read_changed_tables_are_evaluated_together() {
             writes.retain(|(p, e, _)| dense.iter().all(|(q, f, _)| (p, e) != (q, f)));
             writes.extend(dense);
             overlay(&case.model, &writes, &mut under);
-            let evaluation = Evaluation { kernels: Kernels::detected(), rows: case.rows(), overlay: &under };
+            let evaluation = Evaluation {
+                kernels: Kernels::detected(),
+                rows: case.rows(),
+                overlay: &under,
+                apart: kept.apart(),
+            };
             case.model.scores_from(&kept, &evaluation, &mut all);
             let everyone: Vec<u32> = (0..ROWS as u32).collect();
             case.model.scores_of(&evaluation, &everyone, &mut worker, &mut some);
@@ -318,7 +342,8 @@ fn a_cleared_overlay_leaves_no_trace() {
         assert!(!under.is_empty());
         overlay(&case.model, &[], &mut under);
         assert!(under.is_empty() && !under.dense_changed() && under.table_rows().next().is_none());
-        let evaluation = Evaluation { kernels: Kernels::detected(), rows: case.rows(), overlay: &under };
+        let evaluation =
+            Evaluation { kernels: Kernels::detected(), rows: case.rows(), overlay: &under, apart: None };
         let mut out = Scores::default();
         let everyone: Vec<u32> = (0..ROWS as u32).collect();
         case.model.scores_of(&evaluation, &everyone, &mut Worker::new(&case.model), &mut out);
@@ -343,7 +368,12 @@ fn attention_on_two_fields_is_worked_out_again_once_a_score_may_overflow() {
             quick += usize::from(case.model.suffix_cost(&kept, &under) < 0.2);
             let full = case.written(&writes);
             other += usize::from(!full.same_bits(&golden));
-            let evaluation = Evaluation { kernels: Kernels::detected(), rows: case.rows(), overlay: &under };
+            let evaluation = Evaluation {
+                kernels: Kernels::detected(),
+                rows: case.rows(),
+                overlay: &under,
+                apart: kept.apart(),
+            };
             case.model.scores_from(&kept, &evaluation, &mut out);
             assert!(out.same_bits(&full), "{name} = {value}");
         }

@@ -1,0 +1,252 @@
+//! Rows that lie apart, where only words of tables changed: they look up, as a full pass does, what the golden tables hold, and
+//! what changed table rows hold stands behind the tables.
+
+use radhard_kernels::{Behind, Kernels, LANES, LookUps, RowIds, Table};
+use radhard_memory::Buffer;
+
+use crate::graph::{Graph, Slot};
+use crate::layers::embedding::Embedding;
+use crate::layers::linear::Linear;
+use crate::layers::{Known, Values, Weights};
+use crate::model::Model;
+use crate::overlay::Overlay;
+use crate::steps::{columns, fold};
+use crate::table::{TableFormat, TableId};
+use crate::units::{Derived, Unit};
+
+/// The golden model's table rows as evaluations of rows that lie apart look them up.
+pub struct Apart {
+    /// The table that all fields are looked up in, and its rows' width.
+    table: TableId,
+    dim: usize,
+    /// The table of first-order weights, and where their sum goes.
+    firsts: Option<(TableId, Slot)>,
+    /// Where the second-order term goes.
+    term: Option<Slot>,
+    multiplied: Option<Multiplied>,
+    /// Where rows go that units read.
+    rows: Option<Slot>,
+    /// The units that are looked up in place of being computed.
+    looked_up: Vec<bool>,
+    /// Whether another unit looks up words itself.
+    ids: bool,
+}
+
+/// Products of all table rows, whose sums are a linear layer's.
+struct Multiplied {
+    unit: usize,
+    /// Where the layer's results go.
+    output: Slot,
+    outputs: usize,
+    /// `[V, W]`.
+    products: Buffer<f32>,
+    width: usize,
+    /// The layer's weights by input `[K, W]`.
+    columns: Vec<f32>,
+}
+
+impl std::fmt::Debug for Apart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Apart").finish_non_exhaustive()
+    }
+}
+
+/// Changed table rows, and the ids of a block's.
+#[derive(Debug, Default)]
+pub(crate) struct ChangedRows {
+    /// Ascending.
+    changed: Vec<u32>,
+    /// One bit for each table row, set between evaluations for none.
+    marks: Vec<u64>,
+    firsts: Vec<f32>,
+    rows: Vec<f32>,
+    products: Vec<f32>,
+    /// Table rows `[B, F]` of a block.
+    ids: Vec<u32>,
+}
+
+impl Apart {
+    /// `None` where a model's first layers look nothing up in f32 tables of all fields.
+    ///
+    /// Products of table rows are held where `rows` data rows look up enough of them, and they are within the bytes.
+    pub(crate) fn new(graph: &Graph, weights: Weights<'_>, rows: usize, bytes: u64) -> Option<Self> {
+        let whole = |embedding: &&Embedding| embedding.fields.len() == graph.offsets().len();
+        let embedding = graph.layers().iter().find_map(|layer| layer.whole_table()).filter(whole)?;
+        let &Embedding { table, dim, output: gathered, .. } = embedding;
+        if table.format != TableFormat::F32 || !dim.is_multiple_of(LANES) {
+            return None;
+        }
+        let units = Unit::all(graph);
+        let looked_up = vec![false; units.len()];
+        let mut of = Self {
+            table,
+            dim,
+            firsts: None,
+            term: None,
+            multiplied: None,
+            rows: None,
+            looked_up,
+            ids: false,
+        };
+        for (at, unit) in units.iter().enumerate() {
+            of.looked_up[at] = match unit {
+                Unit::Dense(dense) if dense.linear(graph).input == gathered && of.multiplied.is_none() => {
+                    let linear = dense.linear(graph);
+                    of.multiplied = Multiplied::new(graph, weights, (linear, rows), bytes)
+                        .map(|multiplied| Multiplied { unit: at, output: dense.output, ..multiplied });
+                    of.multiplied.is_some()
+                }
+                Unit::Dense(_) => false,
+                Unit::Layer(layer) => match graph.layers()[*layer].known() {
+                    Known::Embedding(embedding) => embedding.output == gathered,
+                    Known::FirstOrder(first) if first.table.format == TableFormat::F32 => {
+                        of.firsts = Some((first.table, first.output));
+                        true
+                    }
+                    Known::Factorisation(term) if term.input == gathered && of.term.is_none() => {
+                        of.term = Some(term.output);
+                        true
+                    }
+                    _ => false,
+                },
+            };
+        }
+        let reads = |(unit, looked_up): (&Unit, &bool)| !looked_up && unit.reads(graph).contains(&gathered);
+        of.rows = units.iter().zip(&of.looked_up).any(reads).then_some(gathered);
+        let looks_up =
+            |unit: &Unit| matches!(unit, Unit::Layer(at) if graph.layers()[*at].lookup().is_some());
+        of.ids = units.iter().zip(&of.looked_up).any(|(unit, looked_up)| !looked_up && looks_up(unit));
+        (of.multiplied.is_some() || of.term.is_some()).then_some(of)
+    }
+
+    /// Bytes that are held.
+    pub fn bytes(&self) -> u64 {
+        self.multiplied.as_ref().map_or(0, |of| size_of_val(&of.products[..]) as u64)
+    }
+
+    /// Whether a unit is looked up.
+    pub(crate) fn looks_up(&self, unit: usize) -> bool {
+        self.looked_up[unit]
+    }
+
+    /// Whether units that are not looked up look words up themselves.
+    pub(crate) fn needs_ids(&self) -> bool {
+        self.ids
+    }
+
+    /// Works out what changed table rows hold.
+    pub(crate) fn begin(&self, model: &Model, (kernels, overlay): (Kernels, &Overlay), of: &mut ChangedRows) {
+        let (graph, weights) = (model.graph(), Weights::under(model.parameters(), overlay));
+        of.changed.clear();
+        of.changed.extend(overlay.table_rows());
+        of.changed.sort_unstable();
+        of.changed.dedup();
+        of.marks.resize(graph.config().table_rows().div_ceil(64), 0);
+        for id in &of.changed {
+            of.marks[*id as usize / 64] |= 1 << (id % 64);
+        }
+        of.rows.resize(of.changed.len() * self.dim, 0.0);
+        for (id, row) in of.changed.iter().zip(of.rows.chunks_exact_mut(self.dim)) {
+            weights.row(self.table, *id, row);
+        }
+        if let Some((table, _)) = self.firsts {
+            of.firsts.resize(of.changed.len(), 0.0);
+            for (id, first) in of.changed.iter().zip(&mut of.firsts) {
+                weights.row(table, *id, std::slice::from_mut(first));
+            }
+        }
+        if let Some(Multiplied { width, columns, .. }) = &self.multiplied {
+            of.products.resize(of.changed.len() * width, 0.0);
+            let products = of.products.chunks_exact_mut(*width);
+            for (at, (id, out)) in of.changed.iter().zip(products).enumerate() {
+                let field = graph.offsets().partition_point(|offset| offset <= id) - 1;
+                let columns = &columns[field * self.dim * width..(field + 1) * self.dim * width];
+                kernels.row_products(Table::F32(&of.rows), (at, self.dim), columns, *width, out);
+            }
+        }
+    }
+
+    /// Looks up what a block's units read, with the indices of its rows `[B, F]`.
+    pub(crate) fn look_up(
+        &self,
+        model: &Model,
+        (kernels, derived): (Kernels, &[Derived<'_>]),
+        indices: &[u32],
+        of: &mut ChangedRows,
+        values: &mut Values,
+    ) {
+        let graph = model.graph();
+        let fields = graph.offsets().len();
+        of.ids.resize(indices.len(), 0);
+        let mut outside = false;
+        kernels.row_ids(indices, graph.repeated(), &mut of.ids, &mut outside);
+        assert!(!outside, "indices within their fields");
+        let end = graph.config().table_rows() as u32;
+        for id in &mut of.ids {
+            if of.marks[*id as usize / 64] >> (*id % 64) & 1 == 1 {
+                let place = of.changed.binary_search(id).expect("what is marked has changed");
+                *id = end + place as u32;
+            }
+        }
+        let golden = Weights::of(model.parameters());
+        let words = |table: TableId| match golden.table(table) {
+            Table::F32(words) => words,
+            _ => unreachable!("f32 tables only"),
+        };
+        let multiplied = self.multiplied.as_ref();
+        let firsts = self.firsts.map(|(_, slot)| slot);
+        let slots = [firsts, self.term, multiplied.map(|of| of.output), self.rows];
+        let mut outputs = slots.map(|slot| slot.map(|slot| values.take(slot)));
+        {
+            let [firsts, term, sums, rows] = outputs.each_mut().map(Option::as_deref_mut);
+            let table = words(self.table);
+            let looked = LookUps {
+                behind: Some(Behind { values: &of.firsts, rows: &of.rows, sums: &of.products }),
+                values: self.firsts.zip(firsts).map(|((table, _), out)| (words(table), out)),
+                terms: term.map(|out| (table, self.dim, out)),
+                sums: multiplied.zip(sums).map(|(of, out)| {
+                    let ending = match &derived[of.unit] {
+                        Derived::Dense(finish) => finish.ending(),
+                        Derived::Layer(_) => unreachable!("products are a dense unit's"),
+                    };
+                    (&of.products[..], (of.width, of.outputs), ending, out)
+                }),
+                rows: rows.map(|out| (table, self.dim, out)),
+                ..LookUps::default()
+            };
+            let ids = RowIds { ids: &of.ids, fields, far: graph.far(), rows: indices.len() / fields };
+            kernels.look_up(ids, looked);
+        }
+        for (slot, lanes) in slots.into_iter().zip(outputs) {
+            if let (Some(slot), Some(lanes)) = (slot, lanes) {
+                values.put(slot, lanes);
+            }
+        }
+    }
+
+    /// Forgets what changed.
+    pub(crate) fn end(of: &mut ChangedRows) {
+        for id in &of.changed {
+            of.marks[*id as usize / 64] = 0;
+        }
+    }
+}
+
+impl Multiplied {
+    /// The products of a layer that `rows` data rows look up often enough, within some bytes; not yet of a unit.
+    fn new(
+        graph: &Graph,
+        weights: Weights<'_>,
+        (linear, rows): (&Linear, usize),
+        bytes: u64,
+    ) -> Option<Self> {
+        let width = linear.outputs.next_multiple_of(LANES);
+        if (graph.config().table_rows() * width * size_of::<f32>()) as u64 > bytes {
+            return None;
+        }
+        let folded = fold(graph, weights, Kernels::detected(), (linear, None, None), rows)?;
+        let columns = columns(weights.f32s(linear.weight), linear.inputs, width);
+        let (unit, output, outputs) = (0, linear.output, linear.outputs);
+        Some(Self { unit, output, outputs, products: folded.products, width, columns })
+    }
+}
