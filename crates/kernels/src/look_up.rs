@@ -381,14 +381,15 @@ impl<'a> Block<'a> {
         let starts: [usize; LANES] =
             std::array::from_fn(|r| (g * LANES + r).min(self.rows - 1) * self.fields);
         for field in 0..self.fields {
-            let lane: Lane = std::array::from_fn(|r| {
-                debug_assert!(starts[r] + field < self.ids.len(), "a row of the block");
+            let mut lane = [0.0; LANES];
+            for (value, start) in lane.iter_mut().zip(starts) {
+                debug_assert!(start + field < self.ids.len(), "a row of the block");
                 // SAFETY: `look_up` has checked that there are ids for all rows of the block, and the largest against the rows.
                 unsafe {
-                    let (table, at) = table.place(*self.ids.get_unchecked(starts[r] + field) as usize);
-                    *table.get_unchecked(at)
+                    let (table, at) = table.place(*self.ids.get_unchecked(start + field) as usize);
+                    *value = *table.get_unchecked(at);
                 }
-            });
+            }
             push(stack, field, [L::load(&lane)]);
         }
         let [sum] = root(stack, self.fields);
