@@ -401,8 +401,10 @@ fn one_flip(bench: &mut Bench<'_>, options: &Options) {
 /// What a row costs that is evaluated among others that lie apart, and its metrics, beside one of all rows; one thread each.
 fn rows_apart(bench: &mut Bench<'_>) {
     println!("\nrows apart, ns a row on one thread (of all threads for the full pass)");
-    println!("| share | evaluated apart | in a full pass | ratio | metrics of these | metrics of all |");
-    println!("|---:|---:|---:|---:|---:|---:|");
+    println!(
+        "| share | evaluated apart | in a full pass | ratio | estimate | metrics of these | metrics of all |"
+    );
+    println!("|---:|---:|---:|---:|---:|---:|---:|");
     let (chips, _) = bench.at_rate("embedding", 1e-5, 1);
     let model = bench.lent.model();
     let mut overlay = Overlay::new(model);
@@ -436,8 +438,9 @@ fn rows_apart(bench: &mut Bench<'_>) {
         let (apart, whole) =
             (ns(apart, listed.len()), ns(bench.pass, count) * rayon::current_num_threads() as f64);
         println!(
-            "| {hundredths} % | {apart:.1} | {whole:.1} | {:.2} | {:.1} | {:.1} |",
+            "| {hundredths} % | {apart:.1} | {whole:.1} | {:.2} | {:.2} | {:.1} | {:.1} |",
             apart / whole,
+            model.cost_apart(evaluation.apart),
             ns(metrics, listed.len()),
             ns(bench.metrics, count),
         );

@@ -90,7 +90,7 @@ impl Engine {
             return (exposed, Some(Acted::unnoticed(outcome, true)));
         }
         let model = lent.model();
-        let most = (rows.len() as f64 * WORTH / model.cost_apart()) as usize;
+        let most = (rows.len() as f64 * WORTH / model.cost_apart(None)) as usize;
         if changes.iter().any(|(index, _)| model.table_of(index).is_none())
             || work.ids.len() > 4 * most.max(16)
             || self.readers.list(work.ids.iter().copied(), most, &mut work.marks, &mut work.listed)

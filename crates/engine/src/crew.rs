@@ -123,7 +123,7 @@ impl Engine {
         let overlays = chips.iter().map(|chip| &chip.overlay);
         let together = Together::new(lent.model(), &self.kept, Kernels::detected(), overlays);
         let listed: usize = chips.iter().map(|chip| chip.listed.len()).sum();
-        let apart = listed as f64 * lent.model().cost_apart() / rows.len() as f64;
+        let apart = listed as f64 * lent.model().cost_apart(None) / rows.len() as f64;
         if together.cost() + apart > WORTH * chips.len() as f64 {
             return chips.iter().map(|_| None).collect();
         }

@@ -168,7 +168,9 @@ impl Engine {
         if changes.is_empty() {
             return done(Some(Outcome { scores: reference.metrics().clone(), way: Way::Known }));
         }
-        let apart = lent.model().cost_apart();
+        let model = lent.model();
+        let dense = changes.iter().any(|(index, _)| model.table_of(index).is_none());
+        let apart = model.cost_apart(self.kept.apart().filter(|_| !dense));
         let most = (rows.len() as f64 * WORTH / apart) as usize;
         let ids = work.ids.iter().copied();
         // An index row may be read by one row at least: more words than rows can't be worth it.
@@ -177,8 +179,6 @@ impl Engine {
         {
             return done(None);
         }
-        let model = lent.model();
-        let dense = changes.iter().any(|(index, _)| model.table_of(index).is_none());
         let mut deferred = dense.then(|| crew.overlay(model));
         let overlay = deferred.as_mut().unwrap_or(&mut work.overlay);
         overlay.clear();

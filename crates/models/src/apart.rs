@@ -24,6 +24,8 @@ pub struct Apart {
     /// Where the second-order term goes.
     term: Option<Slot>,
     multiplied: Option<Multiplied>,
+    /// Where the products of two fields' rows go, which is what attention over them gives while none is beyond a limit.
+    pair: Option<(Slot, f32)>,
     /// Where rows go that units read.
     rows: Option<Slot>,
     /// The units that are looked up in place of being computed.
@@ -84,6 +86,7 @@ impl Apart {
             firsts: None,
             term: None,
             multiplied: None,
+            pair: None,
             rows: None,
             looked_up,
             ids: false,
@@ -107,6 +110,12 @@ impl Apart {
                         of.term = Some(term.output);
                         true
                     }
+                    Known::PairAttention(attention)
+                        if attention.input == gathered && attention.fields == 2 =>
+                    {
+                        of.pair = Some((attention.output, attention.limit(weights) as f32));
+                        true
+                    }
                     _ => false,
                 },
             };
@@ -116,7 +125,7 @@ impl Apart {
         let looks_up =
             |unit: &Unit| matches!(unit, Unit::Layer(at) if graph.layers()[*at].lookup().is_some());
         of.ids = units.iter().zip(&of.looked_up).any(|(unit, looked_up)| !looked_up && looks_up(unit));
-        (of.multiplied.is_some() || of.term.is_some()).then_some(of)
+        (of.multiplied.is_some() || of.term.is_some() || of.pair.is_some()).then_some(of)
     }
 
     /// Bytes that are held.
@@ -166,7 +175,8 @@ impl Apart {
         }
     }
 
-    /// Looks up what a block's units read, with the indices of its rows `[B, F]`.
+    /// Looks up what a block's units read, with the indices of its rows `[B, F]`; false where a product is beyond the limit, so that
+    /// all units are to run.
     pub(crate) fn look_up(
         &self,
         model: &Model,
@@ -174,7 +184,7 @@ impl Apart {
         indices: &[u32],
         of: &mut ChangedRows,
         values: &mut Values,
-    ) {
+    ) -> bool {
         let graph = model.graph();
         let fields = graph.offsets().len();
         of.ids.resize(indices.len(), 0);
@@ -195,10 +205,11 @@ impl Apart {
         };
         let multiplied = self.multiplied.as_ref();
         let firsts = self.firsts.map(|(_, slot)| slot);
-        let slots = [firsts, self.term, multiplied.map(|of| of.output), self.rows];
+        let pair = self.pair.map(|(slot, _)| slot);
+        let slots = [firsts, self.term, multiplied.map(|of| of.output), self.rows, pair];
         let mut outputs = slots.map(|slot| slot.map(|slot| values.take(slot)));
         {
-            let [firsts, term, sums, rows] = outputs.each_mut().map(Option::as_deref_mut);
+            let [firsts, term, sums, rows, pairs] = outputs.each_mut().map(Option::as_deref_mut);
             let table = words(self.table);
             let looked = LookUps {
                 behind: Some(Behind { values: &of.firsts, rows: &of.rows, sums: &of.products }),
@@ -212,6 +223,7 @@ impl Apart {
                     (&of.products[..], (of.width, of.outputs), ending, out)
                 }),
                 rows: rows.map(|out| (table, self.dim, out)),
+                pairs: pairs.map(|out| (table, self.dim, out)),
                 ..LookUps::default()
             };
             let ids = RowIds { ids: &of.ids, fields, far: graph.far(), rows: indices.len() / fields };
@@ -222,6 +234,11 @@ impl Apart {
                 values.put(slot, lanes);
             }
         }
+        let mut within = true;
+        if let Some((slot, limit)) = self.pair {
+            kernels.within(values.get(slot), limit, &mut within);
+        }
+        within
     }
 
     /// Forgets what changed.

@@ -18,7 +18,7 @@ pub(crate) enum Unit {
 
 /// A linear layer, then at most α · x + β, then at most the rectifier; dropout is the identity.
 pub(crate) struct Dense {
-    layer: usize,
+    pub(crate) layer: usize,
     norm: Option<usize>,
     rectify: bool,
     pub(crate) output: Slot,

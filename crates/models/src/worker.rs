@@ -127,9 +127,8 @@ impl Model {
         for ((selected, logits), probabilities) in blocks.zip(out.probabilities.chunks_mut(BLOCK)) {
             let Workspace { ids, values, .. } = &mut workspaces[usize::from(selected.len() <= LANES)];
             let rows = staged.gather(&rows, selected);
-            if let Some(apart) = apart {
-                apart.look_up(self, (kernels, &ready), rows.indices, changed, values);
-            }
+            let apart =
+                apart.filter(|apart| apart.look_up(self, (kernels, &ready), rows.indices, changed, values));
             if rows.bags.is_none() && apart.is_none_or(Apart::needs_ids) {
                 table_rows(rows.indices, graph.offsets(), ids);
             }
