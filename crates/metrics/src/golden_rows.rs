@@ -12,8 +12,9 @@ pub(crate) struct GoldenRow {
     pub(crate) positive: bool,
     /// Twice the pairs that it wins as a positive or loses as a negative, and those it ties.
     pub(crate) doubled: u32,
-    /// Its user's place among the users; 0 without users.
+    /// Its user's place among the users, and its own among the user's rows; 0 without users.
     pub(crate) user: u32,
+    pub(crate) place: u32,
 }
 
 /// All rows of the golden run.
@@ -25,19 +26,20 @@ pub(crate) struct GoldenRows(Buffer<[u32; 4]>);
 const POSITIVE: u32 = 1;
 
 impl GoldenRows {
-    pub(crate) fn of(run: &Observed<'_>, doubled: &[u32], users: &[u32]) -> Self {
+    pub(crate) fn of(run: &Observed<'_>, doubled: &[u32], users: &[(u32, u32)]) -> Self {
         let mut rows = Buffer::zeroed(run.probabilities.len());
         for (at, row) in rows.iter_mut().enumerate() {
-            let flags = if run.labels[at] == 0 { 0 } else { POSITIVE };
-            let user = users.get(at).copied().unwrap_or(0);
-            *row = [run.probabilities[at].to_bits(), doubled[at], user, flags];
+            let positive = if run.labels[at] == 0 { 0 } else { POSITIVE };
+            let (user, place) = users.get(at).copied().unwrap_or_default();
+            *row = [run.probabilities[at].to_bits(), doubled[at], user, place << 1 | positive];
         }
         Self(rows)
     }
 
     pub(crate) fn get(&self, row: u32) -> GoldenRow {
-        let [probability, doubled, user, flags] = self.0[row as usize];
-        GoldenRow { probability: f32::from_bits(probability), positive: flags & POSITIVE != 0, doubled, user }
+        let [probability, doubled, user, place] = self.0[row as usize];
+        let (positive, place) = (place & POSITIVE != 0, place >> 1);
+        GoldenRow { probability: f32::from_bits(probability), positive, doubled, user, place }
     }
 }
 

@@ -9,14 +9,15 @@ const TOGETHER: usize = 256;
 
 /// The golden rankings of all users.
 ///
-/// Memory: 64 bytes and 4 per golden place a user, and a byte a row.
+/// Memory: 64 bytes and 4 per golden place a user, and 5 bytes a row.
 #[derive(Debug)]
 pub(crate) struct Users<'a> {
     rows: &'a UserRows,
     places: usize,
     /// What stands in for a score that is not a number.
     substitute: f32,
-    /// Labels of the rows in the order of users.
+    /// Golden scores and labels of the rows in the order of users.
+    scores: Vec<f32>,
     labels: Vec<u8>,
     /// Places among each user's rows of the first ones.
     first: Vec<u32>,
@@ -37,9 +38,10 @@ struct User {
 /// Memory for users whose rows changed.
 #[derive(Debug, Default)]
 pub(crate) struct UsersWork {
-    changed: Vec<u32>,
-    users: Vec<User>,
-    rows: Vec<u32>,
+    /// Changed rows, each its user above its place, with its score.
+    changed: Vec<(u64, f32)>,
+    /// Their users, and how many of the rows are each one's.
+    users: Vec<(User, usize)>,
     ranked: Vec<u64>,
     user: UserWork,
 }
@@ -53,8 +55,9 @@ impl<'a> Users<'a> {
         substitute: f32,
     ) -> Self {
         let (first, each, all) = (Vec::new(), Vec::new(), OverUsers::default());
-        let in_order = rows.in_order().iter().map(|row| labels[*row as usize]).collect();
-        let mut of = Self { rows, places, substitute, labels: in_order, first, each, all };
+        let in_order = || rows.in_order().iter().map(|row| *row as usize);
+        let (own, its) = (in_order().map(|row| scores[row]).collect(), in_order().map(|row| labels[row]));
+        let mut of = Self { rows, places, substitute, scores: own, labels: its.collect(), first, each, all };
         let mut work = UserWork::default();
         let mut start = 0;
         for rows in rows.groups() {
@@ -69,12 +72,12 @@ impl<'a> Users<'a> {
         of
     }
 
-    /// The user of each row, by place among the users.
-    pub(crate) fn of_rows(&self) -> Vec<u32> {
-        let mut of = vec![0; self.rows.len()];
+    /// The user of each row, by place among the users, and the row's place among the user's.
+    pub(crate) fn of_rows(&self) -> Vec<(u32, u32)> {
+        let mut of = vec![(0, 0); self.rows.len()];
         for (user, rows) in (0..).zip(self.rows.groups()) {
-            for row in rows {
-                of[*row as usize] = user;
+            for (place, row) in (0..).zip(rows) {
+                of[*row as usize] = (user, place);
             }
         }
         of
@@ -88,12 +91,15 @@ impl<'a> Users<'a> {
         &self.rows.in_order()[user.rows.start as usize..user.rows.end as usize]
     }
 
-    /// A user's rows, as they are ranked, behind others.
-    fn rank(&self, user: &User, rows: &[u32], scores: &[f32], ranked: &mut Vec<u64>) {
+    /// A user's rows with these scores, as they are ranked, behind others.
+    fn rank(&self, user: &User, scores: impl Iterator<Item = f32>, ranked: &mut Vec<u64>) {
         let labels = &self.labels[user.rows.start as usize..user.rows.end as usize];
-        ranked.extend(rows.iter().zip(labels).enumerate().map(|(place, (row, label))| {
-            top_k::ranked(scores[*row as usize], place, *label, self.substitute)
-        }));
+        ranked.extend(
+            scores
+                .zip(labels)
+                .enumerate()
+                .map(|(place, (score, label))| top_k::ranked(score, place, *label, self.substitute)),
+        );
     }
 
     /// What users see of scores of which any may have changed.
@@ -104,7 +110,8 @@ impl<'a> Users<'a> {
             // Scores are on their way from memory for many users before those of one are compared.
             ranked.clear();
             for user in users {
-                self.rank(user, self.rows(user), scores, ranked);
+                let scores = self.rows(user).iter().map(|row| scores[*row as usize]);
+                self.rank(user, scores, ranked);
             }
             let mut left = ranked.as_slice();
             for user in users {
@@ -116,39 +123,33 @@ impl<'a> Users<'a> {
         all.top_k()
     }
 
-    /// What users see of scores of which only those of some rows changed, whose users these are.
+    /// What users see of scores of which only those of some rows changed: each its user, its place among the user's, and its score.
     ///
-    /// Each loop touches one array, so that many rows are on their way from memory at a time.
-    pub(crate) fn changed(
-        &self,
-        of_rows: impl Iterator<Item = u32>,
-        scores: &[f32],
-        work: &mut UsersWork,
-    ) -> TopK {
-        let UsersWork { changed, users, rows, ranked, user: work } = work;
+    /// Each loop touches one array, so that many users are on their way from memory at a time.
+    pub(crate) fn changed(&self, rows: impl Iterator<Item = (u32, u32, f32)>, work: &mut UsersWork) -> TopK {
+        let UsersWork { changed, users, ranked, user: work } = work;
         changed.clear();
-        changed.extend(of_rows);
-        changed.dedup();
-        changed.sort_unstable();
-        changed.dedup();
+        changed.extend(rows.map(|(user, place, score)| (u64::from(user) << 32 | u64::from(place), score)));
+        changed.sort_unstable_by_key(|(at, _)| *at);
         users.clear();
-        users.extend(changed.iter().map(|user| self.each[*user as usize].clone()));
-        rows.clear();
-        for user in &*users {
-            rows.extend_from_slice(self.rows(user));
+        for own in changed.chunk_by(|a, b| a.0 >> 32 == b.0 >> 32) {
+            users.push((self.each[(own[0].0 >> 32) as usize].clone(), own.len()));
         }
         ranked.clear();
-        let mut left = rows.as_slice();
-        for user in &*users {
-            let (own, later) = left.split_at(user.rows.len());
-            left = later;
-            self.rank(user, own, scores, ranked);
+        for (user, _) in &*users {
+            let rows = user.rows.start as usize..user.rows.end as usize;
+            self.rank(user, self.scores[rows].iter().copied(), ranked);
         }
         let mut all = self.all;
-        let mut left = ranked.as_slice();
-        for user in &*users {
-            let (own, later) = left.split_at(user.rows.len());
-            left = later;
+        let (mut left, mut changed) = (ranked.as_mut_slice(), changed.as_slice());
+        for (user, count) in &*users {
+            let (own, later) = std::mem::take(&mut left).split_at_mut(user.rows.len());
+            let (now, others) = changed.split_at(*count);
+            (left, changed) = (later, others);
+            for (at, score) in now {
+                let row = &mut own[*at as u32 as usize];
+                *row = top_k::ranked(*score, *at as u32 as usize, (*row & 1) as u8, self.substitute);
+            }
             all.take(&user.seen);
             all.add(&work.seen(own, self.places, Some(self.first(user))));
         }
