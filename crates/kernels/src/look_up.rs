@@ -328,6 +328,16 @@ impl<'a> Block<'a> {
         }
     }
 
+    /// Where the ids of one lane group's rows begin.
+    #[inline(always)]
+    fn starts(&self, g: usize) -> [usize; LANES] {
+        let mut starts = [0; LANES];
+        for (r, start) in starts.iter_mut().enumerate() {
+            *start = (g * LANES + r).min(self.rows - 1) * self.fields;
+        }
+        starts
+    }
+
     /// The rows of one lane group.
     #[inline(always)]
     fn rows<L: Lanes, const BEHIND: bool>(
@@ -337,11 +347,18 @@ impl<'a> Block<'a> {
         out: &mut [Lane],
     ) {
         let width = table.width;
-        let rows: [Row<'_>; LANES] = std::array::from_fn(|r| self.row(g * LANES + r));
+        let mut rows = [self.row(g * LANES); LANES];
+        for (r, row) in rows.iter_mut().enumerate() {
+            *row = self.row(g * LANES + r);
+        }
         for field in 0..self.fields {
             for column in (0..width).step_by(LANES) {
                 let part = Part { rows: table, column };
-                let columns = L::columns(std::array::from_fn(|r| part.lane(rows[r], field)));
+                let mut lanes = [part.lane(rows[0], field); LANES];
+                for (lane, row) in lanes.iter_mut().zip(rows) {
+                    *lane = part.lane(row, field);
+                }
+                let columns = L::columns(lanes);
                 for (i, lane) in columns.into_iter().enumerate() {
                     lane.store(&mut out[(field * width + column + i) * groups + g]);
                 }
@@ -378,8 +395,7 @@ impl<'a> Block<'a> {
         g: usize,
         stack: &mut [[L; 1]],
     ) -> L {
-        let starts: [usize; LANES] =
-            std::array::from_fn(|r| (g * LANES + r).min(self.rows - 1) * self.fields);
+        let starts = self.starts(g);
         for field in 0..self.fields {
             let mut lane = [0.0; LANES];
             for (value, start) in lane.iter_mut().zip(starts) {
@@ -417,8 +433,7 @@ impl Block<'_> {
         stack: &mut [[L; 2]],
         [first, second]: [&mut Lane; 2],
     ) {
-        let starts: [usize; LANES] =
-            std::array::from_fn(|r| (g * LANES + r).min(self.rows - 1) * self.fields);
+        let starts = self.starts(g);
         for field in 0..self.fields {
             let mut halves = [[[0.0; 2]; HALF]; 2];
             for (pair, start) in halves.as_flattened_mut().iter_mut().zip(starts) {
@@ -440,11 +455,22 @@ impl Block<'_> {
     }
 }
 
+/// A row's (Σ v)² − Σ v² of sixteen columns, added to those of others.
+#[inline(always)]
+fn add_term<L: Lanes>(first: bool, sum: L, squares: L, to: &mut Lane) {
+    let term = sum.mul(sum).sub(squares);
+    let term = if first { term } else { L::load(to).add(term) };
+    term.store(to);
+}
+
 /// ½ the sum over a dimension of what sixteen rows have in sixteen lanes.
 #[inline(always)]
 fn half_sums<L: Lanes>(tile: &mut [Lane; LANES]) -> L {
     L::transpose(tile);
-    let mut nodes: [L; LANES] = std::array::from_fn(|i| L::load(&tile[i]));
+    let mut nodes = [L::load(&tile[0]); LANES];
+    for (node, lane) in nodes.iter_mut().zip(&*tile) {
+        *node = L::load(lane);
+    }
     let mut count = LANES;
     while count > 1 {
         count /= 2;
@@ -511,21 +537,18 @@ fn with_fields<L: Lanes, const DEPTH: usize, const BEHIND: bool>(
             let at = (g, (column == 0).then_some(&looked));
             let rows = terms_of.filter(|_| column < term_width).map(|rows| Part { rows, column });
             let products = sums_of.filter(|_| column < outputs).map(|rows| Part { rows, column });
-            let mut term = |r: usize, sum: L, squares: L| {
-                let term = sum.mul(sum).sub(squares);
-                let term = if column == 0 { term } else { L::load(&terms[r]).add(term) };
-                term.store(&mut terms[r]);
-            };
             match (rows, products) {
                 (Some(rows), Some(products)) => {
                     block.trees(&Both(rows, products), at, &mut three, |r, [sum, squares, product]| {
-                        term(r, sum, squares);
+                        add_term(column == 0, sum, squares, &mut terms[r]);
                         product.store(&mut sums[r]);
                     });
                 }
                 (Some(rows), None) => {
                     let leaf = ValuesAndSquares(rows);
-                    block.trees(&leaf, at, &mut two, |r, [sum, squares]| term(r, sum, squares));
+                    block.trees(&leaf, at, &mut two, |r, [sum, squares]| {
+                        add_term(column == 0, sum, squares, &mut terms[r]);
+                    });
                 }
                 (None, Some(products)) => {
                     block.trees(&Values(products), at, &mut one, |r, [product]| product.store(&mut sums[r]));

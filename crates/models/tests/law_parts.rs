@@ -162,6 +162,9 @@ fn some_rows_under_an_overlay_are_those_of_the_written_model() {
         let mut worker = Worker::new(&case.model);
         let mut out = Scores::default();
         let kept = case.model.keep(&case.rows(), u64::MAX, &mut out).unwrap();
+        // Without room for products.
+        let bare = case.model.keep(&case.rows(), 0, &mut out).unwrap();
+        assert_eq!(bare.bytes(), 0);
         let component = |parameter: usize| case.model.parameters()[parameter].component();
         for round in 0..16 {
             let mut writes = case.flips(&mut draws, [1, 3, 20][round % 3], false);
@@ -176,7 +179,7 @@ fn some_rows_under_an_overlay_are_those_of_the_written_model() {
             selected.truncate([1, 16, 17, ROWS][round % 4]);
             for &path in Path::available() {
                 let kernels = Kernels::on(path).unwrap();
-                for apart in [None, kept.apart()] {
+                for apart in [None, kept.apart(), bare.apart()] {
                     let evaluation = Evaluation { kernels, rows: case.rows(), overlay: &under, apart };
                     case.model.scores_of(&evaluation, &selected, &mut worker, &mut out);
                     for (at, &row) in selected.iter().enumerate() {
@@ -193,7 +196,7 @@ fn some_rows_under_an_overlay_are_those_of_the_written_model() {
         let looks_up = kept.apart().map(radhard_models::Apart::bytes);
         match expected {
             Some("deepfm" | "wide-deep" | "dcn") => {
-                assert!(looks_up.is_some_and(|bytes| bytes > 0), "{}", case.name)
+                assert!(looks_up.is_some_and(|bytes| bytes > 0), "{}", case.name);
             }
             Some("fm") => assert_eq!(looks_up, Some(0)),
             _ => {}
