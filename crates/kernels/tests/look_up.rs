@@ -17,6 +17,16 @@ fn table(rows: usize, width: usize, special: bool) -> Vec<f32> {
         .collect()
 }
 
+/// The table rows of a block, field after field.
+fn gathered(kernels: Kernels, table: &[f32], width: usize, ids: &[u32], block: usize) -> Vec<Lane> {
+    let lanes = width * block / LANES;
+    let mut gathered = vec![[0.0; LANES]; ids.len() / block * lanes];
+    for (ids, out) in ids.chunks_exact(block).zip(gathered.chunks_exact_mut(lanes)) {
+        kernels.gather(Table::F32(table), ids, 0, width, out);
+    }
+    gathered
+}
+
 #[test]
 fn sums_straight_from_a_table_are_those_of_a_gathered_block() {
     for fields in [1usize, 2, 3, 7, 8, 9, 13, 24, 39, 47, 130] {
@@ -41,10 +51,7 @@ fn sums_straight_from_a_table_are_those_of_a_gathered_block() {
             let bias: Vec<f32> = (0..outputs).map(|j| j as f32 / 3.0).collect();
             for &path in Path::available() {
                 let kernels = Kernels::on(path).unwrap();
-                let mut gathered = vec![[0.0; LANES]; width * fields * groups];
-                for (ids, out) in ids.chunks_exact(block).zip(gathered.chunks_exact_mut(width * groups)) {
-                    kernels.gather(Table::F32(&table), ids, 0, width, out);
-                }
+                let gathered = gathered(kernels, &table, width, &ids, block);
                 let (mut flat, mut outside) = (vec![0; indices.len()], false);
                 kernels.row_ids(&indices, (&offsets.repeat(3), &dims.repeat(3)), &mut flat, &mut outside);
                 assert!(!outside);
