@@ -61,6 +61,7 @@ mod held;
 mod hidden;
 mod int8;
 mod lanes;
+mod leaves;
 mod linear;
 mod look_up;
 mod loss;
