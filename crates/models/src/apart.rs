@@ -10,7 +10,7 @@ use crate::layers::linear::Linear;
 use crate::layers::{Known, Values, Weights};
 use crate::model::Model;
 use crate::overlay::Overlay;
-use crate::steps::{columns, fold};
+use crate::steps::{Step, columns, fold};
 use crate::table::{TableFormat, TableId};
 use crate::units::{Derived, Unit};
 
@@ -26,8 +26,9 @@ pub struct Apart {
     multiplied: Option<Multiplied>,
     /// Where the products of two fields' rows go, which is what attention over them gives while none is beyond a limit.
     pair: Option<(Slot, f32)>,
-    /// Where rows go that units read.
-    rows: Option<Slot>,
+    /// Where rows are gathered to, and whether units read them there.
+    gathered: Slot,
+    gathers: bool,
     /// The units that are looked up in place of being computed.
     looked_up: Vec<bool>,
     /// Whether another unit looks up words itself.
@@ -37,6 +38,7 @@ pub struct Apart {
 /// Products of all table rows, whose sums are a linear layer's.
 struct Multiplied {
     unit: usize,
+    layer: usize,
     /// Where the layer's results go.
     output: Slot,
     outputs: usize,
@@ -87,7 +89,8 @@ impl Apart {
             term: None,
             multiplied: None,
             pair: None,
-            rows: None,
+            gathered,
+            gathers: false,
             looked_up,
             ids: false,
         };
@@ -96,7 +99,7 @@ impl Apart {
                 Unit::Dense(dense) if dense.linear(graph).input == gathered && of.multiplied.is_none() => {
                     let linear = dense.linear(graph);
                     of.multiplied = Multiplied::new(graph, weights, (linear, rows), bytes)
-                        .map(|multiplied| Multiplied { unit: at, output: dense.output, ..multiplied });
+                        .map(|of| Multiplied { unit: at, layer: dense.layer, output: dense.output, ..of });
                     of.multiplied.is_some()
                 }
                 Unit::Dense(_) => false,
@@ -121,7 +124,7 @@ impl Apart {
             };
         }
         let reads = |(unit, looked_up): (&Unit, &bool)| !looked_up && unit.reads(graph).contains(&gathered);
-        of.rows = units.iter().zip(&of.looked_up).any(reads).then_some(gathered);
+        of.gathers = units.iter().zip(&of.looked_up).any(reads);
         let looks_up =
             |unit: &Unit| matches!(unit, Unit::Layer(at) if graph.layers()[*at].lookup().is_some());
         of.ids = units.iter().zip(&of.looked_up).any(|(unit, looked_up)| !looked_up && looks_up(unit));
@@ -136,6 +139,18 @@ impl Apart {
     /// Whether a unit is looked up.
     pub(crate) fn looks_up(&self, unit: usize) -> bool {
         self.looked_up[unit]
+    }
+
+    /// Whether a step of a pass comes to what is looked up.
+    pub(crate) fn covers(&self, step: &Step<'_>) -> bool {
+        match step {
+            Step::FirstOrder(first) => self.firsts.is_some_and(|(_, slot)| slot == first.output),
+            Step::Factorisation(term) => self.term == Some(term.output),
+            Step::Rows(rows) => self.gathered == rows.output,
+            Step::Pair(pair) => self.pair.is_some_and(|(slot, _)| slot == pair.rows.output),
+            Step::Dense(dense, _) => self.multiplied.as_ref().is_some_and(|of| of.layer == dense.layer),
+            _ => false,
+        }
     }
 
     /// Whether units that are not looked up look words up themselves.
@@ -206,7 +221,8 @@ impl Apart {
         let multiplied = self.multiplied.as_ref();
         let firsts = self.firsts.map(|(_, slot)| slot);
         let pair = self.pair.map(|(slot, _)| slot);
-        let slots = [firsts, self.term, multiplied.map(|of| of.output), self.rows, pair];
+        let rows = self.gathers.then_some(self.gathered);
+        let slots = [firsts, self.term, multiplied.map(|of| of.output), rows, pair];
         let mut outputs = slots.map(|slot| slot.map(|slot| values.take(slot)));
         {
             let [firsts, term, sums, rows, pairs] = outputs.each_mut().map(Option::as_deref_mut);
@@ -263,7 +279,7 @@ impl Multiplied {
         }
         let folded = fold(graph, weights, Kernels::detected(), (linear, None, None), rows)?;
         let columns = columns(weights.f32s(linear.weight), linear.inputs, width);
-        let (unit, output, outputs) = (0, linear.output, linear.outputs);
-        Some(Self { unit, output, outputs, products: folded.products, width, columns })
+        let (output, outputs, products) = (linear.output, linear.outputs, folded.products);
+        Some(Self { unit: 0, layer: 0, output, outputs, products, width, columns })
     }
 }

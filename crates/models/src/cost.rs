@@ -67,7 +67,7 @@ impl Model {
             None => APART_NS.0 + APART_NS.1 * fields + parts_cost(graph, &units),
             Some(apart) => {
                 let of = |(at, unit): (usize, &Unit)| match unit {
-                    _ if !apart.looks_up(at) => unit.cost(graph),
+                    Unit::Dense(_) if !apart.looks_up(at) => unit.cost(graph),
                     Unit::Dense(dense) => layer_cost(graph, dense.layer),
                     Unit::Layer(layer) => layer_cost(graph, *layer),
                 };

@@ -94,7 +94,7 @@ impl<'h> Step<'h> {
 
 /// A linear layer and what follows it.
 pub(crate) struct Dense {
-    layer: usize,
+    pub(crate) layer: usize,
     /// The last layer that it takes together.
     last: usize,
     norm: Option<usize>,

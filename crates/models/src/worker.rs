@@ -8,9 +8,10 @@ use crate::graph::Slot;
 use crate::layers::Weights;
 use crate::model::Model;
 use crate::overlay::Overlay;
-use crate::pass::{Workspace, numeric_values, table_rows};
+use crate::pass::{Pass, Workspace, numeric_values, table_rows};
 use crate::scores::{BLOCK, Scores};
 use crate::units::{Derived, Unit, answer, terms};
+use crate::watch::Watch;
 
 /// What an evaluation reads: rows, whose indices lie in their fields, and parameters under an overlay.
 #[derive(Debug, Clone, Copy)]
@@ -123,10 +124,14 @@ impl Model {
         if let Some(apart) = apart {
             apart.begin(self, (kernels, overlay), changed);
         }
+        // What is not looked up goes on as in a pass over all rows; no products pay for none.
+        let pass = apart.map(|_| Pass::under(graph, self.parameters(), overlay, kernels));
+        let onward = pass.as_ref().map(|pass| (pass, pass.steps(0, &Watch::nothing(graph))));
         let blocks = selected.chunks(BLOCK).zip(out.logits.chunks_mut(BLOCK));
         for ((selected, logits), probabilities) in blocks.zip(out.probabilities.chunks_mut(BLOCK)) {
-            let Workspace { ids, values, .. } = &mut workspaces[usize::from(selected.len() <= LANES)];
+            let workspace = &mut workspaces[usize::from(selected.len() <= LANES)];
             let rows = staged.gather(&rows, selected);
+            let Workspace { ids, values, .. } = workspace;
             let apart =
                 apart.filter(|apart| apart.look_up(self, (kernels, &ready), rows.indices, changed, values));
             if rows.bags.is_none() && apart.is_none_or(Apart::needs_ids) {
@@ -135,12 +140,16 @@ impl Model {
             if let Some(slot) = graph.numeric() {
                 numeric_values(rows.numeric, graph.config().numeric, values.get_mut(slot));
             }
-            for (at, (unit, derived)) in units.iter().zip(&ready).enumerate() {
-                if apart.is_some_and(|apart| apart.looks_up(at)) {
-                    continue;
+            if let (Some(apart), Some((pass, steps))) = (apart, &onward) {
+                for (_, step) in steps.all.iter().filter(|(_, step)| !apart.covers(step)) {
+                    pass.step(step, &rows, workspace);
                 }
-                unit.forward(graph, (kernels, weights, derived), (&rows, ids), values);
+            } else {
+                for (unit, derived) in units.iter().zip(&ready) {
+                    unit.forward(graph, (kernels, weights, derived), (&rows, ids), values);
+                }
             }
+            let values = &workspace.values;
             let mut answers =
                 Answers { golden: &[], answers: probabilities, logits, counted: Answered::default() };
             answer(graph, kernels, terms, values, &mut answers);
