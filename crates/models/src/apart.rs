@@ -105,7 +105,9 @@ impl Apart {
                 Unit::Dense(_) => false,
                 Unit::Layer(layer) => match graph.layers()[*layer].known() {
                     Known::Embedding(embedding) => embedding.output == gathered,
-                    Known::FirstOrder(first) if first.table.format == TableFormat::F32 => {
+                    Known::FirstOrder(first)
+                        if first.table.format == TableFormat::F32 && of.firsts.is_none() =>
+                    {
                         of.firsts = Some((first.table, first.output));
                         true
                     }
@@ -114,7 +116,7 @@ impl Apart {
                         true
                     }
                     Known::PairAttention(attention)
-                        if attention.input == gathered && attention.fields == 2 =>
+                        if attention.input == gathered && attention.fields == 2 && of.pair.is_none() =>
                     {
                         of.pair = Some((attention.output, attention.limit(weights) as f32));
                         true

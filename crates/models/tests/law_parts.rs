@@ -392,6 +392,30 @@ fn attention_on_two_fields_is_worked_out_again_once_a_score_may_overflow() {
 }
 
 #[test]
+fn attention_on_two_fields_that_rows_apart_look_up_is_worked_out_beyond_its_limit() {
+    let case = Case::new("afm", TableFormat::F32, &[60, 80], 4);
+    let mut golden = Scores::default();
+    let kept = case.model.keep(&case.rows(), u64::MAX, &mut golden).unwrap();
+    let (mut under, mut worker) = (Overlay::new(&case.model), Worker::new(&case.model));
+    let everyone: Vec<u32> = (0..ROWS as u32).collect();
+    let table = case.model.parameters().iter().position(|tensor| tensor.shape() == [140, 16]).unwrap();
+    let (mut out, mut beyond) = (Scores::default(), 0);
+    for value in [1.0f32, 1e20, -1e20, 3e38, f32::INFINITY, f32::NAN] {
+        // One value of a row of the first field, and of all rows of the second.
+        let rows = [7].into_iter().chain(60..140);
+        let writes: Vec<_> = rows.map(|row| (table, row * 16, u64::from(value.to_bits()))).collect();
+        overlay(&case.model, &writes, &mut under);
+        let full = case.written(&writes);
+        let (kernels, apart) = (Kernels::detected(), kept.apart());
+        let evaluation = Evaluation { kernels, rows: case.rows(), overlay: &under, apart };
+        case.model.scores_of(&evaluation, &everyone, &mut worker, &mut out);
+        assert!(apart.is_some() && out.same_bits(&full), "{value}");
+        beyond += usize::from(value.is_finite() && full.logits.iter().any(|logit| logit.is_nan()));
+    }
+    assert!(beyond > 0, "no finite word gives a score that is none");
+}
+
+#[test]
 fn attention_whose_scores_many_rows_share_is_that_of_each_row() {
     let mut draws = Draws(11);
     for (format, dims) in [
