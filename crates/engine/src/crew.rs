@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use radhard_data::RowsView;
 use radhard_kernels::{Answered, Answers, Kernels};
+use radhard_memory::Buffer;
 use radhard_metrics::{Reference, Saturated};
 use radhard_models::{BLOCK, Model, Overlay, Scores, Together};
 use rayon::prelude::*;
@@ -28,7 +29,7 @@ const TASK: usize = 32 * BLOCK;
 pub struct Crew {
     works: Vec<Mutex<Work>>,
     overlays: Mutex<Vec<Overlay>>,
-    probabilities: Vec<Vec<f32>>,
+    probabilities: Vec<Buffer<f32>>,
 }
 
 /// A chip that changes words outside the tables.
@@ -128,10 +129,12 @@ impl Engine {
             return chips.iter().map(|_| None).collect();
         }
         let mut probabilities = std::mem::take(&mut crew.probabilities);
-        probabilities.resize_with(probabilities.len().max(chips.len()), Vec::new);
+        probabilities.resize_with(probabilities.len().max(chips.len()), Buffer::default);
         let own = &mut probabilities[..chips.len()];
         for probabilities in &mut *own {
-            probabilities.resize(rows.len(), 0.0);
+            if probabilities.len() != rows.len() {
+                *probabilities = Buffer::zeroed(rows.len());
+            }
         }
         let mut of_chips: Vec<_> = own.iter_mut().map(|all| all.chunks_mut(TASK)).collect();
         let tasks: Vec<Vec<&mut [f32]>> = (0..rows.len().div_ceil(TASK))
@@ -164,7 +167,7 @@ impl Engine {
             },
         );
         let own = &probabilities[..chips.len()];
-        let score = |(probabilities, counts): (&Vec<f32>, &Counts)| {
+        let score = |(probabilities, counts): (&Buffer<f32>, &Counts)| {
             let mut work = crew.work();
             let Work { listed, some, metrics, .. } = &mut *work;
             let saturated = Saturated { high: counts.high.load(Relaxed), low: counts.low.load(Relaxed) };
@@ -172,7 +175,7 @@ impl Engine {
             let scores = if reference.are_few(changed) {
                 listed.clear();
                 some.probabilities.clear();
-                for ((row, p), g) in (0..).zip(probabilities).zip(golden) {
+                for ((row, p), g) in (0..).zip(&probabilities[..]).zip(golden) {
                     if p.to_bits() != g.to_bits() {
                         listed.push(row);
                         some.probabilities.push(*p);

@@ -29,7 +29,7 @@ pub struct Reference<'a> {
     golden: Golden<'a>,
     options: ScoreOptions<'a>,
     metrics: TrialScores,
-    quick: Option<Quick<'a>>,
+    quick: Option<Quick>,
     /// Tells it from others that the same work serves.
     number: u64,
 }
@@ -39,7 +39,7 @@ static REFERENCES: AtomicU64 = AtomicU64::new(1);
 
 /// What scoring few rows starts from.
 #[derive(Debug)]
-struct Quick<'a> {
+struct Quick {
     order: Order,
     counts: MannWhitney,
     substitute: Standing,
@@ -48,7 +48,7 @@ struct Quick<'a> {
     loss: ExactSum,
     probability: ExactSum,
     samples: SampleOutcomes,
-    users: Option<Users<'a>>,
+    users: Option<Users>,
 }
 
 /// Memory for scoring, used again from run to run.
@@ -197,7 +197,7 @@ impl<'a> Reference<'a> {
     /// Scores of a run whose changed rows are few and have keys or NaN; `work` holds its probabilities.
     fn scored(
         &self,
-        quick: &Quick<'_>,
+        quick: &Quick,
         work: &mut MetricsWork,
         rows: &[u32],
         probabilities: &[f32],
@@ -293,7 +293,7 @@ impl<'a> Reference<'a> {
     }
 
     /// What each row adds to counts and exact sums, and takes away from them.
-    fn moved(&self, quick: &Quick<'_>, work: &mut MetricsWork, probabilities: &[f32]) -> Moved {
+    fn moved(&self, quick: &Quick, work: &mut MetricsWork, probabilities: &[f32]) -> Moved {
         let options = &self.options;
         let substitute = options.non_finite.probability(options.fallback);
         let decision = |p: f32| if p.is_nan() { substitute >= DECISION } else { p >= DECISION };
@@ -333,7 +333,7 @@ impl<'a> Reference<'a> {
     }
 
     /// Where the substitute of scores that are not numbers stands once rows changed.
-    fn substitute(&self, quick: &Quick<'_>, rows: &[GoldenRow], probabilities: &[f32]) -> Standing {
+    fn substitute(&self, quick: &Quick, rows: &[GoldenRow], probabilities: &[f32]) -> Standing {
         use std::cmp::Ordering;
         let rank = self.options.non_finite.rank_score(self.options.fallback);
         assert!(!rank.is_nan(), "the substitute for scores that are not numbers is not a number");
@@ -369,10 +369,10 @@ struct Moved {
     largest: f64,
 }
 
-impl<'a> Quick<'a> {
+impl Quick {
     /// `None` where a run is not to be scored in parts: its scores are raw, or not those it is held against, or not numbers
     /// from +0 to below 2.
-    fn of(start: &Observed<'_>, golden: &Golden<'_>, options: &ScoreOptions<'a>) -> Option<Self> {
+    fn of(start: &Observed<'_>, golden: &Golden<'_>, options: &ScoreOptions<'_>) -> Option<Self> {
         let Observed { probabilities, labels, .. } = *start;
         let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits();
         if !options.probabilities

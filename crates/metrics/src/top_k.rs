@@ -45,11 +45,6 @@ impl UserRows {
         self.rows.is_empty()
     }
 
-    /// All rows, user after user.
-    pub(crate) fn in_order(&self) -> &[u32] {
-        &self.rows
-    }
-
     /// The rows of each user in turn.
     pub fn groups(&self) -> impl Iterator<Item = &[u32]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
@@ -89,10 +84,14 @@ impl TopK {
         assert_eq!(users.len(), scores.len(), "users and scores differ in length");
         assert_eq!(labels.len(), scores.len(), "labels and scores differ in length");
         let mut all = OverUsers::default();
-        let (mut work, mut golden_work) = (UserWork::default(), UserWork::default());
+        let (mut work, mut golden_work, mut first) = (UserWork::default(), UserWork::default(), Vec::new());
         for rows in users.groups() {
-            let golden = golden.map(|golden| golden_work.first(rows, k, golden, substitute));
-            all.add(&work.of(rows, k, scores, labels, golden, substitute));
+            first.clear();
+            if let Some(golden) = golden {
+                let places = golden_work.places(rows, golden, labels, substitute);
+                first.extend(places.take(k).map(|place| place >> 1));
+            }
+            all.add(&work.of(rows, k, scores, labels, golden.and(Some(&first)), substitute));
         }
         all.top_k()
     }
@@ -152,11 +151,11 @@ pub(crate) struct OfUser {
     pub(crate) overlap: Option<f64>,
 }
 
-/// A row of a user as a number that orders as its ranking does: score, falling, above its place among the user's rows, above its
-/// label.
-pub(crate) fn ranked(score: f32, place: usize, label: u8, substitute: f32) -> u64 {
+/// A row of a user as a number that orders as its ranking does: score, falling, above its place among the user's rows, which stands
+/// above its label.
+pub(crate) fn ranked(score: f32, place: u32, substitute: f32) -> u64 {
     let score = if score.is_nan() { substitute } else { score + 0.0 };
-    u64::from(falling(score)) << 32 | (place as u64) << 1 | u64::from(label != 0)
+    u64::from(falling(score)) << 32 | u64::from(place)
 }
 
 /// The place among the user's rows.
@@ -169,7 +168,6 @@ fn place(ranked: u64) -> u32 {
 pub(crate) struct UserWork {
     rows: Vec<u64>,
     sorted: Vec<u64>,
-    first: Vec<u32>,
     discounts: Discounts,
 }
 
@@ -204,7 +202,7 @@ impl Discounts {
 
 impl UserWork {
     /// Ranks the rows of one user; `golden` are the places among them of the first k of the golden ranking.
-    pub(crate) fn of(
+    fn of(
         &mut self,
         rows: &[u32],
         k: usize,
@@ -242,17 +240,19 @@ impl UserWork {
         OfUser { gain_and_hit, overlap }
     }
 
-    /// Places among the rows of one user of the first k.
-    pub(crate) fn first(&mut self, rows: &[u32], k: usize, scores: &[f32], substitute: f32) -> &[u32] {
-        let own = rows.iter().enumerate();
-        self.rows.clear();
-        self.rows.extend(own.map(|(place, row)| ranked(scores[*row as usize], place, 0, substitute)));
-        let own = std::mem::take(&mut self.rows);
+    /// Places among the rows of one user, each above its row's label, as the rows are ranked.
+    pub(crate) fn places(
+        &mut self,
+        rows: &[u32],
+        scores: &[f32],
+        labels: &[u8],
+        substitute: f32,
+    ) -> impl Iterator<Item = u32> + Clone {
+        let mut own = std::mem::take(&mut self.rows);
+        gather(rows, scores, labels, substitute, &mut own);
         self.sort(&own);
         self.rows = own;
-        self.first.clear();
-        self.first.extend(self.sorted[..k.min(rows.len())].iter().map(|row| place(*row)));
-        &self.first
+        self.sorted.iter().map(|row| *row as u32)
     }
 
     /// Brings rows into the order of their ranking; no two are equal, since their places differ.
@@ -301,13 +301,12 @@ impl UserWork {
 }
 
 /// Brings the rows of one user together, as [`ranked`] gives them.
-pub(crate) fn gather(rows: &[u32], scores: &[f32], labels: &[u8], substitute: f32, out: &mut Vec<u64>) {
+fn gather(rows: &[u32], scores: &[f32], labels: &[u8], substitute: f32, out: &mut Vec<u64>) {
     out.clear();
-    out.extend(
-        rows.iter()
-            .enumerate()
-            .map(|(place, &row)| ranked(scores[row as usize], place, labels[row as usize], substitute)),
-    );
+    out.extend((0..).zip(rows).map(|(place, &row)| {
+        let label = u32::from(labels[row as usize] != 0);
+        ranked(scores[row as usize], place << 1 | label, substitute)
+    }));
 }
 
 /// Bits that order as scores fall.

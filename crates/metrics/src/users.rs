@@ -1,26 +1,27 @@
-//! What each user of the golden run sees, so that only those whose rows changed are looked at again.
+//! What each user of the golden run sees, so that only those who see something else are looked at again.
 
 use std::ops::Range;
 
-use crate::top_k::{self, OfUser, OverUsers, TopK, UserRows, UserWork};
+use crate::top_k::{OfUser, OverUsers, TopK, UserRows, UserWork, ranked};
 
-/// Users whose rows are brought together before they are ranked.
+/// Users whose scores are brought together before they are compared.
 const TOGETHER: usize = 256;
 
 /// The golden rankings of all users.
 ///
-/// Memory: 64 bytes and 4 per golden place a user, and 5 bytes a row.
+/// Memory: 12 bytes a row, 48 a user.
 #[derive(Debug)]
-pub(crate) struct Users<'a> {
-    rows: &'a UserRows,
-    places: usize,
+pub(crate) struct Users {
+    /// Places that a user sees.
+    seen: usize,
     /// What stands in for a score that is not a number.
     substitute: f32,
-    /// Golden scores and labels of the rows in the order of users.
+    /// All rows, user after user, each user's as the golden run ranks them.
+    rows: Vec<u32>,
+    /// The golden scores of these rows.
     scores: Vec<f32>,
-    labels: Vec<u8>,
-    /// Places among each user's rows of the first ones.
-    first: Vec<u32>,
+    /// Of each its place among the user's rows in order of the data, above its label.
+    places: Vec<u32>,
     each: Vec<User>,
     all: OverUsers,
 }
@@ -28,106 +29,122 @@ pub(crate) struct Users<'a> {
 /// One user of the golden run.
 #[derive(Clone, Debug)]
 struct User {
-    seen: OfUser,
-    /// Where the first ones lie.
-    first: Range<u32>,
+    sees: OfUser,
     /// Where the rows lie.
     rows: Range<u32>,
+    /// Whether the golden scores are in order ([`in_order`]).
+    in_order: bool,
 }
 
 /// Memory for users whose rows changed.
 #[derive(Debug, Default)]
 pub(crate) struct UsersWork {
-    /// Changed rows, each its user above its place, with its score.
+    /// Changed rows, each its user above its place in the golden ranking, with its score.
     changed: Vec<(u64, f32)>,
     /// Their users, and how many of the rows are each one's.
     users: Vec<(User, usize)>,
-    ranked: Vec<u64>,
+    scores: Vec<f32>,
+    rank: RankWork,
+}
+
+/// Memory for the ranking of one user.
+#[derive(Debug, Default)]
+struct RankWork {
+    rows: Vec<u64>,
+    /// Places of the golden first rows.
+    first: Vec<u32>,
     user: UserWork,
 }
 
-impl<'a> Users<'a> {
-    pub(crate) fn of(
-        rows: &'a UserRows,
-        places: usize,
-        scores: &[f32],
-        labels: &[u8],
-        substitute: f32,
-    ) -> Self {
-        let (first, each, all) = (Vec::new(), Vec::new(), OverUsers::default());
-        let in_order = || rows.in_order().iter().map(|row| *row as usize);
-        let (own, its) = (in_order().map(|row| scores[row]).collect(), in_order().map(|row| labels[row]));
-        let mut of = Self { rows, places, substitute, scores: own, labels: its.collect(), first, each, all };
-        let mut work = UserWork::default();
-        let mut start = 0;
+/// Whether the first `seen` scores fall strictly, and all others stay strictly below them.
+///
+/// Scores that are in order in both runs show a user the same rows at the same places, without ties, so the user sees the same. NaN is
+/// never in order, but for a row that is alone.
+fn in_order(scores: &[f32], seen: usize) -> bool {
+    let (first, rest) = scores.split_at(seen.min(scores.len()));
+    let falls = first.windows(2).all(|pair| pair[0] > pair[1]);
+    first.last().is_none_or(|last| falls && rest.iter().fold(true, |below, score| below & (score < last)))
+}
+
+impl Users {
+    pub(crate) fn of(rows: &UserRows, seen: usize, scores: &[f32], labels: &[u8], substitute: f32) -> Self {
+        let [own, places] = [Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len())];
+        let (each, all) = (Vec::new(), OverUsers::default());
+        let mut of =
+            Self { seen, substitute, rows: own, scores: Vec::with_capacity(rows.len()), places, each, all };
+        let mut work = RankWork::default();
         for rows in rows.groups() {
-            let from = of.first.len();
-            of.first.extend_from_slice(work.first(rows, places, scores, substitute));
-            let seen = work.of(rows, places, scores, labels, Some(&of.first[from..]), substitute);
-            of.all.add(&seen);
-            let end = start + rows.len() as u32;
-            of.each.push(User { seen, first: from as u32..of.first.len() as u32, rows: start..end });
-            start = end;
+            let start = of.rows.len();
+            let places = work.user.places(rows, scores, labels, substitute);
+            of.rows.extend(places.clone().map(|place| rows[(place >> 1) as usize]));
+            of.places.extend(places);
+            of.scores.extend(of.rows[start..].iter().map(|row| scores[*row as usize]));
+            let (own, places) = (&of.scores[start..], &of.places[start..]);
+            let user = User {
+                sees: of.rank(places, own, &mut work),
+                rows: start as u32..of.rows.len() as u32,
+                in_order: in_order(own, seen),
+            };
+            of.all.add(&user.sees);
+            of.each.push(user);
         }
         of
     }
 
-    /// The user of each row, by place among the users, and the row's place among the user's.
+    /// The user of each row, by place among the users, and the row's place in the user's golden ranking.
     pub(crate) fn of_rows(&self) -> Vec<(u32, u32)> {
         let mut of = vec![(0, 0); self.rows.len()];
-        for (user, rows) in (0..).zip(self.rows.groups()) {
-            for (place, row) in (0..).zip(rows) {
-                of[*row as usize] = (user, place);
+        for (number, user) in (0..).zip(&self.each) {
+            for (place, row) in (0..).zip(&self.rows[range(user)]) {
+                of[*row as usize] = (number, place);
             }
         }
         of
     }
 
-    fn first(&self, user: &User) -> &[u32] {
-        &self.first[user.first.start as usize..user.first.end as usize]
+    /// What a user sees whose rows have these scores.
+    fn rank(&self, places: &[u32], scores: &[f32], work: &mut RankWork) -> OfUser {
+        let RankWork { rows, first, user } = work;
+        rows.clear();
+        rows.extend(places.iter().zip(scores).map(|(place, score)| ranked(*score, *place, self.substitute)));
+        first.clear();
+        first.extend(places.iter().take(self.seen).map(|place| place >> 1));
+        user.seen(rows, self.seen, Some(first))
     }
 
-    fn rows(&self, user: &User) -> &[u32] {
-        &self.rows.in_order()[user.rows.start as usize..user.rows.end as usize]
-    }
-
-    /// A user's rows with these scores, as they are ranked, behind others.
-    fn rank(&self, user: &User, scores: impl Iterator<Item = f32>, ranked: &mut Vec<u64>) {
-        let labels = &self.labels[user.rows.start as usize..user.rows.end as usize];
-        ranked.extend(
-            scores
-                .zip(labels)
-                .enumerate()
-                .map(|(place, (score, label))| top_k::ranked(score, place, *label, self.substitute)),
-        );
+    /// Exchanges what a user saw for what these scores show, where that is another ranking.
+    fn compare(&self, user: &User, scores: &[f32], work: &mut RankWork, all: &mut OverUsers) {
+        if !(user.in_order && in_order(scores, self.seen)) {
+            all.take(&user.sees);
+            all.add(&self.rank(&self.places[range(user)], scores, work));
+        }
     }
 
     /// What users see of scores of which any may have changed.
     pub(crate) fn all(&self, scores: &[f32], work: &mut UsersWork) -> TopK {
-        let UsersWork { ranked, user: work, .. } = work;
-        let mut all = OverUsers::default();
+        let UsersWork { scores: own, rank, .. } = work;
+        let mut all = self.all;
         for users in self.each.chunks(TOGETHER) {
             // Scores are on their way from memory for many users before those of one are compared.
-            ranked.clear();
-            for user in users {
-                let scores = self.rows(user).iter().map(|row| scores[*row as usize]);
-                self.rank(user, scores, ranked);
-            }
-            let mut left = ranked.as_slice();
+            own.clear();
+            let rows = users[0].rows.start as usize..users[users.len() - 1].rows.end as usize;
+            own.extend(self.rows[rows].iter().map(|row| scores[*row as usize]));
+            let mut left = own.as_slice();
             for user in users {
                 let (own, later) = left.split_at(user.rows.len());
                 left = later;
-                all.add(&work.seen(own, self.places, Some(self.first(user))));
+                self.compare(user, own, rank, &mut all);
             }
         }
         all.top_k()
     }
 
-    /// What users see of scores of which only those of some rows changed: each its user, its place among the user's, and its score.
+    /// What users see of scores of which only those of some rows changed: each its user, its place in the user's golden ranking, and
+    /// its score.
     ///
     /// Each loop touches one array, so that many users are on their way from memory at a time.
     pub(crate) fn changed(&self, rows: impl Iterator<Item = (u32, u32, f32)>, work: &mut UsersWork) -> TopK {
-        let UsersWork { changed, users, ranked, user: work } = work;
+        let UsersWork { changed, users, scores, rank } = work;
         changed.clear();
         changed.extend(rows.map(|(user, place, score)| (u64::from(user) << 32 | u64::from(place), score)));
         changed.sort_unstable_by_key(|(at, _)| *at);
@@ -135,24 +152,53 @@ impl<'a> Users<'a> {
         for own in changed.chunk_by(|a, b| a.0 >> 32 == b.0 >> 32) {
             users.push((self.each[(own[0].0 >> 32) as usize].clone(), own.len()));
         }
-        ranked.clear();
+        scores.clear();
         for (user, _) in &*users {
-            let rows = user.rows.start as usize..user.rows.end as usize;
-            self.rank(user, self.scores[rows].iter().copied(), ranked);
+            scores.extend_from_slice(&self.scores[range(user)]);
         }
         let mut all = self.all;
-        let (mut left, mut changed) = (ranked.as_mut_slice(), changed.as_slice());
+        let (mut left, mut changed) = (scores.as_mut_slice(), changed.as_slice());
         for (user, count) in &*users {
             let (own, later) = std::mem::take(&mut left).split_at_mut(user.rows.len());
             let (now, others) = changed.split_at(*count);
             (left, changed) = (later, others);
             for (at, score) in now {
-                let row = &mut own[*at as u32 as usize];
-                *row = top_k::ranked(*score, *at as u32 as usize, (*row & 1) as u8, self.substitute);
+                own[*at as u32 as usize] = *score;
             }
-            all.take(&user.seen);
-            all.add(&work.seen(own, self.places, Some(self.first(user))));
+            self.compare(user, own, rank, &mut all);
         }
         all.top_k()
+    }
+}
+
+fn range(user: &User) -> Range<usize> {
+    user.rows.start as usize..user.rows.end as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_order;
+
+    #[test]
+    fn scores_are_in_order_where_places_are_beyond_doubt() {
+        for (scores, seen, expected) in [
+            (&[0.9, 0.5, 0.1][..], 2, true),
+            (&[0.9, 0.5, 0.1], 10, true),
+            (&[0.9, 0.5, 0.1, 0.3], 2, true),
+            (&[0.9, 0.5, 0.1, 0.3], 3, false),
+            (&[0.9, 0.5, 0.5], 2, false),
+            (&[0.9, 0.9, 0.5], 2, false),
+            (&[0.9, 0.5, 0.7], 2, false),
+            (&[0.5, 0.9], 2, false),
+            (&[0.9, f32::NAN, 0.5], 2, false),
+            (&[f32::NAN, 0.9, 0.5], 2, false),
+            (&[0.9, 0.5, f32::NAN], 2, false),
+            (&[0.0, -0.0], 2, false),
+            (&[f32::NAN], 2, true),
+            (&[0.1, 0.9], 0, true),
+            (&[0.1, 0.9], 1, false),
+        ] {
+            assert_eq!(in_order(scores, seen), expected, "{scores:?} of which {seen} are seen");
+        }
     }
 }
