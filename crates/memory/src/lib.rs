@@ -1,11 +1,13 @@
-//! Mapped files and huge-page aligned buffers.
+//! What rooms need of the machine: mapped files, huge-page aligned buffers, wide vectors.
 //!
-//! The only `unsafe` here is the mapping of files: the compiler cannot know that nobody truncates a file while
-//! it is mapped. radhard replaces its files by rename ([`write_atomically`], [`edit_copy`]), so a mapped file keeps its bytes.
+//! `unsafe` are here the call of functions that are compiled for instructions which the processor was found to have, and the mapping of
+//! files: the compiler cannot know that nobody truncates a file while it is mapped. radhard replaces its files by rename ([`write_atomically`], [`edit_copy`]), so a mapped file keeps its bytes.
 mod atomic;
 mod buffer;
 mod mapped;
+mod wide;
 
 pub use atomic::{edit_copy, write_atomically};
 pub use buffer::{Buffer, CACHE_LINE_BYTES, HUGE_PAGE_BYTES};
 pub use mapped::{MapError, Mapped, MappedMut};
+pub use wide::{Wide, widest};

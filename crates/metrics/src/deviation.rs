@@ -1,7 +1,9 @@
 //! How far the scores of a trial are from the golden ones, row by row.
 
+use radhard_memory::{Wide, widest};
+
 use crate::outcome::SampleOutcomes;
-use crate::sum::{LEAF, join, leaf_sum};
+use crate::sum::{LANES, LEAF, join, pairwise};
 
 /// A change of probability beyond this counts in the changed share.
 pub const CHANGED: f64 = 0.01;
@@ -25,11 +27,6 @@ pub struct Deviation {
     pub samples: SampleOutcomes,
 }
 
-/// How many rows a fact holds of. Each count is a loop of its own, without branches.
-fn count(rows: usize, holds: impl Fn(usize) -> bool) -> u64 {
-    u64::from((0..rows).map(|row| u32::from(holds(row))).sum::<u32>())
-}
-
 impl Deviation {
     /// Compares row by row; `tolerance` bounds a tolerable |Δp|.
     ///
@@ -40,48 +37,98 @@ impl Deviation {
     /// If the lengths differ.
     pub fn of(observed: &[f32], golden: &[f32], substitute: f32, tolerance: f64) -> Self {
         assert_eq!(observed.len(), golden.len(), "observed and golden rows differ in number");
-        let n = observed.len();
-        let substitute_decides = substitute >= DECISION;
-        let decision = |p: f32| (p >= DECISION) | (p.is_nan() & substitute_decides);
+        widest(Compared { observed, golden, substitute, tolerance })
+    }
+}
 
-        let (mut changed, mut decision_flips, mut largest) = (0, 0, 0.0_f64);
-        let (mut due, mut masked, mut tolerable, mut incomparable) = (0, 0, 0, 0);
-        let mut squares = Vec::with_capacity(n.div_ceil(LEAF));
-        for (observed, golden) in observed.chunks(LEAF).zip(golden.chunks(LEAF)) {
-            let rows = observed.len();
-            let golden = &golden[..rows];
-            // NaN on either side makes a distance NaN: it has no square, and is no larger than anything.
+/// Rows that are compared.
+struct Compared<'a> {
+    observed: &'a [f32],
+    golden: &'a [f32],
+    substitute: f32,
+    tolerance: f64,
+}
+
+/// Counts of rows.
+#[derive(Default)]
+struct Counts {
+    changed: u64,
+    decision_flips: u64,
+    incomparable: u64,
+    due: u64,
+    masked: u64,
+    tolerable: u64,
+}
+
+impl Compared<'_> {
+    /// Adds the rows of one leaf of the tree to the counts; `distances` are theirs.
+    #[inline(always)]
+    fn count(&self, (observed, golden): (&[f32], &[f32]), distances: &[f64], counts: &mut Counts) {
+        let substitute_decides = self.substitute >= DECISION;
+        let [mut changed, mut flips, mut incomparable, mut due, mut masked, mut tolerable] = [0_u32; 6];
+        for ((&p, &g), &d) in observed.iter().zip(golden).zip(distances) {
+            // No branches: each row adds to each count.
+            let (p_decides, g_decides) = (
+                (p >= DECISION) | (p.is_nan() & substitute_decides),
+                (g >= DECISION) | (g.is_nan() & substitute_decides),
+            );
+            let same = p.to_bits() == g.to_bits();
+            changed += u32::from((d > CHANGED) | (p.is_nan() != g.is_nan()));
+            flips += u32::from(p_decides != g_decides);
+            incomparable += u32::from(d.is_nan());
+            due += u32::from(p.is_nan());
+            masked += u32::from(same & !p.is_nan());
+            tolerable += u32::from((d <= self.tolerance) & !same);
+        }
+        counts.changed += u64::from(changed);
+        counts.decision_flips += u64::from(flips);
+        counts.incomparable += u64::from(incomparable);
+        counts.due += u64::from(due);
+        counts.masked += u64::from(masked);
+        counts.tolerable += u64::from(tolerable);
+    }
+}
+
+impl Wide for Compared<'_> {
+    type Output = Deviation;
+
+    #[inline(always)]
+    fn run(self) -> Deviation {
+        let n = self.observed.len();
+        let mut counts = Counts::default();
+        let mut largest = [0.0_f64; LANES];
+        let mut leaves = Vec::with_capacity(n.div_ceil(LEAF));
+        for (observed, golden) in self.observed.chunks(LEAF).zip(self.golden.chunks(LEAF)) {
+            // NaN on either side, or infinities on both, make a distance NaN: it has no square, and is no larger than anything.
             let mut distances = [0.0_f64; LEAF];
             for ((distance, p), g) in distances.iter_mut().zip(observed).zip(golden) {
                 *distance = (f64::from(*p) - f64::from(*g)).abs();
             }
-            let distances = &distances[..rows];
-            squares.push(leaf_sum(0, rows, |i| {
-                let d = distances[i];
-                if d.is_nan() { 0.0 } else { d * d }
-            }));
-            largest = distances.iter().fold(largest, |largest, d| if *d > largest { *d } else { largest });
-            incomparable += count(rows, |i| distances[i].is_nan());
-            changed += count(rows, |i| distances[i] > CHANGED);
-            changed += count(rows, |i| observed[i].is_nan() != golden[i].is_nan());
-            decision_flips += count(rows, |i| decision(observed[i]) != decision(golden[i]));
-            due += count(rows, |i| observed[i].is_nan());
-            let same = |i: usize| observed[i].to_bits() == golden[i].to_bits();
-            masked += count(rows, |i| same(i) & !observed[i].is_nan());
-            tolerable += count(rows, |i| (distances[i] <= tolerance) & !same(i));
+            // Distances of no rows are +0, which change no sum.
+            let mut squares = [0.0; LANES];
+            for distances in distances.chunks_exact(LANES) {
+                for lane in 0..LANES {
+                    let d = distances[lane];
+                    squares[lane] += if d.is_nan() { 0.0 } else { d * d };
+                    largest[lane] = if d > largest[lane] { d } else { largest[lane] };
+                }
+            }
+            leaves.push(pairwise(squares));
+            self.count((observed, golden), &distances[..observed.len()], &mut counts);
         }
+        let Counts { changed, decision_flips, incomparable, due, masked, tolerable } = counts;
         let finite = n as u64 - incomparable;
         let sdc = n as u64 - due - masked - tolerable;
-        let samples = SampleOutcomes { recovered: 0, due, masked, tolerable, sdc };
-        let squares = join(squares.into_iter());
+        let squares = join(leaves.into_iter());
         let rmse_finite = (finite > 0).then(|| (squares / finite as f64).sqrt());
-        Self {
+        let largest = largest.into_iter().fold(0.0, |largest, d| if d > largest { d } else { largest });
+        Deviation {
             rmse: rmse_finite.filter(|_| finite == n as u64),
             rmse_finite,
             max_abs_difference: (finite > 0).then_some(largest),
             changed_share: (n > 0).then(|| changed as f64 / n as f64),
             decision_flips,
-            samples,
+            samples: SampleOutcomes { recovered: 0, due, masked, tolerable, sdc },
         }
     }
 }

@@ -12,7 +12,7 @@ const SHIFT: u32 = 48;
 /// Terms lie below this magnitude.
 const LIMIT: f64 = 512.0;
 /// Terms whose parts are added in 64 bits: coarse parts are below 2^51.
-const CHUNK: usize = 1 << 11;
+pub(crate) const CHUNK: usize = 256;
 const LANES: usize = 8;
 
 /// A sum of terms below 512 in magnitude.
@@ -23,6 +23,7 @@ const LANES: usize = 8;
 pub(crate) struct ExactSum(i128);
 
 /// The two parts of a term.
+#[inline(always)]
 fn parts(term: f64) -> (i64, i64) {
     let coarse = term + COARSE;
     let left = term - (coarse - COARSE);
@@ -39,35 +40,38 @@ fn joined((coarse, fine): (i64, i64)) -> i128 {
 
 impl ExactSum {
     /// The sum of `term(0) … term(n - 1)`; `None` where one is NaN or not below 512 in magnitude.
+    #[inline(always)]
     pub(crate) fn of(n: usize, term: impl Fn(usize) -> f64) -> Option<Self> {
-        let mut sum = 0;
+        let mut sum = Self::default();
         let mut inside = true;
-        for start in (0..n).step_by(CHUNK) {
-            let end = n.min(start + CHUNK);
-            let (mut coarse, mut fine, mut within) = ([0_i64; LANES], [0_i64; LANES], [true; LANES]);
-            let mut add = |lane: usize, i: usize| {
-                let term = term(i);
-                let parts = parts(term);
+        let mut start = 0;
+        while start < n {
+            let mut terms = [0.0; CHUNK];
+            for (at, to) in terms.iter_mut().enumerate().take(n - start) {
+                *to = term(start + at);
+            }
+            inside &= sum.add_all(&terms);
+            start += CHUNK;
+        }
+        inside.then_some(sum)
+    }
+
+    /// Adds terms; whether all were below 512 in magnitude, else the sum is none.
+    #[inline(always)]
+    pub(crate) fn add_all(&mut self, terms: &[f64; CHUNK]) -> bool {
+        let (mut coarse, mut fine, mut beyond) = ([0_i64; LANES], [0_i64; LANES], [0_u64; LANES]);
+        for terms in terms.chunks_exact(LANES) {
+            for lane in 0..LANES {
+                let parts = parts(terms[lane]);
                 coarse[lane] = coarse[lane].wrapping_add(parts.0);
                 fine[lane] = fine[lane].wrapping_add(parts.1);
-                within[lane] &= term.abs() < LIMIT;
-            };
-            let mut i = start;
-            while i + LANES <= end {
-                for lane in 0..LANES {
-                    add(lane, i + lane);
-                }
-                i += LANES;
-            }
-            for (lane, i) in (i..end).enumerate() {
-                add(lane, i);
-            }
-            inside &= within == [true; LANES];
-            for parts in coarse.into_iter().zip(fine) {
-                sum += joined(parts);
+                beyond[lane] |= u64::from(!(terms[lane].abs() < LIMIT));
             }
         }
-        inside.then_some(Self(sum))
+        for lane in 0..LANES {
+            self.0 += joined((coarse[lane], fine[lane]));
+        }
+        beyond == [0; LANES]
     }
 
     /// Adds a term below 512 in magnitude.

@@ -50,6 +50,10 @@
 //! assert_eq!((scores.outcome, scores.non_finite), (Outcome::Due, 1));
 //! ```
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::inline_always,
+    reason = "loops over all rows take the instruction set of the function that they are inlined into"
+)]
 
 pub mod association;
 pub mod auc;
@@ -64,6 +68,7 @@ pub mod fit;
 mod golden_rows;
 pub mod interval;
 pub mod k_flips;
+mod logarithm;
 pub mod loss;
 pub mod normal;
 pub mod noticed;

@@ -1,6 +1,9 @@
 //! How good probabilities are as probabilities: log loss, normalised entropy, calibration.
 
-use crate::exact_sum::ExactSum;
+use radhard_memory::{Wide, widest};
+
+use crate::exact_sum::{CHUNK, ExactSum};
+use crate::logarithm::logarithms;
 use crate::sum::tree_sum;
 
 /// Probabilities are kept this far from 0 and 1 before the logarithm, so one row loses at most 27.7.
@@ -10,6 +13,7 @@ pub const CLAMP: f64 = 1e-12;
 pub(crate) const GROUP: usize = 16;
 
 /// The probability given to what happened, clamped.
+#[inline(always)]
 fn likelihood(probability: f32, label: u8, substitute: f32) -> f64 {
     let p = if probability.is_nan() { substitute } else { probability };
     let p = f64::from(p).clamp(CLAMP, 1.0 - CLAMP);
@@ -23,11 +27,83 @@ fn likelihood(probability: f32, label: u8, substitute: f32) -> f64 {
 /// within 1e-13 relative of the sum of single logarithms.
 ///
 /// # Panics
-/// If the substitute is needed and is NaN.
+/// If lengths differ, or the substitute is needed and is NaN.
 pub fn log_loss(probabilities: &[f32], labels: &[u8], substitute: f32) -> Option<f64> {
-    let group = |group| group_log_loss(group, probabilities, labels, substitute);
-    let sum = ExactSum::of(probabilities.len().div_ceil(GROUP), group);
-    sum.expect("clamped likelihoods have small logarithms").mean(probabilities.len())
+    assert_eq!(probabilities.len(), labels.len(), "labels and probabilities differ in length");
+    widest(Losses { probabilities, labels, substitute }).mean(probabilities.len())
+}
+
+/// The losses of all groups.
+struct Losses<'a> {
+    probabilities: &'a [f32],
+    labels: &'a [u8],
+    substitute: f32,
+}
+
+/// Groups whose likelihoods are multiplied side by side.
+const GROUPS: usize = 32;
+
+impl Wide for Losses<'_> {
+    type Output = ExactSum;
+
+    #[inline(always)]
+    fn run(self) -> ExactSum {
+        let mut sum = ExactSum::default();
+        let rows = self.probabilities.chunks(CHUNK * GROUP).zip(self.labels.chunks(CHUNK * GROUP));
+        for (probabilities, labels) in rows {
+            // What is no group is no loss.
+            let mut losses = [0.0; CHUNK];
+            let rows = probabilities.chunks(GROUPS * GROUP).zip(labels.chunks(GROUPS * GROUP));
+            for (losses, (probabilities, labels)) in losses.chunks_exact_mut(GROUPS).zip(rows) {
+                // A row that is missing has the likelihood 1.
+                let mut factors = [1.0; GROUPS * GROUP];
+                for ((factor, p), label) in factors.iter_mut().zip(probabilities).zip(labels) {
+                    *factor = likelihood(*p, *label, self.substitute);
+                }
+                let mut products = product(&factors);
+                logarithms(&mut products);
+                for (loss, logarithm) in losses.iter_mut().zip(products) {
+                    *loss = -logarithm;
+                }
+            }
+            sum.add_all(&losses);
+        }
+        sum
+    }
+}
+
+/// The products of the likelihoods of each group: eight by eight rows, then four by four of these, until one is left.
+///
+/// # Panics
+/// If one is NaN, which a likelihood can't be, but that of a substitute.
+#[inline(always)]
+fn product(factors: &[f64; GROUPS * GROUP]) -> [f64; GROUPS] {
+    let mut eight = [0.0; 8 * GROUPS];
+    let mut four = [0.0; 4 * GROUPS];
+    let mut two = [0.0; 2 * GROUPS];
+    let mut one = [0.0; GROUPS];
+    for (to, of) in eight.chunks_exact_mut(8).zip(factors.chunks_exact(16)) {
+        for i in 0..8 {
+            to[i] = of[i] * of[i + 8];
+        }
+    }
+    for (to, of) in four.chunks_exact_mut(4).zip(eight.chunks_exact(8)) {
+        for i in 0..4 {
+            to[i] = of[i] * of[i + 4];
+        }
+    }
+    for (to, of) in two.chunks_exact_mut(2).zip(four.chunks_exact(4)) {
+        for i in 0..2 {
+            to[i] = of[i] * of[i + 2];
+        }
+    }
+    let mut numbers = 0;
+    for (to, of) in one.iter_mut().zip(two.chunks_exact(2)) {
+        *to = of[0] * of[1];
+        numbers += u32::from(*to > 0.0);
+    }
+    assert_eq!(numbers, GROUPS as u32, "the substitute for scores that are not numbers is not a number");
+    one
 }
 
 /// The negative logarithm of the product of one group's likelihoods.
@@ -73,11 +149,31 @@ pub fn base_entropy(positives: u64, rows: u64) -> Option<f64> {
 /// Numerics: probabilities are added without rounding in units of 2^-90; where one is no probability, by the fixed tree.
 pub fn calibration(probabilities: &[f32], labels: &[u8], substitute: f32) -> Option<f64> {
     let positives = labels.iter().filter(|&&label| label != 0).count();
-    let probability = |i: usize| {
-        let p = probabilities[i];
-        f64::from(if p.is_nan() { substitute } else { p })
-    };
-    let n = probabilities.len();
-    let sum = ExactSum::of(n, probability).map_or_else(|| tree_sum(n, probability), ExactSum::value);
+    let sum = Probabilities { probabilities, substitute };
+    let sum = widest(sum).map_or_else(|| tree_sum(probabilities.len(), |i| sum.of(i)), ExactSum::value);
     (positives > 0).then(|| sum / positives as f64)
+}
+
+/// Probabilities to be added.
+#[derive(Clone, Copy)]
+struct Probabilities<'a> {
+    probabilities: &'a [f32],
+    substitute: f32,
+}
+
+impl Probabilities<'_> {
+    #[inline(always)]
+    fn of(&self, row: usize) -> f64 {
+        let p = self.probabilities[row];
+        f64::from(if p.is_nan() { self.substitute } else { p })
+    }
+}
+
+impl Wide for Probabilities<'_> {
+    type Output = Option<ExactSum>;
+
+    #[inline(always)]
+    fn run(self) -> Option<ExactSum> {
+        ExactSum::of(self.probabilities.len(), |row| self.of(row))
+    }
 }

@@ -13,7 +13,7 @@ pub fn tree_sum(n: usize, term: impl Fn(usize) -> f64) -> f64 {
 }
 
 /// The sum of one leaf of the tree over n terms.
-pub(crate) fn leaf_sum(leaf: usize, n: usize, term: impl Fn(usize) -> f64) -> f64 {
+fn leaf_sum(leaf: usize, n: usize, term: impl Fn(usize) -> f64) -> f64 {
     let start = leaf * LEAF;
     let mut lanes = [0.0; LANES];
     let mut i = start;
@@ -32,6 +32,7 @@ pub(crate) fn leaf_sum(leaf: usize, n: usize, term: impl Fn(usize) -> f64) -> f6
 }
 
 /// The sum of the lanes, in pairs.
+#[inline(always)]
 pub(crate) fn pairwise([a, b, c, d, e, f, g, h]: [f64; LANES]) -> f64 {
     ((a + b) + (c + d)) + ((e + f) + (g + h))
 }
