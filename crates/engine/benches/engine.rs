@@ -368,7 +368,8 @@ fn one_flip(bench: &mut Bench<'_>, options: &Options) {
         ),
     ];
     for (target, of) in targets {
-        if target == "last linear" && bench.lent.model().config().name == "fm" {
+        let asked = options.target.as_ref().is_none_or(|asked| asked == target);
+        if !asked || target == "last linear" && bench.lent.model().config().name == "fm" {
             continue;
         }
         let chips = bench.one_flip(options.chips, of);

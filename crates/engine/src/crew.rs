@@ -175,12 +175,7 @@ impl Engine {
             let scores = if reference.are_few(changed) {
                 listed.clear();
                 some.probabilities.clear();
-                for ((row, p), g) in (0..).zip(&probabilities[..]).zip(golden) {
-                    if p.to_bits() != g.to_bits() {
-                        listed.push(row);
-                        some.probabilities.push(*p);
-                    }
-                }
+                list_changed(probabilities, golden, listed, &mut some.probabilities);
                 reference.changed_with(metrics, listed, &some.probabilities, saturated)
             } else {
                 reference.all_with(metrics, probabilities, saturated)
@@ -190,6 +185,23 @@ impl Engine {
         let outcomes = own.par_iter().zip(&counts).map(score).collect();
         crew.probabilities = probabilities;
         outcomes
+    }
+}
+
+/// Lists the rows whose probabilities are other than golden.
+fn list_changed(probabilities: &[f32], golden: &[f32], rows: &mut Vec<u32>, changed: &mut Vec<f32>) {
+    let differ = |p: f32, g: f32| p.to_bits() != g.to_bits();
+    // Most rows are golden, and many of them are compared at once.
+    let parts = probabilities.chunks(BLOCK).zip(golden.chunks(BLOCK));
+    for (first, (probabilities, golden)) in (0..).step_by(BLOCK).zip(parts) {
+        if probabilities.iter().zip(golden).fold(false, |any, (p, g)| any | differ(*p, *g)) {
+            for ((row, p), g) in (first..).zip(probabilities).zip(golden) {
+                if differ(*p, *g) {
+                    rows.push(row);
+                    changed.push(*p);
+                }
+            }
+        }
     }
 }
 

@@ -35,48 +35,80 @@ fn canonical(x: f32) -> f32 {
     if x.is_nan() { CANONICAL_NAN } else { x }
 }
 
+/// Logits and answers of one lane group.
 #[inline(always)]
-fn answer<L: Lanes>(terms: &[&[Lane]], sigmoid: bool, out: &mut Answers<'_>) {
-    let mut logits = out.logits.chunks_mut(LANES);
-    let mut golden = out.golden.chunks(LANES);
-    // By lane, so that lanes are counted side by side.
-    let [mut changed, mut high, mut low] = [[0_u32; LANES]; 3];
-    for (g, to) in out.answers.chunks_mut(LANES).enumerate() {
-        let mut sum = L::load(&terms[0][g]);
-        for term in &terms[1..] {
-            sum = sum.add(L::load(&term[g]));
-        }
-        let mut logit: Lane = [0.0; LANES];
-        sum.store(&mut logit);
-        for x in &mut logit {
-            *x = canonical(*x);
-        }
-        let mut answer = logit;
-        if sigmoid {
-            for x in &mut answer {
-                *x = canonical(plain::sigmoid(*x));
-            }
-        }
-        let rows = to.len();
-        to.copy_from_slice(&answer[..rows]);
-        if let Some(logits) = logits.next() {
-            logits.copy_from_slice(&logit[..rows]);
-        }
-        if let Some(golden) = golden.next() {
-            // Lanes beyond the last row are no rows.
-            let mut before = answer;
-            before[..rows].copy_from_slice(golden);
-            logit[rows..].fill(0.0);
-            for lane in 0..LANES {
-                changed[lane] += u32::from(answer[lane].to_bits() != before[lane].to_bits());
-                high[lane] += u32::from(logit[lane] == f32::INFINITY);
-                low[lane] += u32::from(logit[lane] == f32::NEG_INFINITY);
-            }
+fn group<L: Lanes>(terms: &[&[Lane]], g: usize, sigmoid: bool) -> (Lane, Lane) {
+    let mut sum = L::load(&terms[0][g]);
+    for term in &terms[1..] {
+        sum = sum.add(L::load(&term[g]));
+    }
+    let mut logit: Lane = [0.0; LANES];
+    sum.store(&mut logit);
+    for x in &mut logit {
+        *x = canonical(*x);
+    }
+    let mut answer = logit;
+    if sigmoid {
+        for x in &mut answer {
+            *x = canonical(plain::sigmoid(*x));
         }
     }
-    out.counted.changed += changed.iter().sum::<u32>();
-    out.counted.high += high.iter().sum::<u32>();
-    out.counted.low += low.iter().sum::<u32>();
+    (logit, answer)
+}
+
+/// Counts by lane, so that lanes are counted side by side.
+#[derive(Default)]
+struct ByLane {
+    changed: [u32; LANES],
+    high: [u32; LANES],
+    low: [u32; LANES],
+}
+
+impl ByLane {
+    #[inline(always)]
+    fn count(&mut self, (logit, answer): (&Lane, &Lane), golden: &Lane) {
+        for lane in 0..LANES {
+            self.changed[lane] += u32::from(answer[lane].to_bits() != golden[lane].to_bits());
+            self.high[lane] += u32::from(logit[lane] == f32::INFINITY);
+            self.low[lane] += u32::from(logit[lane] == f32::NEG_INFINITY);
+        }
+    }
+}
+
+#[inline(always)]
+fn answer<L: Lanes>(terms: &[&[Lane]], sigmoid: bool, out: &mut Answers<'_>) {
+    let (answers, last) = out.answers.as_chunks_mut::<LANES>();
+    let (logits, last_logits) = out.logits.as_chunks_mut::<LANES>();
+    let (golden, last_golden) = out.golden.as_chunks::<LANES>();
+    let mut counts = ByLane::default();
+    for (g, to) in answers.iter_mut().enumerate() {
+        let (logit, answer) = group::<L>(terms, g, sigmoid);
+        *to = answer;
+        if let Some(to) = logits.get_mut(g) {
+            *to = logit;
+        }
+        if let Some(golden) = golden.get(g) {
+            counts.count((&logit, &answer), golden);
+        }
+    }
+    if !last.is_empty() {
+        let (mut logit, answer) = group::<L>(terms, answers.len(), sigmoid);
+        let rows = last.len();
+        last.copy_from_slice(&answer[..rows]);
+        if !last_logits.is_empty() {
+            last_logits.copy_from_slice(&logit[..rows]);
+        }
+        if !last_golden.is_empty() {
+            // Lanes beyond the last row are no rows.
+            let mut golden = answer;
+            golden[..rows].copy_from_slice(last_golden);
+            logit[rows..].fill(0.0);
+            counts.count((&logit, &answer), &golden);
+        }
+    }
+    out.counted.changed += counts.changed.iter().sum::<u32>();
+    out.counted.high += counts.high.iter().sum::<u32>();
+    out.counted.low += counts.low.iter().sum::<u32>();
 }
 
 kernels! {
