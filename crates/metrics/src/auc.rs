@@ -1,9 +1,9 @@
 //! The area under the ROC curve as an exact count of won pairs, and what a missing score does to it.
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
+use radhard_memory::{Wide, widest};
 use serde::{Deserialize, Serialize};
 
 /// What stands in for a score that is not a number, in `auc`, log loss and the rankings of users.
@@ -135,15 +135,38 @@ pub struct Standing {
 impl Standing {
     /// Counts where `score` stands among the scores that are numbers.
     pub fn of(score: f32, scores: &[f32], labels: &[u8]) -> Self {
-        let mut standing = Self::default();
-        for (&other, &label) in scores.iter().zip(labels) {
-            match (other.partial_cmp(&score), label != 0) {
-                (Some(Ordering::Less), false) => standing.negatives_below += 1,
-                (Some(Ordering::Equal), false) => standing.negatives_equal += 1,
-                (Some(Ordering::Greater), true) => standing.positives_above += 1,
-                (Some(Ordering::Equal), true) => standing.positives_equal += 1,
-                _ => {}
+        widest(Stands { score, scores, labels })
+    }
+}
+
+/// Scores among which one stands.
+struct Stands<'a> {
+    score: f32,
+    scores: &'a [f32],
+    labels: &'a [u8],
+}
+
+impl Wide for Stands<'_> {
+    type Output = Standing;
+
+    #[inline(always)]
+    fn run(self) -> Standing {
+        const ROWS: usize = 1 << 12;
+        let mut standing = Standing::default();
+        for (scores, labels) in self.scores.chunks(ROWS).zip(self.labels.chunks(ROWS)) {
+            // Neither labels nor scores can be predicted, so nothing here branches on them.
+            let [mut below, mut equal, mut above, mut tied] = [0_u32; 4];
+            for (&other, &label) in scores.iter().zip(labels) {
+                let positive = label != 0;
+                below += u32::from((other < self.score) & !positive);
+                equal += u32::from((other == self.score) & !positive);
+                above += u32::from((other > self.score) & positive);
+                tied += u32::from((other == self.score) & positive);
             }
+            standing.negatives_below += u64::from(below);
+            standing.negatives_equal += u64::from(equal);
+            standing.positives_above += u64::from(above);
+            standing.positives_equal += u64::from(tied);
         }
         standing
     }

@@ -82,21 +82,9 @@ fn product(factors: &[f64; GROUPS * GROUP]) -> [f64; GROUPS] {
     let mut four = [0.0; 4 * GROUPS];
     let mut two = [0.0; 2 * GROUPS];
     let mut one = [0.0; GROUPS];
-    for (to, of) in eight.chunks_exact_mut(8).zip(factors.chunks_exact(16)) {
-        for i in 0..8 {
-            to[i] = of[i] * of[i + 8];
-        }
-    }
-    for (to, of) in four.chunks_exact_mut(4).zip(eight.chunks_exact(8)) {
-        for i in 0..4 {
-            to[i] = of[i] * of[i + 4];
-        }
-    }
-    for (to, of) in two.chunks_exact_mut(2).zip(four.chunks_exact(4)) {
-        for i in 0..2 {
-            to[i] = of[i] * of[i + 2];
-        }
-    }
+    halves::<8>(factors, &mut eight);
+    halves::<4>(&eight, &mut four);
+    halves::<2>(&four, &mut two);
     let mut numbers = 0;
     for (to, of) in one.iter_mut().zip(two.chunks_exact(2)) {
         *to = of[0] * of[1];
@@ -104,6 +92,17 @@ fn product(factors: &[f64; GROUPS * GROUP]) -> [f64; GROUPS] {
     }
     assert_eq!(numbers, GROUPS as u32, "the substitute for scores that are not numbers is not a number");
     one
+}
+
+/// The products of the first and the second half of each twice `HALF` factors.
+#[inline(always)]
+fn halves<const HALF: usize>(factors: &[f64], products: &mut [f64]) {
+    for (to, of) in products.chunks_exact_mut(HALF).zip(factors.chunks_exact(2 * HALF)) {
+        let (left, right) = of.split_at(HALF);
+        for ((to, left), right) in to.iter_mut().zip(left).zip(right) {
+            *to = left * right;
+        }
+    }
 }
 
 /// The negative logarithm of the product of one group's likelihoods.

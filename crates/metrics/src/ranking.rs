@@ -4,9 +4,12 @@
 //! 0x3f80_0000. One pass scatters the rows into buckets by the high 15 bits; what a row leaves there is 16 bits, the
 //! low half of its key above its label, so a million rows take 2 MB. In a bucket, one more scatter orders the words
 //! by their low byte; the high byte needs none: the words arrive at each value of it in order of the low byte, so
-//! each value keeps its own running count of pairs. The counts are joined in order of the keys.
+//! each value keeps its own running count of pairs. The counts are joined in order of the keys. NaN has a bucket of its own, which
+//! is only counted.
 //!
 //! Scores that are negative or beyond 2, which no probability is, take the comparison sort.
+
+use radhard_memory::{Buffer, Wide, widest};
 
 use crate::auc::{AucCounts, Aucs, MannWhitney, NonFinite, Standing, count_pairs};
 
@@ -16,8 +19,6 @@ use crate::auc::{AucCounts, Aucs, MannWhitney, NonFinite, Standing, count_pairs}
 #[derive(Clone, Debug, Default)]
 pub struct Ranking {
     sweep: Sweep,
-    numbers: Vec<f32>,
-    number_labels: Vec<u8>,
     rows: Vec<(f32, u8)>,
 }
 
@@ -26,7 +27,7 @@ pub struct Ranking {
 struct Sweep {
     /// Per bucket the place of its next word; after the scatter, the end of the bucket.
     places: Vec<u32>,
-    words: Vec<u16>,
+    words: Buffer<u16>,
     bucket: Vec<u16>,
 }
 
@@ -66,70 +67,74 @@ impl Ranking {
     pub fn count(&mut self, scores: &[f32], labels: &[u8], substitute: f32) -> AucCounts {
         assert_eq!(scores.len(), labels.len(), "scores and labels differ in length");
         assert!(u32::try_from(scores.len()).is_ok(), "{} rows are too many for exact counts", scores.len());
-        if let Some(finite) = self.sweep.count(scores, labels) {
-            return AucCounts { finite, ..AucCounts::default() };
-        }
-        self.numbers.clear();
-        self.number_labels.clear();
-        let mut counts = AucCounts::default();
-        for (&score, &label) in scores.iter().zip(labels) {
-            match (score.is_nan(), label != 0) {
-                (true, true) => counts.nan_positives += 1,
-                (true, false) => counts.nan_negatives += 1,
-                (false, _) => {
-                    self.numbers.push(score + 0.0);
-                    self.number_labels.push(label);
+        let mut counts = self.sweep.count(scores, labels).unwrap_or_else(|| {
+            let mut counts = AucCounts::default();
+            self.rows.clear();
+            for (&score, &label) in scores.iter().zip(labels) {
+                match (score.is_nan(), label != 0) {
+                    (true, true) => counts.nan_positives += 1,
+                    (true, false) => counts.nan_negatives += 1,
+                    (false, _) => self.rows.push((score, label)),
                 }
             }
-        }
-        let (numbers, labels) = (&self.numbers, &self.number_labels);
-        counts.finite = self.sweep.count(numbers, labels).unwrap_or_else(|| {
-            self.rows.clear();
-            self.rows.extend(numbers.iter().copied().zip(labels.iter().copied()));
-            count_pairs(&mut self.rows)
+            counts.finite = count_pairs(&mut self.rows);
+            counts
         });
         if counts.nan_positives + counts.nan_negatives > 0 {
             assert!(!substitute.is_nan(), "the substitute for scores that are not numbers is not a number");
-            counts.substitute = Standing::of(substitute, numbers, labels);
+            counts.substitute = Standing::of(substitute, scores, labels);
         }
         counts
     }
 }
 
 impl Sweep {
-    /// Counts the pairs of scores from +0 to below 2; `None` where a score has a sign, is larger or is NaN.
-    fn count(&mut self, scores: &[f32], labels: &[u8]) -> Option<MannWhitney> {
-        self.places.clear();
-        self.places.resize(BUCKETS, 0);
-        let places = self.places.as_mut_slice();
-        let mut all_bits = 0;
-        for score in scores {
-            let key = score.to_bits();
-            all_bits |= key;
-            places[(key >> LOW_BITS) as usize % BUCKETS] += 1;
+    /// Counts the pairs of scores from +0 to below 2, and NaN apart; `None` where a score has a sign or is larger.
+    fn count(&mut self, scores: &[f32], labels: &[u8]) -> Option<AucCounts> {
+        let Found { keys, nan } = widest(Find(scores));
+        match (keys >> KEY_BITS, nan) {
+            (0, false) => self.sweep(scores, labels, |key| key as usize % BUCKETS),
+            (0, true) => self.sweep(scores, labels, |key| (key as usize).min(BUCKETS)),
+            _ => None,
         }
-        if all_bits >> KEY_BITS != 0 {
-            return None;
+    }
+
+    /// The same with the bucket of each key's high bits; [`BUCKETS`] is that of NaN.
+    #[inline(always)]
+    fn sweep(
+        &mut self,
+        scores: &[f32],
+        labels: &[u8],
+        bucket_of: impl Fn(u32) -> usize,
+    ) -> Option<AucCounts> {
+        self.places.clear();
+        self.places.resize(BUCKETS + 1, 0);
+        let places: &mut [u32; BUCKETS + 1] = self.places.as_mut_slice().try_into().ok()?;
+        for score in scores {
+            places[bucket_of(score.to_bits() >> LOW_BITS)] += 1;
         }
         let (mut start, mut largest) = (0, 0);
         for place in places.iter_mut() {
             largest = largest.max(*place);
             start += std::mem::replace(place, start);
         }
+        if self.words.len() < scores.len() {
+            self.words = Buffer::zeroed(scores.len());
+        }
+        let words = &mut self.words[..scores.len()];
         // Written once in order, the words are in cache when the scatter comes.
-        self.words.clear();
-        self.words.resize(scores.len(), 0);
-        let words = self.words.as_mut_slice();
+        words.fill(0);
         for (score, &label) in scores.iter().zip(labels) {
             let key = score.to_bits();
-            let place = &mut places[(key >> LOW_BITS) as usize % BUCKETS];
+            let place = &mut places[bucket_of(key >> LOW_BITS)];
             words[*place as usize] = (key << 1 | u32::from(label != 0)) as u16;
             *place += 1;
         }
         self.bucket.resize(self.bucket.len().max(largest as usize), 0);
         let mut total = MannWhitney::default();
         let mut start = 0;
-        for &end in places.iter() {
+        let (nan, buckets) = places.split_last()?;
+        for &end in buckets {
             let words = &mut words[start..end as usize];
             start = end as usize;
             if words.len() < LEAST_SCATTERED {
@@ -141,7 +146,34 @@ impl Sweep {
                 join(bucket, &mut [Run::default(); 256], |word| usize::from(word >> 8), &mut total);
             }
         }
-        Some(total)
+        let nan = &words[start..*nan as usize];
+        let nan_positives = nan.iter().map(|word| u64::from(word & 1)).sum();
+        let nan_negatives = nan.len() as u64 - nan_positives;
+        Some(AucCounts { finite: total, nan_positives, nan_negatives, ..AucCounts::default() })
+    }
+}
+
+/// Looks for what has no key.
+struct Find<'a>(&'a [f32]);
+
+/// What scores are like.
+struct Found {
+    /// The bits that numbers have.
+    keys: u32,
+    nan: bool,
+}
+
+impl Wide for Find<'_> {
+    type Output = Found;
+
+    #[inline(always)]
+    fn run(self) -> Found {
+        let (mut keys, mut nan) = (0, false);
+        for score in self.0 {
+            keys |= if score.is_nan() { 0 } else { score.to_bits() };
+            nan |= score.is_nan();
+        }
+        Found { keys, nan }
     }
 }
 

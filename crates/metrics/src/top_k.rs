@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use radhard_memory::{Wide, widest};
+
 use crate::exact_sum::ExactSum;
 
 /// The rows of each user, grouped once per data set and read by every trial.
@@ -83,6 +85,26 @@ impl TopK {
     ) -> Self {
         assert_eq!(users.len(), scores.len(), "users and scores differ in length");
         assert_eq!(labels.len(), scores.len(), "labels and scores differ in length");
+        widest(OfUsers { users, k, scores, labels, golden, substitute }).top_k()
+    }
+}
+
+/// All users, and what they are ranked by.
+struct OfUsers<'a> {
+    users: &'a UserRows,
+    k: usize,
+    scores: &'a [f32],
+    labels: &'a [u8],
+    golden: Option<&'a [f32]>,
+    substitute: f32,
+}
+
+impl Wide for OfUsers<'_> {
+    type Output = OverUsers;
+
+    #[inline(always)]
+    fn run(self) -> OverUsers {
+        let Self { users, k, scores, labels, golden, substitute } = self;
         let mut all = OverUsers::default();
         let (mut work, mut golden_work, mut first) = (UserWork::default(), UserWork::default(), Vec::new());
         for rows in users.groups() {
@@ -93,7 +115,7 @@ impl TopK {
             }
             all.add(&work.of(rows, k, scores, labels, golden.and(Some(&first)), substitute));
         }
-        all.top_k()
+        all
     }
 }
 
@@ -153,12 +175,14 @@ pub(crate) struct OfUser {
 
 /// A row of a user as a number that orders as its ranking does: score, falling, above its place among the user's rows, which stands
 /// above its label.
+#[inline(always)]
 pub(crate) fn ranked(score: f32, place: u32, substitute: f32) -> u64 {
     let score = if score.is_nan() { substitute } else { score + 0.0 };
     u64::from(falling(score)) << 32 | u64::from(place)
 }
 
 /// The place among the user's rows.
+#[inline(always)]
 fn place(ranked: u64) -> u32 {
     ranked as u32 >> 1
 }
@@ -167,6 +191,8 @@ fn place(ranked: u64) -> u32 {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct UserWork {
     rows: Vec<u64>,
+    /// Rows that may be among the first.
+    left: Vec<u64>,
     sorted: Vec<u64>,
     discounts: Discounts,
 }
@@ -202,6 +228,7 @@ impl Discounts {
 
 impl UserWork {
     /// Ranks the rows of one user; `golden` are the places among them of the first k of the golden ranking.
+    #[inline(always)]
     fn of(
         &mut self,
         rows: &[u32],
@@ -219,16 +246,20 @@ impl UserWork {
     }
 
     /// The same of rows as [`ranked`] gives them.
+    #[inline(always)]
     pub(crate) fn seen(&mut self, rows: &[u64], k: usize, golden: Option<&[u32]>) -> OfUser {
-        self.sort(rows);
-        self.discounts.grow(k.min(rows.len()));
+        let seen = k.min(rows.len());
+        self.sort_first(rows, seen);
+        self.discounts.grow(seen);
         let positives: u64 = rows.iter().map(|row| row & 1).sum();
-        let gain_and_hit = (positives > 0 && k > 0).then(|| {
+        let gain_and_hit = if positives > 0 && k > 0 {
             let (gain, hit) = self.gain_and_hit(k);
-            (gain / self.discounts.sums[(positives as usize).min(k) - 1], hit)
-        });
+            Some((gain / self.discounts.sums[(positives as usize).min(k) - 1], hit))
+        } else {
+            None
+        };
         let overlap = golden.filter(|_| k > 0).map(|golden| {
-            let first = &self.sorted[..k.min(rows.len())];
+            let first = &self.sorted[..seen];
             let kept = if rows.len() <= 64 {
                 let places = first.iter().fold(0, |places, row| places | 1_u64 << place(*row));
                 golden.iter().filter(|golden| places >> **golden & 1 == 1).count()
@@ -241,6 +272,7 @@ impl UserWork {
     }
 
     /// Places among the rows of one user, each above its row's label, as the rows are ranked.
+    #[inline(always)]
     pub(crate) fn places(
         &mut self,
         rows: &[u32],
@@ -255,7 +287,26 @@ impl UserWork {
         self.sorted.iter().map(|row| *row as u32)
     }
 
+    /// Brings the first `seen` rows of the ranking into order, and all rows that are tied with them.
+    ///
+    /// No row behind the last one of any `seen` rows is among them. Where these are the golden first ones, few others are left.
+    #[inline(always)]
+    fn sort_first(&mut self, rows: &[u64], seen: usize) {
+        let last = rows[..seen].iter().fold(0, |last, row| if *row > last { *row } else { last });
+        let tied = last | u64::from(u32::MAX);
+        self.left.resize(rows.len().max(self.left.len()), 0);
+        let mut count = 0;
+        for row in rows {
+            self.left[count] = *row;
+            count += usize::from(*row <= tied);
+        }
+        let left = std::mem::take(&mut self.left);
+        self.sort(&left[..count]);
+        self.left = left;
+    }
+
     /// Brings rows into the order of their ranking; no two are equal, since their places differ.
+    #[inline(always)]
     fn sort(&mut self, rows: &[u64]) {
         self.sorted.clear();
         if rows.len() > BY_COUNTING {
@@ -263,14 +314,22 @@ impl UserWork {
             self.sorted.sort_unstable();
             return;
         }
+        // Rows side by side, so that counts are vectors.
+        let (mut all, mut before) = ([0; BY_COUNTING], [0_u64; BY_COUNTING]);
+        all[..rows.len()].copy_from_slice(rows);
+        for other in rows {
+            for i in 0..BY_COUNTING {
+                before[i] += u64::from(*other < all[i]);
+            }
+        }
         self.sorted.resize(rows.len(), 0);
-        for row in rows {
-            let before = rows.iter().filter(|other| *other < row).count();
-            self.sorted[before] = *row;
+        for (row, before) in rows.iter().zip(before) {
+            self.sorted[before as usize] = *row;
         }
     }
 
     /// Expected discounted gain and chance of a hit in the first k places.
+    #[inline(always)]
     fn gain_and_hit(&self, k: usize) -> (f64, f64) {
         let seen = &self.sorted[..self.sorted.len().min(k + 1)];
         if seen.windows(2).all(|pair| pair[0] >> 32 != pair[1] >> 32) {
@@ -301,6 +360,7 @@ impl UserWork {
 }
 
 /// Brings the rows of one user together, as [`ranked`] gives them.
+#[inline(always)]
 fn gather(rows: &[u32], scores: &[f32], labels: &[u8], substitute: f32, out: &mut Vec<u64>) {
     out.clear();
     out.extend((0..).zip(rows).map(|(place, &row)| {
@@ -310,6 +370,7 @@ fn gather(rows: &[u32], scores: &[f32], labels: &[u8], substitute: f32, out: &mu
 }
 
 /// Bits that order as scores fall.
+#[inline(always)]
 fn falling(score: f32) -> u32 {
     let bits = score.to_bits();
     // Of a negative number the bits fall already, once the sign is set aside.

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use radhard_memory::{Wide, widest};
+
 use crate::top_k::{OfUser, OverUsers, TopK, UserRows, UserWork, ranked};
 
 /// Users whose scores are brought together before they are compared.
@@ -60,6 +62,7 @@ struct RankWork {
 ///
 /// Scores that are in order in both runs show a user the same rows at the same places, without ties, so the user sees the same. NaN is
 /// never in order, but for a row that is alone.
+#[inline(always)]
 fn in_order(scores: &[f32], seen: usize) -> bool {
     let (first, rest) = scores.split_at(seen.min(scores.len()));
     let falls = first.windows(2).all(|pair| pair[0] > pair[1]);
@@ -103,6 +106,7 @@ impl Users {
     }
 
     /// What a user sees whose rows have these scores.
+    #[inline(always)]
     fn rank(&self, places: &[u32], scores: &[f32], work: &mut RankWork) -> OfUser {
         let RankWork { rows, first, user } = work;
         rows.clear();
@@ -113,6 +117,7 @@ impl Users {
     }
 
     /// Exchanges what a user saw for what these scores show, where that is another ranking.
+    #[inline(always)]
     fn compare(&self, user: &User, scores: &[f32], work: &mut RankWork, all: &mut OverUsers) {
         if !(user.in_order && in_order(scores, self.seen)) {
             all.take(&user.sees);
@@ -122,21 +127,7 @@ impl Users {
 
     /// What users see of scores of which any may have changed.
     pub(crate) fn all(&self, scores: &[f32], work: &mut UsersWork) -> TopK {
-        let UsersWork { scores: own, rank, .. } = work;
-        let mut all = self.all;
-        for users in self.each.chunks(TOGETHER) {
-            // Scores are on their way from memory for many users before those of one are compared.
-            own.clear();
-            let rows = users[0].rows.start as usize..users[users.len() - 1].rows.end as usize;
-            own.extend(self.rows[rows].iter().map(|row| scores[*row as usize]));
-            let mut left = own.as_slice();
-            for user in users {
-                let (own, later) = left.split_at(user.rows.len());
-                left = later;
-                self.compare(user, own, rank, &mut all);
-            }
-        }
-        all.top_k()
+        widest(All { users: self, scores, work }).top_k()
     }
 
     /// What users see of scores of which only those of some rows changed: each its user, its place in the user's golden ranking, and
@@ -171,6 +162,38 @@ impl Users {
     }
 }
 
+/// All users with the scores of all rows.
+struct All<'a> {
+    users: &'a Users,
+    scores: &'a [f32],
+    work: &'a mut UsersWork,
+}
+
+impl Wide for All<'_> {
+    type Output = OverUsers;
+
+    #[inline(always)]
+    fn run(self) -> OverUsers {
+        let Self { users: of, scores, work } = self;
+        let UsersWork { scores: own, rank, .. } = work;
+        let mut all = of.all;
+        for users in of.each.chunks(TOGETHER) {
+            // Scores are on their way from memory for many users before those of one are compared.
+            own.clear();
+            let rows = users[0].rows.start as usize..users[users.len() - 1].rows.end as usize;
+            own.extend(of.rows[rows].iter().map(|row| scores[*row as usize]));
+            let mut left = own.as_slice();
+            for user in users {
+                let (own, later) = left.split_at(user.rows.len());
+                left = later;
+                of.compare(user, own, rank, &mut all);
+            }
+        }
+        all
+    }
+}
+
+#[inline(always)]
 fn range(user: &User) -> Range<usize> {
     user.rows.start as usize..user.rows.end as usize
 }

@@ -352,8 +352,7 @@ impl Model {
         let graph = self.graph();
         let pass = Pass::new(graph, self.parameters(), Kernels::detected());
         let hooked = Hooked::new(self, pass, acting, Some(rows.len()));
-        out.logits.resize(rows.len(), 0.0);
-        out.probabilities.resize(rows.len(), 0.0);
+        out.resize(rows.len());
         noted.rows.clear();
         noted.rows.resize(rows.len(), 0);
         let block_rows = graph.block_rows_of(rows.len());

@@ -268,8 +268,7 @@ impl Model {
     pub fn scores_from(&self, kept: &Kept, evaluation: &Evaluation<'_>, out: &mut Scores) {
         let Evaluation { kernels, rows, overlay, .. } = *evaluation;
         let together = Together::new(self, kept, kernels, [overlay]);
-        out.logits.resize(rows.len(), 0.0);
-        out.probabilities.resize(rows.len(), 0.0);
+        out.resize(rows.len());
         let Scores { logits, probabilities } = out;
         let mut answers =
             [Answers { golden: &[], answers: probabilities, logits, counted: Answered::default() }];

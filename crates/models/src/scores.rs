@@ -41,6 +41,14 @@ pub struct Scores {
 }
 
 impl Scores {
+    /// Scores of so many rows, whatever they are; metrics read them in no order, so they lie in huge pages.
+    pub(crate) fn resize(&mut self, rows: usize) {
+        for scores in [&mut self.logits, &mut self.probabilities] {
+            radhard_memory::reserve(scores, rows);
+            scores.resize(rows, 0.0);
+        }
+    }
+
     /// Whether both have the same bits in every row.
     pub fn same_bits(&self, other: &Self) -> bool {
         let same = |a: &[f32], b: &[f32]| {
@@ -164,8 +172,7 @@ impl Model {
         let block_rows = graph.block_rows_of(rows.len());
         // Indices are checked block by block, where they are in the cache anyway.
         let outside = AtomicBool::new(false);
-        out.logits.resize(rows.len(), 0.0);
-        out.probabilities.resize(rows.len(), 0.0);
+        out.resize(rows.len());
         out.logits
             .par_chunks_mut(TASK)
             .zip(out.probabilities.par_chunks_mut(TASK))
