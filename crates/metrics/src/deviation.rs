@@ -2,13 +2,47 @@
 
 use radhard_memory::{Wide, widest};
 
-use crate::outcome::SampleOutcomes;
+use crate::outcome::{Outcome, SampleOutcomes};
 use crate::sum::{LANES, LEAF, join, pairwise};
 
 /// A change of probability beyond this counts in the changed share.
 pub const CHANGED: f64 = 0.01;
 /// A row is decided positive from this probability up.
 pub const DECISION: f32 = 0.5;
+
+/// Whether a row is decided positive, with NaN replaced.
+#[inline(always)]
+fn decides(p: f32, substitute: f32) -> bool {
+    (p >= DECISION) | (p.is_nan() & (substitute >= DECISION))
+}
+
+/// Rows counted by how they differ from golden.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Differing {
+    /// Rows with |Δp| > 0.01 or NaN on one side.
+    pub(crate) changed: u64,
+    /// Rows whose decision differs.
+    pub(crate) decision_flips: u64,
+    /// Rows by outcome.
+    pub(crate) samples: SampleOutcomes,
+}
+
+impl Differing {
+    /// What one row counts.
+    fn of(p: f32, g: f32, substitute: f32) -> [u64; 2] {
+        let changed = ((f64::from(p) - f64::from(g)).abs() > CHANGED) | (p.is_nan() != g.is_nan());
+        [changed, decides(p, substitute) != decides(g, substitute)].map(u64::from)
+    }
+
+    /// Exchanges what a row counts: its probability before, now, and in the golden run.
+    pub(crate) fn exchange(&mut self, [before, now, golden]: [f32; 3], substitute: f32, tolerance: f64) {
+        let [before_counts, now_counts] = [before, now].map(|p| Self::of(p, golden, substitute));
+        self.changed = self.changed + now_counts[0] - before_counts[0];
+        self.decision_flips = self.decision_flips + now_counts[1] - before_counts[1];
+        self.samples.remove(Outcome::of_sample(before, golden, tolerance));
+        self.samples.add(Outcome::of_sample(now, golden, tolerance));
+    }
+}
 
 /// Distances between the probabilities of a trial and the golden ones.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,6 +71,15 @@ impl Deviation {
     /// If the lengths differ.
     pub fn of(observed: &[f32], golden: &[f32], substitute: f32, tolerance: f64) -> Self {
         assert_eq!(observed.len(), golden.len(), "observed and golden rows differ in number");
+        widest(Compared { observed, golden, substitute, tolerance }).0
+    }
+
+    /// The same, and the counts of rows.
+    pub(crate) fn with_counts(
+        (observed, golden): (&[f32], &[f32]),
+        substitute: f32,
+        tolerance: f64,
+    ) -> (Self, Differing) {
         widest(Compared { observed, golden, substitute, tolerance })
     }
 }
@@ -64,14 +107,10 @@ impl Compared<'_> {
     /// Adds the rows of one leaf of the tree to the counts; `distances` are theirs.
     #[inline(always)]
     fn count(&self, (observed, golden): (&[f32], &[f32]), distances: &[f64], counts: &mut Counts) {
-        let substitute_decides = self.substitute >= DECISION;
         let [mut changed, mut flips, mut incomparable, mut due, mut masked, mut tolerable] = [0_u32; 6];
         for ((&p, &g), &d) in observed.iter().zip(golden).zip(distances) {
             // No branches: each row adds to each count.
-            let (p_decides, g_decides) = (
-                (p >= DECISION) | (p.is_nan() & substitute_decides),
-                (g >= DECISION) | (g.is_nan() & substitute_decides),
-            );
+            let [p_decides, g_decides] = [p, g].map(|p| decides(p, self.substitute));
             let same = p.to_bits() == g.to_bits();
             changed += u32::from((d > CHANGED) | (p.is_nan() != g.is_nan()));
             flips += u32::from(p_decides != g_decides);
@@ -90,10 +129,10 @@ impl Compared<'_> {
 }
 
 impl Wide for Compared<'_> {
-    type Output = Deviation;
+    type Output = (Deviation, Differing);
 
     #[inline(always)]
-    fn run(self) -> Deviation {
+    fn run(self) -> (Deviation, Differing) {
         let n = self.observed.len();
         let mut counts = Counts::default();
         let mut largest = [0.0_f64; LANES];
@@ -122,13 +161,15 @@ impl Wide for Compared<'_> {
         let squares = join(leaves.into_iter());
         let rmse_finite = (finite > 0).then(|| (squares / finite as f64).sqrt());
         let largest = largest.into_iter().fold(0.0, |largest, d| if d > largest { d } else { largest });
-        Deviation {
+        let samples = SampleOutcomes { recovered: 0, due, masked, tolerable, sdc };
+        let deviation = Deviation {
             rmse: rmse_finite.filter(|_| finite == n as u64),
             rmse_finite,
             max_abs_difference: (finite > 0).then_some(largest),
             changed_share: (n > 0).then(|| changed as f64 / n as f64),
             decision_flips,
-            samples: SampleOutcomes { recovered: 0, due, masked, tolerable, sdc },
-        }
+            samples,
+        };
+        (deviation, Differing { changed, decision_flips, samples })
     }
 }

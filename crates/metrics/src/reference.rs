@@ -5,30 +5,30 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use radhard_memory::Buffer;
 
 use crate::auc::{AucCounts, MannWhitney, Standing};
-use crate::deviation::{CHANGED, DECISION};
+use crate::deviation::{Deviation, Differing};
+use crate::distances::{Distances, DistancesWork};
 use crate::exact_sum::ExactSum;
-use crate::golden_rows::{GoldenRow, GoldenRows, Group, Groups};
+use crate::start_rows::{StartRow, StartRows, Group, Groups};
 use crate::loss;
 use crate::order::{Exchange, Order, key};
-use crate::outcome::{Detection, Outcome, SampleOutcomes};
+use crate::outcome::{Detection, Outcome};
 use crate::ranking::Ranking;
-use crate::sparse_sum::{SparseWork, sparse_sum};
-use crate::top_k::TopK;
 use crate::trial::{Golden, Observed, Saturated, ScoreOptions, TrialScores};
 use crate::users::{Users, UsersWork};
 
 /// More than one changed row in so many costs as much as all of them.
-const FEW: usize = 16;
+const FEW: usize = 32;
 
 /// A fault-free run that others are scored beside.
 ///
-/// Memory: about 26 bytes a row, and 104 a user.
+/// Memory: about 33 bytes a row, and 88 a user.
 #[derive(Debug)]
 pub struct Reference<'a> {
     start: Observed<'a>,
     golden: Golden<'a>,
     options: ScoreOptions<'a>,
     metrics: TrialScores,
+    users: Option<Users>,
     quick: Option<Quick>,
     /// Tells it from others that the same work serves.
     number: u64,
@@ -43,12 +43,14 @@ struct Quick {
     order: Order,
     counts: MannWhitney,
     substitute: Standing,
-    rows: GoldenRows,
+    rows: StartRows,
     groups: Groups,
     loss: ExactSum,
     probability: ExactSum,
-    samples: SampleOutcomes,
-    users: Option<Users>,
+    differing: Differing,
+    distances: Distances,
+    /// Whether the run is the golden one.
+    golden: bool,
 }
 
 /// Memory for scoring, used again from run to run.
@@ -59,10 +61,10 @@ pub struct MetricsWork {
     probabilities: Buffer<f32>,
     /// Which reference's scores the probabilities are.
     of: u64,
-    rows: Vec<GoldenRow>,
+    rows: Vec<StartRow>,
     groups: Vec<(usize, Group)>,
     exchange: Exchange,
-    squares: SparseWork,
+    distances: DistancesWork,
     users: UsersWork,
 }
 
@@ -74,9 +76,14 @@ impl<'a> Reference<'a> {
     pub fn new(start: Observed<'a>, golden: Golden<'a>, options: ScoreOptions<'a>) -> Self {
         assert!(start.logits.is_some(), "a reference has logits");
         let metrics = TrialScores::of(&start, Some(&golden), &options);
-        let quick = Quick::of(&start, &golden, &options);
+        let users = options.users.map(|rows| {
+            let scores = (start.probabilities, golden.probabilities);
+            let substitute = options.non_finite.rank_score(options.fallback);
+            Users::of(rows, options.top_k, scores, start.labels, substitute)
+        });
+        let quick = Quick::of(&start, &golden, &options, users.as_ref());
         let number = REFERENCES.fetch_add(1, Relaxed);
-        Self { start, golden, options, metrics, quick, number }
+        Self { start, golden, options, metrics, users, quick, number }
     }
 
     /// The scores of the run itself.
@@ -179,19 +186,10 @@ impl<'a> Reference<'a> {
         probabilities: &[f32],
         saturated: Saturated,
     ) -> TrialScores {
-        let labels = self.start.labels;
-        let options = &self.options;
-        let golden = self.golden.probabilities;
-        let substitute = options.non_finite.rank_score(options.fallback);
-        let top_k = match (&self.quick, options.users) {
-            (Some(Quick { users: Some(users), .. }), _) => users.all(probabilities, &mut work.users),
-            (_, Some(users)) => {
-                TopK::of(users, options.top_k, probabilities, labels, Some(golden), substitute)
-            }
-            (_, None) => TopK::default(),
-        };
-        let of = (probabilities, labels);
-        TrialScores::with_top_k(&mut work.ranking, of, Some(&self.golden), options, (top_k, saturated))
+        let top_k = self.users.as_ref().map(|users| users.all(probabilities, &mut work.users));
+        let of = (probabilities, self.start.labels);
+        let known = (top_k.unwrap_or_default(), saturated);
+        TrialScores::with_top_k(&mut work.ranking, of, Some(&self.golden), &self.options, known)
     }
 
     /// Scores of a run whose changed rows are few and have keys or NaN; `work` holds its probabilities.
@@ -218,8 +216,9 @@ impl<'a> Reference<'a> {
                 last = at;
             }
         }
-        let Moved { mut counts, doubled, probability, samples, changed, decision_flips, largest } =
-            self.moved(quick, work, probabilities);
+        let Moved { mut counts, doubled, probability, differing } =
+            self.moved(quick, work, rows, probabilities);
+        let Differing { changed, decision_flips, samples } = differing;
         let nan = counts.nan_positives + counts.nan_negatives;
         counts.finite = MannWhitney {
             doubled: quick.order.exchanged(quick.counts.doubled, doubled, &mut work.exchange),
@@ -242,16 +241,18 @@ impl<'a> Reference<'a> {
         let positives = quick.counts.positives;
         let calibration = (positives > 0).then(|| probability.value() / positives as f64);
 
-        // Only changed rows have a distance from golden.
-        let squares = rows.iter().zip(&work.rows).zip(probabilities).map(|((row, golden), p)| {
-            let distance = f64::from(*p) - f64::from(golden.probability);
-            (*row as usize, if distance.is_nan() { 0.0 } else { distance * distance })
+        let MetricsWork { rows: starts, distances, .. } = &mut *work;
+        let changed_rows = rows.iter().zip(starts.iter().zip(probabilities)).map(|(row, (start, p))| {
+            let golden = self.golden_of(quick, *row, start.probability);
+            let distance = (f64::from(*p) - f64::from(golden)).abs();
+            // NaN is no distance.
+            (*row as usize, if distance.is_nan() { 0.0 } else { distance })
         });
-        let squares = sparse_sum(n, squares, &mut work.squares);
+        let (squares, largest) = quick.distances.with(changed_rows, distances);
         let finite = n as u64 - nan;
         let rmse_finite = (finite > 0).then(|| (squares / finite as f64).sqrt());
 
-        let top_k = quick
+        let top_k = self
             .users
             .as_ref()
             .map(|users| {
@@ -292,48 +293,41 @@ impl<'a> Reference<'a> {
         }
     }
 
+    /// The golden probability of a row that starts from another, or from that one.
+    fn golden_of(&self, quick: &Quick, row: u32, start: f32) -> f32 {
+        if quick.golden { start } else { self.golden.probabilities[row as usize] }
+    }
+
     /// What each row adds to counts and exact sums, and takes away from them.
-    fn moved(&self, quick: &Quick, work: &mut MetricsWork, probabilities: &[f32]) -> Moved {
+    fn moved(&self, quick: &Quick, work: &mut MetricsWork, rows: &[u32], probabilities: &[f32]) -> Moved {
         let options = &self.options;
         let substitute = options.non_finite.probability(options.fallback);
-        let decision = |p: f32| if p.is_nan() { substitute >= DECISION } else { p >= DECISION };
         let mut moved = Moved {
             counts: AucCounts::default(),
             doubled: 0,
             probability: quick.probability,
-            samples: quick.samples,
-            changed: 0,
-            decision_flips: 0,
-            largest: 0.0,
+            differing: quick.differing,
         };
         work.exchange.clear();
-        for (golden, &p) in work.rows.iter().zip(probabilities) {
-            let (g, positive) = (golden.probability, golden.positive);
-            moved.doubled += u64::from(golden.doubled);
-            work.exchange.goes(g.to_bits(), positive);
+        for ((start, row), &p) in work.rows.iter().zip(rows).zip(probabilities) {
+            let (before, positive) = (start.probability, start.positive);
+            moved.doubled += u64::from(start.doubled);
+            work.exchange.goes(before.to_bits(), positive);
             match (p.is_nan(), positive) {
                 (true, true) => moved.counts.nan_positives += 1,
                 (true, false) => moved.counts.nan_negatives += 1,
                 (false, _) => work.exchange.comes(p.to_bits(), positive),
             }
-            moved.probability.take(f64::from(g));
+            moved.probability.take(f64::from(before));
             moved.probability.add(f64::from(if p.is_nan() { substitute } else { p }));
-            let distance = (f64::from(p) - f64::from(g)).abs();
-            if distance.is_nan() {
-                moved.changed += 1;
-            } else {
-                moved.changed += u64::from(distance > CHANGED);
-                moved.largest = if distance > moved.largest { distance } else { moved.largest };
-            }
-            moved.decision_flips += u64::from(decision(p) != decision(g));
-            moved.samples.remove(Outcome::of_sample(g, g, options.tolerance));
-            moved.samples.add(Outcome::of_sample(p, g, options.tolerance));
+            let golden = self.golden_of(quick, *row, before);
+            moved.differing.exchange([before, p, golden], substitute, options.tolerance);
         }
         moved
     }
 
     /// Where the substitute of scores that are not numbers stands once rows changed.
-    fn substitute(&self, quick: &Quick, rows: &[GoldenRow], probabilities: &[f32]) -> Standing {
+    fn substitute(&self, quick: &Quick, rows: &[StartRow], probabilities: &[f32]) -> Standing {
         use std::cmp::Ordering;
         let rank = self.options.non_finite.rank_score(self.options.fallback);
         assert!(!rank.is_nan(), "the substitute for scores that are not numbers is not a number");
@@ -363,22 +357,24 @@ struct Moved {
     /// Doubled pairs of the changed rows as they were.
     doubled: u64,
     probability: ExactSum,
-    samples: SampleOutcomes,
-    changed: u64,
-    decision_flips: u64,
-    largest: f64,
+    differing: Differing,
 }
 
 impl Quick {
-    /// `None` where a run is not to be scored in parts: its scores are raw, or not those it is held against, or not numbers
-    /// from +0 to below 2.
-    fn of(start: &Observed<'_>, golden: &Golden<'_>, options: &ScoreOptions<'_>) -> Option<Self> {
+    /// `None` where a run is not to be scored in parts: its scores are raw, or they or the golden ones are not numbers from +0 to
+    /// below 2.
+    fn of(
+        start: &Observed<'_>,
+        golden: &Golden<'_>,
+        options: &ScoreOptions<'_>,
+        users: Option<&Users>,
+    ) -> Option<Self> {
         let Observed { probabilities, labels, .. } = *start;
-        let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits();
-        if !options.probabilities
-            || probabilities.is_empty()
-            || !probabilities.iter().zip(golden.probabilities).all(same)
-        {
+        if !options.probabilities || probabilities.is_empty() {
+            return None;
+        }
+        let golden = golden.probabilities;
+        if !golden.iter().all(|p| key(*p).is_some()) {
             return None;
         }
         let order = Order::of(probabilities, labels)?;
@@ -386,17 +382,18 @@ impl Quick {
         let substitute = options.non_finite.probability(options.fallback);
         let groups = Groups::of(start, substitute);
         let rank = options.non_finite.rank_score(options.fallback);
-        let users = options.users.map(|rows| Users::of(rows, options.top_k, probabilities, labels, rank));
-        let of_rows = users.as_ref().map(Users::of_rows).unwrap_or_default();
+        let of_rows = users.map(Users::of_rows).unwrap_or_default();
+        let (_, differing) = Deviation::with_counts((probabilities, golden), substitute, options.tolerance);
         Some(Self {
             counts: Ranking::default().count(probabilities, labels, rank).finite,
             substitute: Standing::of(rank, probabilities, labels),
-            rows: GoldenRows::of(start, &order.doubled_of(probabilities, labels), &of_rows),
+            rows: StartRows::of(start, &order.doubled_of(probabilities, labels), &of_rows),
             loss: ExactSum::of(groups.len(), |at| groups.get(at).loss)?,
             groups,
             probability: ExactSum::of(n, |i| f64::from(probabilities[i]))?,
-            samples: SampleOutcomes { masked: n as u64, ..SampleOutcomes::default() },
-            users,
+            distances: Distances::of(probabilities, golden),
+            golden: differing.samples.masked == n as u64,
+            differing,
             order,
         })
     }

@@ -165,7 +165,7 @@ impl OverUsers {
 }
 
 /// What one user sees.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct OfUser {
     /// NDCG and hit rate; none where no row is positive.
     pub(crate) gain_and_hit: Option<(f64, f64)>,
@@ -375,4 +375,36 @@ fn falling(score: f32) -> u32 {
     let bits = score.to_bits();
     // Of a negative number the bits fall already, once the sign is set aside.
     if bits >> 31 == 0 { !(bits | 1 << 31) } else { bits }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_rows_and_their_ties_are_ordered_as_all_rows_are() {
+        let mut work = UserWork::default();
+        let mut state = 7_u32;
+        for rows in [1_u32, 2, 9, 24, 25, 70, 300] {
+            for values in [1, 3, 40, 100_000] {
+                let mut draw = || {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    (state >> 8) % values
+                };
+                let own: Vec<u64> =
+                    (0..rows).map(|place| ranked(draw() as f32 / 1e5, place << 1 | (place & 1), 0.5)).collect();
+                let mut all = own.clone();
+                all.sort_unstable();
+                for seen in [0, 1, 3, 10, rows as usize] {
+                    let seen = seen.min(rows as usize);
+                    let last = if seen == 0 { 0 } else { all[seen - 1] >> 32 };
+                    let tied = all.iter().take_while(|row| **row >> 32 <= last).count();
+                    work.sort_first(&own, seen);
+                    let case = format!("{seen} of {rows} rows with {values} values");
+                    assert!(seen == 0 || work.sorted.len() >= tied, "{case}: ties are missing");
+                    assert_eq!(work.sorted, all[..work.sorted.len()], "{case}");
+                }
+            }
+        }
+    }
 }

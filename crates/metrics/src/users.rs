@@ -1,4 +1,4 @@
-//! What each user of the golden run sees, so that only those who see something else are looked at again.
+//! What each user sees of the run that others start from, so that only those who see something else are looked at again.
 
 use std::ops::Range;
 
@@ -9,39 +9,43 @@ use crate::top_k::{OfUser, OverUsers, TopK, UserRows, UserWork, ranked};
 /// Users whose scores are brought together before they are compared.
 const TOGETHER: usize = 256;
 
-/// The golden rankings of all users.
+/// The rankings of all users in the run that others start from, beside the golden ones.
 ///
-/// Memory: 12 bytes a row, 48 a user.
+/// Memory: 12 bytes a row, 48 and 4 per place a user.
 #[derive(Debug)]
 pub(crate) struct Users {
     /// Places that a user sees.
     seen: usize,
     /// What stands in for a score that is not a number.
     substitute: f32,
-    /// All rows, user after user, each user's as the golden run ranks them.
+    /// All rows, user after user, each user's as they are ranked.
     rows: Vec<u32>,
-    /// The golden scores of these rows.
+    /// The scores of these rows.
     scores: Vec<f32>,
     /// Of each its place among the user's rows in order of the data, above its label.
     places: Vec<u32>,
+    /// Places of each user's first rows in the golden ranking.
+    first: Vec<u32>,
     each: Vec<User>,
     all: OverUsers,
 }
 
-/// One user of the golden run.
+/// One user.
 #[derive(Clone, Debug)]
 struct User {
     sees: OfUser,
     /// Where the rows lie.
     rows: Range<u32>,
-    /// Whether the golden scores are in order ([`in_order`]).
+    /// Where the golden first ones do.
+    first: u32,
+    /// Whether the scores are in order ([`in_order`]).
     in_order: bool,
 }
 
 /// Memory for users whose rows changed.
 #[derive(Debug, Default)]
 pub(crate) struct UsersWork {
-    /// Changed rows, each its user above its place in the golden ranking, with its score.
+    /// Changed rows, each its user above its place in the user's ranking, with its score.
     changed: Vec<(u64, f32)>,
     /// Their users, and how many of the rows are each one's.
     users: Vec<(User, usize)>,
@@ -53,8 +57,6 @@ pub(crate) struct UsersWork {
 #[derive(Debug, Default)]
 struct RankWork {
     rows: Vec<u64>,
-    /// Places of the golden first rows.
-    first: Vec<u32>,
     user: UserWork,
 }
 
@@ -70,31 +72,41 @@ fn in_order(scores: &[f32], seen: usize) -> bool {
 }
 
 impl Users {
-    pub(crate) fn of(rows: &UserRows, seen: usize, scores: &[f32], labels: &[u8], substitute: f32) -> Self {
-        let [own, places] = [Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len())];
-        let (each, all) = (Vec::new(), OverUsers::default());
-        let mut of =
-            Self { seen, substitute, rows: own, scores: Vec::with_capacity(rows.len()), places, each, all };
+    /// The rankings of a run, and of the golden one: `scores` are of both.
+    pub(crate) fn of(
+        rows: &UserRows,
+        seen: usize,
+        (scores, golden): (&[f32], &[f32]),
+        labels: &[u8],
+        substitute: f32,
+    ) -> Self {
+        let own = || Vec::with_capacity(rows.len());
+        let (first, each, all) = (Vec::new(), Vec::new(), OverUsers::default());
+        let (places, scores_of) = (own(), Vec::with_capacity(rows.len()));
+        let mut of = Self { seen, substitute, rows: own(), scores: scores_of, places, first, each, all };
         let mut work = RankWork::default();
         for rows in rows.groups() {
-            let start = of.rows.len();
+            let (start, first) = (of.rows.len(), of.first.len());
+            let places = work.user.places(rows, golden, labels, substitute);
+            of.first.extend(places.take(seen).map(|place| place >> 1));
             let places = work.user.places(rows, scores, labels, substitute);
             of.rows.extend(places.clone().map(|place| rows[(place >> 1) as usize]));
             of.places.extend(places);
             of.scores.extend(of.rows[start..].iter().map(|row| scores[*row as usize]));
-            let (own, places) = (&of.scores[start..], &of.places[start..]);
-            let user = User {
-                sees: of.rank(places, own, &mut work),
+            let mut user = User {
+                sees: OfUser::default(),
                 rows: start as u32..of.rows.len() as u32,
-                in_order: in_order(own, seen),
+                first: first as u32,
+                in_order: in_order(&of.scores[start..], seen),
             };
+            user.sees = of.rank(&user, &of.scores[start..], &mut work);
             of.all.add(&user.sees);
             of.each.push(user);
         }
         of
     }
 
-    /// The user of each row, by place among the users, and the row's place in the user's golden ranking.
+    /// The user of each row, by place among the users, and the row's place in the user's ranking.
     pub(crate) fn of_rows(&self) -> Vec<(u32, u32)> {
         let mut of = vec![(0, 0); self.rows.len()];
         for (number, user) in (0..).zip(&self.each) {
@@ -107,13 +119,13 @@ impl Users {
 
     /// What a user sees whose rows have these scores.
     #[inline(always)]
-    fn rank(&self, places: &[u32], scores: &[f32], work: &mut RankWork) -> OfUser {
-        let RankWork { rows, first, user } = work;
+    fn rank(&self, user: &User, scores: &[f32], work: &mut RankWork) -> OfUser {
+        let RankWork { rows, user: work } = work;
+        let places = self.places[range(user)].iter().zip(scores);
         rows.clear();
-        rows.extend(places.iter().zip(scores).map(|(place, score)| ranked(*score, *place, self.substitute)));
-        first.clear();
-        first.extend(places.iter().take(self.seen).map(|place| place >> 1));
-        user.seen(rows, self.seen, Some(first))
+        rows.extend(places.map(|(place, score)| ranked(*score, *place, self.substitute)));
+        let first = &self.first[user.first as usize..][..self.seen.min(rows.len())];
+        work.seen(rows, self.seen, Some(first))
     }
 
     /// Exchanges what a user saw for what these scores show, where that is another ranking.
@@ -121,7 +133,7 @@ impl Users {
     fn compare(&self, user: &User, scores: &[f32], work: &mut RankWork, all: &mut OverUsers) {
         if !(user.in_order && in_order(scores, self.seen)) {
             all.take(&user.sees);
-            all.add(&self.rank(&self.places[range(user)], scores, work));
+            all.add(&self.rank(user, scores, work));
         }
     }
 
@@ -130,8 +142,8 @@ impl Users {
         widest(All { users: self, scores, work }).top_k()
     }
 
-    /// What users see of scores of which only those of some rows changed: each its user, its place in the user's golden ranking, and
-    /// its score.
+    /// What users see of scores of which only those of some rows changed: each its user, its place in the user's ranking, and its
+    /// score.
     ///
     /// Each loop touches one array, so that many users are on their way from memory at a time.
     pub(crate) fn changed(&self, rows: impl Iterator<Item = (u32, u32, f32)>, work: &mut UsersWork) -> TopK {

@@ -1,13 +1,13 @@
-//! What scoring asks of a golden row and of its neighbours, brought together so that each costs one look into memory.
+//! What scoring asks of a row of the run that others start from, and of its neighbours, brought together so that each costs one look into memory.
 
 use radhard_memory::Buffer;
 
 use crate::loss;
 use crate::trial::Observed;
 
-/// One row of the golden run.
+/// One row of the run that others start from.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct GoldenRow {
+pub(crate) struct StartRow {
     pub(crate) probability: f32,
     pub(crate) positive: bool,
     /// Twice the pairs that it wins as a positive or loses as a negative, and those it ties.
@@ -17,15 +17,15 @@ pub(crate) struct GoldenRow {
     pub(crate) place: u32,
 }
 
-/// All rows of the golden run.
+/// All rows of that run.
 ///
 /// Memory: 16 bytes a row.
 #[derive(Debug)]
-pub(crate) struct GoldenRows(Buffer<[u32; 4]>);
+pub(crate) struct StartRows(Buffer<[u32; 4]>);
 
 const POSITIVE: u32 = 1;
 
-impl GoldenRows {
+impl StartRows {
     pub(crate) fn of(run: &Observed<'_>, doubled: &[u32], users: &[(u32, u32)]) -> Self {
         let mut rows = Buffer::zeroed(run.probabilities.len());
         for (at, row) in rows.iter_mut().enumerate() {
@@ -36,10 +36,10 @@ impl GoldenRows {
         Self(rows)
     }
 
-    pub(crate) fn get(&self, row: u32) -> GoldenRow {
+    pub(crate) fn get(&self, row: u32) -> StartRow {
         let [probability, doubled, user, place] = self.0[row as usize];
         let (positive, place) = (place & POSITIVE != 0, place >> 1);
-        GoldenRow { probability: f32::from_bits(probability), positive, doubled, user, place }
+        StartRow { probability: f32::from_bits(probability), positive, doubled, user, place }
     }
 }
 
@@ -51,7 +51,7 @@ pub(crate) struct Group {
     labels: u64,
 }
 
-/// All groups of the golden run.
+/// All groups of that run.
 ///
 /// Memory: 1 byte a row.
 #[derive(Debug)]
