@@ -4,18 +4,19 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
-use radhard_engine::{Exposed, Under};
+use radhard_engine::{Exposed, LentModel, Under};
 use radhard_fault::{BitErrorRate, Chip, DrawError, DrawnMap, Persistence, TargetError};
+use radhard_metrics::Reference;
 use radhard_records::{CellId, RecordsError, Store, Trial};
 use rayon::prelude::*;
 
 use crate::cells::{PlannedCell, cells, computed, exposures};
 use crate::entry;
 use crate::evaluator::Evaluator;
-use crate::guard::{Guard, GuardError, Own};
+use crate::guard::{Guard, GuardError};
 use crate::plan::{CheckedPlan, Evaluation};
 use crate::prediction::Predictor;
-use crate::subject::{GoldenError, GoldenRun, Subject, SubjectError};
+use crate::subject::{GoldenError, GoldenRun, Ground, Subject, SubjectError};
 use crate::trial::{Buffers, DrawnChip, TrialError};
 use crate::watch::Watch;
 
@@ -176,14 +177,15 @@ pub fn run(plan: &CheckedPlan, dir: &Path, how: How, watch: &dyn Watch) -> Resul
     }
     for (index, subject) in subjects.iter_mut().enumerate() {
         let (golden, guards) = (&goldens[index], &mut guards[index]);
-        let mut of_subject =
-            SubjectRun { plan, how, watch, golden, planned: &planned[index], report: &mut report };
+        let (lent, ground) = subject.split_mut();
+        let (planned, unprotected, report) = (&planned[index], None, &mut report);
+        let mut of_subject = SubjectRun { plan, how, watch, ground, golden, unprotected, planned, report };
         let shared = |guard: &Guard| guard.own.is_none();
         if guards.iter().any(shared) {
-            of_subject.run(subject, guards, None, &mut store)?;
+            of_subject.run(lent, guards, None, &mut store)?;
         }
         for place in (0..guards.len()).filter(|&place| guards[place].own.is_some()).collect::<Vec<_>>() {
-            of_subject.run(subject, guards, Some(place), &mut store)?;
+            of_subject.run(lent, guards, Some(place), &mut store)?;
         }
         if report.interrupted {
             break;
@@ -241,49 +243,75 @@ struct SubjectRun<'a, 'p> {
     plan: &'a CheckedPlan,
     how: How,
     watch: &'a dyn Watch,
+    ground: Ground<'a>,
     /// The unprotected golden run.
     golden: &'a GoldenRun,
+    /// Its reference, prepared when it is first asked for.
+    unprotected: Option<Reference<'a>>,
     planned: &'a [PlannedCell<'p>],
     report: &'a mut RunReport,
 }
 
 impl SubjectRun<'_, '_> {
+    /// Whether a chip of these cells is not on record; else nothing needs to be prepared for them.
+    fn is_anything_left(
+        &self,
+        guards: &[Guard],
+        own: Option<usize>,
+        store: &Store,
+    ) -> Result<bool, RecordsError> {
+        for cell in self.planned.iter().filter(|cell| is_among(cell, guards, own)) {
+            let Some(id) = store.cell_id(&cell.key) else { return Ok(true) };
+            let done = store.chips_done(id)?;
+            if (0..self.plan.plan().chips).any(|chip| done.binary_search(&chip).is_err()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Runs the cells under the protection at `own`, which has a golden run of its own; without one, all cells under the others.
     fn run(
         &mut self,
-        subject: &mut Subject,
+        subject_lent: &mut LentModel,
         guards: &mut [Guard],
         own: Option<usize>,
         store: &mut Store,
     ) -> Result<(), RunError> {
-        if self.report.interrupted {
+        if self.report.interrupted || !self.is_anything_left(guards, own, store)? {
             return Ok(());
         }
-        let Self { plan, how, watch, golden, .. } = *self;
-        let names = (subject.model_name.clone(), subject.data_name.clone());
+        let Self { plan, how, watch, ground, golden, .. } = *self;
+        let Ground { names, scoring, .. } = ground;
         watch.stage(&format!("preparing {} on {}", names.0, names.1));
         let kept_bytes = if how.evaluation == Evaluation::Full { 0 } else { how.memory_bytes };
-        let mut own_model = own.and_then(|place| guards[place].own.take());
+        let own_run = own.and_then(|place| guards[place].own.take());
+        let (mut own_lent, own_golden) = own_run.map_or((None, None), |own| (own.lent, Some(own.golden)));
         let guards = &*guards;
         // Kept values know no hooks, and are of no use where no word changes.
         let hooked = own.is_some_and(|place| guards[place].protected.hooks().is_some());
         let kept_bytes = if hooked || plan.persistence() == Persistence::Compute { 0 } else { kept_bytes };
-        let stored = own_model.as_ref().and_then(|own| own.lent.as_ref()).unwrap_or(&subject.lent);
-        let engine = subject.engine(stored, kept_bytes)?;
+        let lent = own_lent.as_mut().unwrap_or(subject_lent);
+        let start = own_golden.as_ref().unwrap_or(golden);
+        let same = start.scores.same_bits(&golden.scores);
+        let missing = same && self.unprotected.is_none();
+        let references = || {
+            let unprotected = missing.then(|| golden.reference(golden, scoring));
+            (unprotected, (!same).then(|| start.reference(golden, scoring)))
+        };
+        let (engine, (unprotected, prepared)) = rayon::join(|| ground.engine(lent, kept_bytes), references);
+        let engine = engine?;
+        self.unprotected = unprotected.or(self.unprotected.take());
+        let reference = prepared.as_ref().or(self.unprotected.as_ref());
+        let reference = reference.expect("one of the two was prepared");
         let (kept, readers) = engine.bytes();
         self.report.kept_bytes = self.report.kept_bytes.max(kept + readers);
-        let (subject_lent, scoring) = subject.split_mut();
-        let (lent, start) = match &mut own_model {
-            Some(Own { lent, golden }) => (lent.as_mut().unwrap_or(subject_lent), &*golden),
-            None => (subject_lent, golden),
-        };
-        let reference = start.reference(golden, scoring);
         let beside = (start, golden, scoring.options.tolerance);
-        let mut evaluator = Evaluator::new(lent, scoring.rows.view(), &engine, &reference, beside);
+        let mut evaluator = Evaluator::new(lent, scoring.rows.view(), &engine, reference, beside);
         let mut predictor = None;
         for cell in self.planned {
             let guard = &guards[cell.protection];
-            if own.map_or(guard.own.is_some(), |place| place != cell.protection) {
+            if !is_among(cell, guards, own) {
                 continue;
             }
             let id = if let Some(id) = store.cell_id(&cell.key) {
@@ -311,6 +339,11 @@ impl SubjectRun<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// Whether a cell is one of those under the protection at `own`, or of those under protections without a golden run of their own.
+fn is_among(cell: &PlannedCell<'_>, guards: &[Guard], own: Option<usize>) -> bool {
+    own.map_or(guards[cell.protection].own.is_none(), |place| place == cell.protection)
 }
 
 /// The chips of one cell.

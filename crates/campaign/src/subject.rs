@@ -1,11 +1,11 @@
 //! A subject: one model, the rows it is scored on, and its golden run.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use radhard_data::{DataSet, Meta, Part, Rows};
-use radhard_engine::Engine;
+use radhard_engine::{Engine, Readers};
 use radhard_metrics::{Golden, NonFinite, Observed, Reference, ScoreOptions, TrialScores, UserRows};
 use radhard_models::{HookEvents, Hooks, Model, Scores};
 use radhard_records::SubjectKey;
@@ -154,6 +154,27 @@ impl<'a> Scoring<'a> {
     }
 }
 
+/// What a model is evaluated on.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground<'a> {
+    /// What records call the model and the data.
+    pub names: (&'a str, &'a str),
+    /// What is scored and how.
+    pub scoring: Scoring<'a>,
+    readers: &'a OnceLock<Arc<Readers>>,
+}
+
+impl Ground<'_> {
+    /// What evaluates chips of a model on these rows quickly, with so many bytes of golden values at most.
+    pub fn engine(&self, lent: &LentModel, kept_bytes: u64) -> Result<Engine, GoldenError> {
+        let rows = self.scoring.rows.view();
+        let readers = self.readers.get_or_init(|| Arc::new(Readers::of(lent.model().config(), &rows)));
+        let engine = Engine::with(Arc::clone(readers), lent, &rows, kept_bytes, &mut Scores::default());
+        let (model, data) = (self.names.0.to_owned(), self.names.1.to_owned());
+        engine.map_err(|source| GoldenError::Pass { model, data, source })
+    }
+}
+
 /// A model with the rows it is scored on.
 #[derive(Debug)]
 pub struct Subject {
@@ -174,13 +195,18 @@ pub struct Subject {
     part: Part,
     non_finite: NonFinite,
     users: Option<Arc<UserRows>>,
+    readers: SharedReaders,
 }
+
+/// Who reads which table row, found when it is first asked for.
+type SharedReaders = Arc<OnceLock<Arc<Readers>>>;
 
 /// Rows of a data set, in memory of their own.
 struct Selected {
     meta: Meta,
     rows: Arc<Rows<'static>>,
     users: Option<Arc<UserRows>>,
+    readers: SharedReaders,
 }
 
 impl Selected {
@@ -190,7 +216,7 @@ impl Selected {
         let (meta, rows) = (data.meta().clone(), data.select(part).into_owned());
         let users = |field| UserRows::of(&rows.field(field).collect::<Vec<u32>>());
         let users = meta.user_field.map(|field| Arc::new(users(field)));
-        Ok(Self { meta, rows: Arc::new(rows), users })
+        Ok(Self { meta, rows: Arc::new(rows), users, readers: SharedReaders::default() })
     }
 }
 
@@ -217,11 +243,12 @@ impl Subject {
         let model = Model::open(model_path)
             .map_err(|source| SubjectError::Model { path: model_path.to_path_buf(), source })?;
         let beside = others.iter().find(|other| other.data_path == data_path && other.part == part);
-        let Selected { meta, rows, users } = match beside {
+        let Selected { meta, rows, users, readers } = match beside {
             Some(other) => Selected {
                 meta: other.data.clone(),
                 rows: Arc::clone(&other.rows),
                 users: other.users.clone(),
+                readers: Arc::clone(&other.readers),
             },
             None => Selected::of(data_path, part)?,
         };
@@ -254,6 +281,7 @@ impl Subject {
             part,
             non_finite,
             users,
+            readers,
         })
     }
 
@@ -277,12 +305,13 @@ impl Subject {
         Scoring::new(&self.rows, &self.data, probabilities, self.non_finite, self.users.as_deref())
     }
 
-    /// The model, to be injected, beside what is scored.
-    pub fn split_mut(&mut self) -> (&mut LentModel, Scoring<'_>) {
+    /// The model, to be injected, beside what it is evaluated on.
+    pub fn split_mut(&mut self) -> (&mut LentModel, Ground<'_>) {
         let probabilities = self.lent.model().config().answers_probabilities();
         let scoring =
             Scoring::new(&self.rows, &self.data, probabilities, self.non_finite, self.users.as_deref());
-        (&mut self.lent, scoring)
+        let names = (self.model_name.as_str(), self.data_name.as_str());
+        (&mut self.lent, Ground { names, scoring, readers: &self.readers })
     }
 
     /// Clean rows that no test is made on: those of the train part.
@@ -290,14 +319,6 @@ impl Subject {
         let data = DataSet::open(&self.data_path)
             .map_err(|source| SubjectError::Data { path: self.data_path.clone(), source })?;
         Ok(data.select(Part::Train).into_owned())
-    }
-
-    /// What evaluates chips of a model on these rows quickly, with so many bytes of golden values at most.
-    pub fn engine(&self, lent: &LentModel, kept_bytes: u64) -> Result<Engine, GoldenError> {
-        let mut scores = Scores::default();
-        let engine = Engine::new(lent, &self.rows.view(), kept_bytes, &mut scores);
-        let (model, data) = (self.model_name.clone(), self.data_name.clone());
-        engine.map_err(|source| GoldenError::Pass { model, data, source })
     }
 
     /// The fault-free run of the unprotected model.

@@ -9,6 +9,7 @@ use safetensors::{Dtype, SafeTensors, tensor::Metadata};
 
 use crate::bags::Bags;
 use crate::bytes::Bytes;
+use crate::column::{first, gathered};
 use crate::file::{self, Columns};
 use crate::layout::{self, META_KEY};
 use crate::meta::{FORMAT_VERSION, Meta};
@@ -359,7 +360,7 @@ impl DataSet {
 
     fn check_numeric(&self) -> Result<(), OpenError> {
         let width = self.meta.numeric_names.len();
-        let found = self.numeric().par_iter().position_first(|value| !value.is_finite());
+        let found = first(self.numeric(), |value: f32| !value.is_finite());
         found.map_or(Ok(()), |place| {
             let column = self.meta.numeric_names[place % width].clone();
             Err(OpenError::Numeric { row: (place / width) as u64, column, value: self.numeric()[place] })
@@ -388,10 +389,10 @@ impl DataSet {
 
     fn check_labels_and_parts(&self) -> Result<(), OpenError> {
         let (labels, parts, meta) = (self.labels(), self.parts(), &self.meta);
-        if let Some(row) = labels.par_iter().position_first(|label| *label > 1) {
+        if let Some(row) = first(labels, |label| label > 1) {
             return Err(OpenError::Label { row: row as u64, value: labels[row] });
         }
-        if let Some(row) = parts.par_iter().position_first(|part| *part > 2) {
+        if let Some(row) = first(parts, |part| part > 2) {
             return Err(OpenError::Part { row: row as u64, value: parts[row] });
         }
         let mut rows = [0u64; 3];
@@ -417,15 +418,6 @@ impl DataSet {
         }
         Ok(())
     }
-}
-
-fn gathered<T: Copy>(values: &[T], width: usize, rows: &[u32]) -> Vec<T> {
-    let mut out = Vec::with_capacity(rows.len() * width);
-    for &row in rows {
-        let start = row as usize * width;
-        out.extend_from_slice(&values[start..start + width]);
-    }
-    out
 }
 
 /// The tensors of a file by name, as ranges of its bytes.

@@ -12,6 +12,7 @@ mod assembly;
 mod bad_line;
 mod bags;
 mod bytes;
+mod column;
 mod criteo;
 mod criteo_line;
 mod criteo_shape;

@@ -1,5 +1,7 @@
 //! The choice of the cheapest way, and the evaluation on it.
 
+use std::sync::Arc;
+
 use radhard_data::RowsView;
 use radhard_kernels::Kernels;
 use radhard_metrics::{MetricsWork, Reference, TrialScores};
@@ -55,7 +57,7 @@ pub(crate) enum Prepared {
 /// One model with its rows, prepared.
 #[derive(Debug)]
 pub struct Engine {
-    pub(crate) readers: Readers,
+    pub(crate) readers: Arc<Readers>,
     pub(crate) kept: Kept,
 }
 
@@ -104,8 +106,27 @@ impl Engine {
         budget_bytes: u64,
         golden: &mut Scores,
     ) -> Result<Self, ScoresError> {
+        let readers = Arc::new(Readers::of(lent.model().config(), rows));
+        Self::with(readers, lent, rows, budget_bytes, golden)
+    }
+
+    /// The same with the readers of these rows, which engines of models with the same fields share.
+    ///
+    /// # Errors
+    /// If the rows do not fit the model.
+    ///
+    /// # Panics
+    /// If the readers are of other fields, or of another number of rows.
+    pub fn with(
+        readers: Arc<Readers>,
+        lent: &LentModel,
+        rows: &RowsView<'_>,
+        budget_bytes: u64,
+        golden: &mut Scores,
+    ) -> Result<Self, ScoresError> {
+        assert!(readers.are_of(lent.model().config(), rows), "readers of other rows");
         let kept = lent.model().keep(rows, budget_bytes, golden)?;
-        Ok(Self { readers: Readers::of(lent.model().config(), rows), kept })
+        Ok(Self { readers, kept })
     }
 
     /// What is kept of the golden pass.

@@ -39,8 +39,7 @@ pub enum Found {
 impl Readers {
     /// The readers of the tables of a model, among these rows; indices lie in their fields.
     pub fn of(config: &Config, rows: &RowsView<'_>) -> Self {
-        let mut offsets = config.offsets();
-        offsets.push(config.table_rows() as u32);
+        let offsets = Self::offsets(config);
         let fields = config
             .field_dims
             .par_iter()
@@ -55,6 +54,17 @@ impl Readers {
             })
             .collect();
         Self { fields, offsets, rows: rows.len() }
+    }
+
+    fn offsets(config: &Config) -> Vec<u32> {
+        let mut offsets = config.offsets();
+        offsets.push(config.table_rows() as u32);
+        offsets
+    }
+
+    /// Whether they can be those of a model's tables among these rows.
+    pub(crate) fn are_of(&self, config: &Config, rows: &RowsView<'_>) -> bool {
+        self.rows == rows.len() && self.offsets == Self::offsets(config)
     }
 
     /// Bytes that are held.

@@ -157,9 +157,9 @@ impl Wide for Stands<'_> {
             // Neither labels nor scores can be predicted, so nothing here branches on them.
             let [mut below, mut equal, mut above, mut tied] = [0_u32; 4];
             for (&other, &label) in scores.iter().zip(labels) {
-                let positive = label != 0;
-                below += u32::from((other < self.score) & !positive);
-                equal += u32::from((other == self.score) & !positive);
+                let (positive, negative) = (label != 0, label == 0);
+                below += u32::from((other < self.score) & negative);
+                equal += u32::from((other == self.score) & negative);
                 above += u32::from((other > self.score) & positive);
                 tied += u32::from((other == self.score) & positive);
             }

@@ -13,7 +13,8 @@ pub const DECISION: f32 = 0.5;
 /// Whether a row is decided positive, with NaN replaced.
 #[inline(always)]
 fn decides(p: f32, substitute: f32) -> bool {
-    (p >= DECISION) | (p.is_nan() & (substitute >= DECISION))
+    let substituted = substitute >= DECISION;
+    (p >= DECISION) | (p.is_nan() & substituted)
 }
 
 /// Rows counted by how they differ from golden.
@@ -111,13 +112,13 @@ impl Compared<'_> {
         for ((&p, &g), &d) in observed.iter().zip(golden).zip(distances) {
             // No branches: each row adds to each count.
             let [p_decides, g_decides] = [p, g].map(|p| decides(p, self.substitute));
-            let same = p.to_bits() == g.to_bits();
+            let (same, other) = (p.to_bits() == g.to_bits(), p.to_bits() != g.to_bits());
             changed += u32::from((d > CHANGED) | (p.is_nan() != g.is_nan()));
             flips += u32::from(p_decides != g_decides);
             incomparable += u32::from(d.is_nan());
             due += u32::from(p.is_nan());
-            masked += u32::from(same & !p.is_nan());
-            tolerable += u32::from((d <= self.tolerance) & !same);
+            masked += u32::from(!p.is_nan() & same);
+            tolerable += u32::from((d <= self.tolerance) & other);
         }
         counts.changed += u64::from(changed);
         counts.decision_flips += u64::from(flips);

@@ -133,7 +133,11 @@ mod tests {
                     all[*row] = *distance;
                 }
                 let (squares, largest) = distances.with(changed.iter().copied(), &mut work);
-                assert_eq!(squares.to_bits(), tree_sum(rows, |i| all[i] * all[i]).to_bits(), "{rows} {every} {step}");
+                assert_eq!(
+                    squares.to_bits(),
+                    tree_sum(rows, |i| all[i] * all[i]).to_bits(),
+                    "{rows} {every} {step}"
+                );
                 assert_eq!(largest, all.iter().copied().fold(0.0, f64::max), "{rows} {every} {step}");
             }
         }

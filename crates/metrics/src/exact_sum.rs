@@ -65,7 +65,8 @@ impl ExactSum {
                 let parts = parts(terms[lane]);
                 coarse[lane] = coarse[lane].wrapping_add(parts.0);
                 fine[lane] = fine[lane].wrapping_add(parts.1);
-                beyond[lane] |= u64::from(!(terms[lane].abs() < LIMIT));
+                let within = terms[lane].abs() < LIMIT;
+                beyond[lane] |= u64::from(!within);
             }
         }
         for lane in 0..LANES {

@@ -45,7 +45,8 @@ mod tests {
     #[test]
     fn logarithms_have_the_bits_of_libm() {
         let mut state = 1_u64;
-        let near = |x: f64| (-40..40_i64).map(move |step| f64::from_bits(x.to_bits().wrapping_add_signed(step)));
+        let near =
+            |x: f64| (-40..40_i64).map(move |step| f64::from_bits(x.to_bits().wrapping_add_signed(step)));
         let drawn = (0..200_000).map(|_| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             // Any normal number, more often one between 2^-700 and 1.

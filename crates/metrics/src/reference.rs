@@ -8,11 +8,11 @@ use crate::auc::{AucCounts, MannWhitney, Standing};
 use crate::deviation::{Deviation, Differing};
 use crate::distances::{Distances, DistancesWork};
 use crate::exact_sum::ExactSum;
-use crate::start_rows::{StartRow, StartRows, Group, Groups};
 use crate::loss;
 use crate::order::{Exchange, Order, key};
 use crate::outcome::{Detection, Outcome};
 use crate::ranking::Ranking;
+use crate::start_rows::{Group, Groups, StartRow, StartRows};
 use crate::trial::{Golden, Observed, Saturated, ScoreOptions, TrialScores};
 use crate::users::{Users, UsersWork};
 
@@ -75,13 +75,19 @@ impl<'a> Reference<'a> {
     /// If lengths differ, or logits are missing.
     pub fn new(start: Observed<'a>, golden: Golden<'a>, options: ScoreOptions<'a>) -> Self {
         assert!(start.logits.is_some(), "a reference has logits");
-        let metrics = TrialScores::of(&start, Some(&golden), &options);
-        let users = options.users.map(|rows| {
+        let users = || {
             let scores = (start.probabilities, golden.probabilities);
             let substitute = options.non_finite.rank_score(options.fallback);
-            Users::of(rows, options.top_k, scores, start.labels, substitute)
-        });
-        let quick = Quick::of(&start, &golden, &options, users.as_ref());
+            options.users.map(|rows| Users::of(rows, options.top_k, scores, start.labels, substitute))
+        };
+        let (metrics, (users, quick)) = rayon::join(
+            || TrialScores::of(&start, Some(&golden), &options),
+            || {
+                let users = users();
+                let quick = Quick::of(&start, &golden, &options, users.as_ref());
+                (users, quick)
+            },
+        );
         let number = REFERENCES.fetch_add(1, Relaxed);
         Self { start, golden, options, metrics, users, quick, number }
     }
@@ -377,22 +383,32 @@ impl Quick {
         if !golden.iter().all(|p| key(*p).is_some()) {
             return None;
         }
-        let order = Order::of(probabilities, labels)?;
-        let n = probabilities.len();
         let substitute = options.non_finite.probability(options.fallback);
-        let groups = Groups::of(start, substitute);
         let rank = options.non_finite.rank_score(options.fallback);
-        let of_rows = users.map(Users::of_rows).unwrap_or_default();
+        let ordered = || {
+            let order = Order::of(probabilities, labels)?;
+            let of_rows = users.map(Users::of_rows).unwrap_or_default();
+            let rows = StartRows::of(start, &order.doubled_of(probabilities, labels), &of_rows);
+            Some((order, rows))
+        };
+        let summed = || {
+            let groups = Groups::of(start, substitute);
+            let loss = ExactSum::of(groups.len(), |at| groups.get(at).loss)?;
+            let probability = ExactSum::of(probabilities.len(), |i| f64::from(probabilities[i]))?;
+            Some((groups, loss, probability, Ranking::default().count(probabilities, labels, rank).finite))
+        };
+        let (ordered, summed) = rayon::join(ordered, summed);
+        let ((order, rows), (groups, loss, probability, counts)) = ordered.zip(summed)?;
         let (_, differing) = Deviation::with_counts((probabilities, golden), substitute, options.tolerance);
         Some(Self {
-            counts: Ranking::default().count(probabilities, labels, rank).finite,
+            counts,
             substitute: Standing::of(rank, probabilities, labels),
-            rows: StartRows::of(start, &order.doubled_of(probabilities, labels), &of_rows),
-            loss: ExactSum::of(groups.len(), |at| groups.get(at).loss)?,
+            rows,
+            loss,
             groups,
-            probability: ExactSum::of(n, |i| f64::from(probabilities[i]))?,
+            probability,
             distances: Distances::of(probabilities, golden),
-            golden: differing.samples.masked == n as u64,
+            golden: differing.samples.masked == probabilities.len() as u64,
             differing,
             order,
         })

@@ -391,8 +391,9 @@ mod tests {
                     state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                     (state >> 8) % values
                 };
-                let own: Vec<u64> =
-                    (0..rows).map(|place| ranked(draw() as f32 / 1e5, place << 1 | (place & 1), 0.5)).collect();
+                let own: Vec<u64> = (0..rows)
+                    .map(|place| ranked(draw() as f32 / 1e5, place << 1 | (place & 1), 0.5))
+                    .collect();
                 let mut all = own.clone();
                 all.sort_unstable();
                 for seen in [0, 1, 3, 10, rows as usize] {

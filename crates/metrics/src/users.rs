@@ -67,8 +67,13 @@ struct RankWork {
 #[inline(always)]
 fn in_order(scores: &[f32], seen: usize) -> bool {
     let (first, rest) = scores.split_at(seen.min(scores.len()));
+    let Some(last) = first.last() else { return true };
     let falls = first.windows(2).all(|pair| pair[0] > pair[1]);
-    first.last().is_none_or(|last| falls && rest.iter().fold(true, |below, score| below & (score < last)))
+    falls
+        && rest.iter().fold(true, |all, score| {
+            let below = score < last;
+            all & below
+        })
 }
 
 impl Users {

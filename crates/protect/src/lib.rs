@@ -4,6 +4,10 @@
 //! becomes a [`Protected`]: it says what memory exposes (check bits and copies included), and turns what a chip did there
 //! into what readers get, with the [`Events`] that it noticed.
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::inline_always,
+    reason = "loops over all values take the instruction set of the function that they are inlined into"
+)]
 
 pub mod activations;
 mod combination;
