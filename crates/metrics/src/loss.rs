@@ -148,6 +148,11 @@ pub fn base_entropy(positives: u64, rows: u64) -> Option<f64> {
 /// Numerics: probabilities are added without rounding in units of 2^-90; where one is no probability, by the fixed tree.
 pub fn calibration(probabilities: &[f32], labels: &[u8], substitute: f32) -> Option<f64> {
     let positives = labels.iter().filter(|&&label| label != 0).count();
+    calibration_over(positives as u64, probabilities, substitute)
+}
+
+/// The same, where the positives were counted.
+pub(crate) fn calibration_over(positives: u64, probabilities: &[f32], substitute: f32) -> Option<f64> {
     let sum = Probabilities { probabilities, substitute };
     let sum = widest(sum).map_or_else(|| tree_sum(probabilities.len(), |i| sum.of(i)), ExactSum::value);
     (positives > 0).then(|| sum / positives as f64)

@@ -17,7 +17,7 @@ use crate::trial::{Golden, Observed, Saturated, ScoreOptions, TrialScores};
 use crate::users::{Users, UsersWork};
 
 /// More than one changed row in so many costs as much as all of them.
-const FEW: usize = 32;
+const FEW: usize = 40;
 
 /// A fault-free run that others are scored beside.
 ///

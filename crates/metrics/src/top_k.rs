@@ -292,6 +292,10 @@ impl UserWork {
     /// No row behind the last one of any `seen` rows is among them. Where these are the golden first ones, few others are left.
     #[inline(always)]
     fn sort_first(&mut self, rows: &[u64], seen: usize) {
+        if rows.len() <= BY_COUNTING {
+            // Counted at one stroke; a number of rows that can't be foretold costs more than the rows.
+            return self.sort(rows);
+        }
         let last = rows[..seen].iter().fold(0, |last, row| if *row > last { *row } else { last });
         let tied = last | u64::from(u32::MAX);
         self.left.resize(rows.len().max(self.left.len()), 0);
@@ -314,11 +318,23 @@ impl UserWork {
             self.sorted.sort_unstable();
             return;
         }
+        match rows.len() {
+            0..=8 => self.sort_by_counting::<8>(rows),
+            9..=16 => self.sort_by_counting::<16>(rows),
+            _ => self.sort_by_counting::<BY_COUNTING>(rows),
+        }
+    }
+
+    /// The same of at most `MOST` rows: each goes where as many rows lie before it.
+    #[inline(always)]
+    fn sort_by_counting<const MOST: usize>(&mut self, rows: &[u64]) {
         // Rows side by side, so that counts are vectors.
-        let (mut all, mut before) = ([0; BY_COUNTING], [0_u64; BY_COUNTING]);
-        all[..rows.len()].copy_from_slice(rows);
+        let (mut all, mut before) = ([0; MOST], [0_u64; MOST]);
+        for (to, row) in all.iter_mut().zip(rows) {
+            *to = *row;
+        }
         for other in rows {
-            for i in 0..BY_COUNTING {
+            for i in 0..MOST {
                 before[i] += u64::from(*other < all[i]);
             }
         }

@@ -218,7 +218,8 @@ impl TrialScores {
                 .filter(|_| labelled)
                 .zip(loss::base_entropy(all.positives, all.positives + all.negatives))
                 .map(|(loss, entropy)| loss / entropy),
-            calibration: loss::calibration(probabilities, labels, substitute).filter(|_| labelled),
+            calibration: loss::calibration_over(all.positives, probabilities, substitute)
+                .filter(|_| labelled),
             rmse: deviation.and_then(|d| d.rmse),
             rmse_finite: deviation.and_then(|d| d.rmse_finite),
             max_abs_difference: deviation.and_then(|d| d.max_abs_difference),
