@@ -4,6 +4,7 @@ use radhard_memory::{Wide, widest};
 
 use crate::exact_sum::{CHUNK, ExactSum};
 use crate::logarithm::logarithms;
+use crate::start_rows::Group;
 use crate::sum::tree_sum;
 
 /// Probabilities are kept this far from 0 and 1 before the logarithm, so one row loses at most 27.7.
@@ -105,21 +106,50 @@ fn halves<const HALF: usize>(factors: &[f64], products: &mut [f64]) {
     }
 }
 
-/// The negative logarithm of the product of one group's likelihoods.
-pub(crate) fn group_log_loss(group: usize, probabilities: &[f32], labels: &[u8], substitute: f32) -> f64 {
-    let rows = group * GROUP..probabilities.len().min((group + 1) * GROUP);
-    let rows = probabilities[rows.clone()].iter().copied().zip(labels[rows].iter().copied());
-    negative_logarithm(rows, substitute)
+/// The sum of the losses of all groups once some have others: `now` are the probabilities of all rows.
+pub(crate) fn exchanged(sum: ExactSum, groups: &[(usize, Group)], now: &[f32], substitute: f32) -> ExactSum {
+    widest(Exchanged { sum, groups, now, substitute })
 }
 
-/// The negative logarithm of the product of the likelihoods of a group's rows.
-///
-/// Numerics: the product is taken in halves: eight by eight rows, then four by four of these, until one is left; a row that is missing at
-/// the end is 1.
-pub(crate) fn negative_logarithm(rows: impl Iterator<Item = (f32, u8)>, substitute: f32) -> f64 {
+/// Groups whose rows changed.
+struct Exchanged<'a> {
+    sum: ExactSum,
+    groups: &'a [(usize, Group)],
+    now: &'a [f32],
+    substitute: f32,
+}
+
+impl Wide for Exchanged<'_> {
+    type Output = ExactSum;
+
+    #[inline(always)]
+    fn run(self) -> ExactSum {
+        let mut sum = self.sum;
+        for groups in self.groups.chunks(GROUPS) {
+            let mut factors = [1.0; GROUPS * GROUP];
+            for (factors, (at, group)) in factors.chunks_exact_mut(GROUP).zip(groups) {
+                let rows = &self.now[at * GROUP..self.now.len().min((at + 1) * GROUP)];
+                for (place, (factor, p)) in factors.iter_mut().zip(rows).enumerate() {
+                    *factor = likelihood(*p, group.label(place), self.substitute);
+                }
+            }
+            let mut products = product(&factors);
+            logarithms(&mut products);
+            for ((_, group), logarithm) in groups.iter().zip(products) {
+                sum.take(group.loss);
+                sum.add(-logarithm);
+            }
+        }
+        sum
+    }
+}
+
+/// The negative logarithm of the product of one group's likelihoods, of which a row that is missing at the end has 1.
+pub(crate) fn group_log_loss(group: usize, probabilities: &[f32], labels: &[u8], substitute: f32) -> f64 {
+    let rows = group * GROUP..probabilities.len().min((group + 1) * GROUP);
     let mut factors = [1.0; GROUP];
-    for (factor, (p, label)) in factors.iter_mut().zip(rows) {
-        *factor = likelihood(p, label, substitute);
+    for ((factor, p), label) in factors.iter_mut().zip(&probabilities[rows.clone()]).zip(&labels[rows]) {
+        *factor = likelihood(*p, *label, substitute);
     }
     for half in [8, 4, 2, 1] {
         let (left, right) = factors.split_at_mut(half);

@@ -236,13 +236,7 @@ impl<'a> Reference<'a> {
         }
         let aucs = counts.aucs();
 
-        let mut loss = quick.loss;
-        for (at, group) in &work.groups {
-            let first = at * loss::GROUP;
-            let now = &work.probabilities[first..n.min(first + loss::GROUP)];
-            loss.take(group.loss);
-            loss.add(group.loss_with(now, substitute));
-        }
+        let loss = loss::exchanged(quick.loss, &work.groups, &work.probabilities, substitute);
         let log_loss = loss.mean(n);
         let positives = quick.counts.positives;
         let calibration = (positives > 0).then(|| probability.value() / positives as f64);

@@ -79,9 +79,9 @@ impl Groups {
 }
 
 impl Group {
-    /// The negative logarithm with these probabilities of its rows.
-    pub(crate) fn loss_with(&self, probabilities: &[f32], substitute: f32) -> f64 {
-        let labels = (0..probabilities.len()).map(|row| (self.labels >> row & 1) as u8);
-        loss::negative_logarithm(probabilities.iter().copied().zip(labels), substitute)
+    /// Whether the row at a place of the group is positive.
+    #[inline(always)]
+    pub(crate) fn label(&self, place: usize) -> u8 {
+        (self.labels >> place & 1) as u8
     }
 }

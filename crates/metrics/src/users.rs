@@ -144,7 +144,7 @@ impl Users {
 
     /// What users see of scores of which any may have changed.
     pub(crate) fn all(&self, scores: &[f32], work: &mut UsersWork) -> TopK {
-        widest(All { users: self, scores, work }).top_k()
+        widest(AllUsers { users: self, scores, work }).top_k()
     }
 
     /// What users see of scores of which only those of some rows changed: each its user, its place in the user's ranking, and its
@@ -152,7 +152,7 @@ impl Users {
     ///
     /// Each loop touches one array, so that many users are on their way from memory at a time.
     pub(crate) fn changed(&self, rows: impl Iterator<Item = (u32, u32, f32)>, work: &mut UsersWork) -> TopK {
-        let UsersWork { changed, users, scores, rank } = work;
+        let UsersWork { changed, users, scores, .. } = &mut *work;
         changed.clear();
         changed.extend(rows.map(|(user, place, score)| (u64::from(user) << 32 | u64::from(place), score)));
         changed.sort_unstable_by_key(|(at, _)| *at);
@@ -164,7 +164,23 @@ impl Users {
         for (user, _) in &*users {
             scores.extend_from_slice(&self.scores[range(user)]);
         }
-        let mut all = self.all;
+        widest(SomeUsers { users: self, work }).top_k()
+    }
+}
+
+/// Users of which some rows changed; `work` holds who they are, the scores of their rows, and the changed ones.
+struct SomeUsers<'a> {
+    users: &'a Users,
+    work: &'a mut UsersWork,
+}
+
+impl Wide for SomeUsers<'_> {
+    type Output = OverUsers;
+
+    #[inline(always)]
+    fn run(self) -> OverUsers {
+        let UsersWork { changed, users, scores, rank } = self.work;
+        let mut all = self.users.all;
         let (mut left, mut changed) = (scores.as_mut_slice(), changed.as_slice());
         for (user, count) in &*users {
             let (own, later) = std::mem::take(&mut left).split_at_mut(user.rows.len());
@@ -173,20 +189,20 @@ impl Users {
             for (at, score) in now {
                 own[*at as u32 as usize] = *score;
             }
-            self.compare(user, own, rank, &mut all);
+            self.users.compare(user, own, rank, &mut all);
         }
-        all.top_k()
+        all
     }
 }
 
 /// All users with the scores of all rows.
-struct All<'a> {
+struct AllUsers<'a> {
     users: &'a Users,
     scores: &'a [f32],
     work: &'a mut UsersWork,
 }
 
-impl Wide for All<'_> {
+impl Wide for AllUsers<'_> {
     type Output = OverUsers;
 
     #[inline(always)]
