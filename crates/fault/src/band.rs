@@ -12,9 +12,10 @@
 //! 2^-53, that is 2^-32 of q or less. Logarithms are those of `libm`, so gaps are the same on every machine; their
 //! error of an ulp moves a gap of g sites by at most 1, with probability g · 2^-51.
 
-use crate::logarithm::{floor_to_u64, log};
+use radhard_memory::{Wide, log, widest};
+
+use crate::floor::floor_to_u64;
 use crate::stream::{Purpose, StreamKey, unit};
-use crate::vector::{Loop, vector};
 
 /// Number of bands.
 pub(crate) const BANDS: usize = 51;
@@ -49,7 +50,9 @@ struct Gaps<'a> {
     numbers: &'a mut [u64],
 }
 
-impl Loop for Gaps<'_> {
+impl Wide for Gaps<'_> {
+    type Output = ();
+
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "it must become part of the loop that is compiled for vectors")]
     fn run(self) {
@@ -144,7 +147,7 @@ impl Band {
         out: &mut [u64],
     ) -> u64 {
         key.fill(purpose, self.lane, drawn / 2, out);
-        vector(Gaps { log_miss: self.log_miss, numbers: out });
+        widest(Gaps { log_miss: self.log_miss, numbers: out });
         for site in out {
             next += *site + 1;
             *site = next - 1;
@@ -235,7 +238,7 @@ mod tests {
                 let u = (number >> 11) as f64 * f64::EPSILON / 2.0 + f64::EPSILON / 2.0;
                 (libm::log(u) / libm::log1p(-band.q)).floor() as u64
             });
-            vector(Gaps { log_miss: band.log_miss, numbers: &mut numbers });
+            widest(Gaps { log_miss: band.log_miss, numbers: &mut numbers });
             assert_eq!(numbers, expected, "band below {}", band.hi);
         }
     }

@@ -27,9 +27,9 @@ mod error_map;
 mod error_map_file;
 mod error_model;
 mod exposure;
+mod floor;
 mod format;
 mod injected;
-mod logarithm;
 mod outputs;
 mod parameter;
 pub mod philox;
@@ -37,7 +37,6 @@ mod rate;
 pub mod safetensors_file;
 mod stream;
 mod target;
-mod vector;
 mod window;
 mod words;
 

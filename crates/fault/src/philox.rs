@@ -3,7 +3,7 @@
 //! Source: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC11. The tests hold the
 //! known-answer vectors of their Random123 library.
 
-use crate::vector::{Loop, vector};
+use radhard_memory::{Wide, widest};
 
 const MULTIPLIERS: [u64; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
@@ -39,7 +39,7 @@ pub(crate) fn numbers(first: u64, high: [u32; 2], key: [u32; 2], out: &mut [u64]
     let (groups, rest) = out.as_chunks_mut();
     let mut index = first.wrapping_add((groups.len() * LANES) as u64);
     if !groups.is_empty() {
-        vector(Groups { first, high, key, out: groups });
+        widest(Groups { first, high, key, out: groups });
     }
     for pair in rest.chunks_mut(2) {
         let halves = halves(block([index as u32, (index >> 32) as u32, high[0], high[1]], key));
@@ -56,7 +56,9 @@ struct Groups<'a> {
     out: &'a mut [[u64; 2 * LANES]],
 }
 
-impl Loop for Groups<'_> {
+impl Wide for Groups<'_> {
+    type Output = ();
+
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "it must become part of the loop that is compiled for vectors")]
     fn run(self) {

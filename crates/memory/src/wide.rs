@@ -1,6 +1,14 @@
 //! Plain loops, compiled for the vectors that the processor has.
+//!
+//! Only the width differs: the operations, and so all results, are the same on every processor.
 
-/// Work that is worth wide vectors: plain code that the compiler turns into vector instructions.
+use std::sync::LazyLock;
+
+use pulp::{Arch, Simd, WithSimd};
+
+static ARCH: LazyLock<Arch> = LazyLock::new(Arch::new);
+
+/// Work that is worth wide vectors: plain loops that the compiler turns into vector instructions.
 ///
 /// [`run`](Self::run) and everything that it calls in its loops must be `#[inline(always)]`: what is not inlined keeps the instructions
 /// of the baseline. Arithmetic is IEEE and is never contracted, so all instruction sets give the same bits.
@@ -9,6 +17,18 @@ pub trait Wide {
     type Output;
     /// Does the work.
     fn run(self) -> Self::Output;
+}
+
+struct Dispatched<W>(W);
+
+impl<W: Wide> WithSimd for Dispatched<W> {
+    type Output = W::Output;
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "it must become part of the loop that is compiled for vectors")]
+    fn with_simd<S: Simd>(self, _simd: S) -> W::Output {
+        self.0.run()
+    }
 }
 
 /// Does work with the widest vectors of this processor.
@@ -27,29 +47,7 @@ pub trait Wide {
 ///
 /// assert_eq!(radhard_memory::widest(Sum(&[1, 2, 3])), 6);
 /// ```
+#[inline]
 pub fn widest<W: Wide>(work: W) -> W::Output {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2")]
-        fn avx512<W: Wide>(work: W) -> W::Output {
-            work.run()
-        }
-        #[target_feature(enable = "avx2")]
-        fn avx2<W: Wide>(work: W) -> W::Output {
-            work.run()
-        }
-        if is_x86_feature_detected!("avx2") {
-            if is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512dq")
-                && is_x86_feature_detected!("avx512vl")
-            {
-                // SAFETY: the processor was found to have all features that the function enables.
-                return unsafe { avx512(work) };
-            }
-            // SAFETY: as above.
-            return unsafe { avx2(work) };
-        }
-    }
-    work.run()
+    ARCH.dispatch(Dispatched(work))
 }

@@ -69,7 +69,6 @@ pub mod fit;
 
 pub mod interval;
 pub mod k_flips;
-mod logarithm;
 pub mod loss;
 pub mod normal;
 pub mod noticed;

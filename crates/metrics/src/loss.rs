@@ -1,9 +1,8 @@
 //! How good probabilities are as probabilities: log loss, normalised entropy, calibration.
 
-use radhard_memory::{Wide, widest};
+use radhard_memory::{Wide, log, widest};
 
 use crate::exact_sum::{CHUNK, ExactSum};
-use crate::logarithm::logarithms;
 use crate::start_rows::Group;
 use crate::sum::tree_sum;
 
@@ -61,10 +60,8 @@ impl Wide for Losses<'_> {
                 for ((factor, p), label) in factors.iter_mut().zip(probabilities).zip(labels) {
                     *factor = likelihood(*p, *label, self.substitute);
                 }
-                let mut products = product(&factors);
-                logarithms(&mut products);
-                for (loss, logarithm) in losses.iter_mut().zip(products) {
-                    *loss = -logarithm;
+                for (loss, product) in losses.iter_mut().zip(product(&factors)) {
+                    *loss = -log(product);
                 }
             }
             sum.add_all(&losses);
@@ -133,11 +130,10 @@ impl Wide for Exchanged<'_> {
                     *factor = likelihood(*p, group.label(place), self.substitute);
                 }
             }
-            let mut products = product(&factors);
-            logarithms(&mut products);
-            for ((_, group), logarithm) in groups.iter().zip(products) {
+            let losses = product(&factors).map(|product| -log(product));
+            for ((_, group), loss) in groups.iter().zip(losses) {
                 sum.take(group.loss);
-                sum.add(-logarithm);
+                sum.add(loss);
             }
         }
         sum
