@@ -262,12 +262,17 @@ impl SubjectRun<'_, '_> {
     ) -> Result<bool, RecordsError> {
         for cell in self.planned.iter().filter(|cell| is_among(cell, guards, own)) {
             let Some(id) = store.cell_id(&cell.key) else { return Ok(true) };
-            let done = store.chips_done(id)?;
-            if (0..self.plan.plan().chips).any(|chip| done.binary_search(&chip).is_err()) {
+            if !self.left(id, store)?.is_empty() {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// The chips of a cell that are not on record.
+    fn left(&self, id: CellId, store: &Store) -> Result<Vec<u64>, RecordsError> {
+        let done: BTreeSet<u64> = store.chips_done(id)?.into_iter().collect();
+        Ok((0..self.plan.plan().chips).filter(|chip| !done.contains(chip)).collect())
     }
 
     /// Runs the cells under the protection at `own`, which has a golden run of its own; without one, all cells under the others.
@@ -324,8 +329,7 @@ impl SubjectRun<'_, '_> {
                 }
                 store.put_cell(&entry::cell(plan, evaluator.lent, cell, guard, predictor.as_ref()))?
             };
-            let done: BTreeSet<u64> = store.chips_done(id)?.into_iter().collect();
-            let chips: Vec<u64> = (0..plan.plan().chips).filter(|chip| !done.contains(chip)).collect();
+            let chips = self.left(id, store)?;
             if chips.is_empty() {
                 continue;
             }

@@ -64,7 +64,8 @@ impl Wide for Losses<'_> {
                     *loss = -log(product);
                 }
             }
-            sum.add_all(&losses);
+            let small = sum.add_all(&losses);
+            assert!(small, "clamped likelihoods have small logarithms");
         }
         sum
     }
