@@ -21,20 +21,26 @@ impl Row<'_> {
     }
 }
 
-/// A table, and rows that follow it.
+/// A table, and rows that follow it; one vector wide where this is known to the loops.
 #[derive(Clone, Copy)]
-pub(crate) struct Rows<'a, const BEHIND: bool> {
+pub(crate) struct Rows<'a, const BEHIND: bool, const ONE: bool> {
     table: &'a [f32],
-    pub(crate) width: usize,
+    width: usize,
     /// Empty where nothing follows.
     behind: &'a [f32],
     /// The first id that names what follows.
     end: usize,
 }
 
-impl<'a, const BEHIND: bool> Rows<'a, BEHIND> {
+impl<'a, const BEHIND: bool, const ONE: bool> Rows<'a, BEHIND, ONE> {
     pub(crate) fn new(table: &'a [f32], width: usize, behind: &'a [f32]) -> Self {
+        assert!(!ONE || width == LANES, "rows of one vector");
         Self { table, width, behind, end: table.len() / width }
+    }
+
+    #[inline(always)]
+    pub(crate) fn width(&self) -> usize {
+        if ONE { LANES } else { self.width }
     }
 
     /// Checks that ids up to the largest name rows.
@@ -51,21 +57,21 @@ impl<'a, const BEHIND: bool> Rows<'a, BEHIND> {
     #[inline(always)]
     pub(crate) fn place(&self, id: usize) -> (&'a [f32], usize) {
         if BEHIND && id >= self.end {
-            (self.behind, (id - self.end) * self.width)
+            (self.behind, (id - self.end) * self.width())
         } else {
-            (self.table, id * self.width)
+            (self.table, id * self.width())
         }
     }
 }
 
 /// Sixteen columns of a table.
 #[derive(Clone, Copy)]
-pub(crate) struct Part<'a, const BEHIND: bool> {
-    pub(crate) rows: Rows<'a, BEHIND>,
+pub(crate) struct Part<'a, const BEHIND: bool, const ONE: bool> {
+    pub(crate) rows: Rows<'a, BEHIND, ONE>,
     pub(crate) column: usize,
 }
 
-impl<'a, const BEHIND: bool> Part<'a, BEHIND> {
+impl<'a, const BEHIND: bool, const ONE: bool> Part<'a, BEHIND, ONE> {
     #[inline(always)]
     pub(crate) fn load<L: Lanes>(&self, row: Row<'_>, field: usize) -> L {
         L::load(self.lane(row, field))
@@ -81,18 +87,18 @@ impl<'a, const BEHIND: bool> Part<'a, BEHIND> {
     }
 }
 
-pub(crate) struct Values<'a, const BEHIND: bool>(pub(crate) Part<'a, BEHIND>);
+pub(crate) struct Values<'a, const BEHIND: bool, const ONE: bool>(pub(crate) Part<'a, BEHIND, ONE>);
 
-impl<L: Lanes, const BEHIND: bool> Leaf<L, 1> for Values<'_, BEHIND> {
+impl<L: Lanes, const BEHIND: bool, const ONE: bool> Leaf<L, 1> for Values<'_, BEHIND, ONE> {
     #[inline(always)]
     fn at(&self, row: Row<'_>, field: usize) -> [L; 1] {
         [self.0.load(row, field)]
     }
 }
 
-pub(crate) struct ValuesAndSquares<'a, const BEHIND: bool>(pub(crate) Part<'a, BEHIND>);
+pub(crate) struct ValuesAndSquares<'a, const BEHIND: bool, const ONE: bool>(pub(crate) Part<'a, BEHIND, ONE>);
 
-impl<L: Lanes, const BEHIND: bool> Leaf<L, 2> for ValuesAndSquares<'_, BEHIND> {
+impl<L: Lanes, const BEHIND: bool, const ONE: bool> Leaf<L, 2> for ValuesAndSquares<'_, BEHIND, ONE> {
     #[inline(always)]
     fn at(&self, row: Row<'_>, field: usize) -> [L; 2] {
         let x = self.0.load::<L>(row, field);
@@ -100,13 +106,84 @@ impl<L: Lanes, const BEHIND: bool> Leaf<L, 2> for ValuesAndSquares<'_, BEHIND> {
     }
 }
 
-pub(crate) struct Both<'a, const BEHIND: bool>(pub(crate) Part<'a, BEHIND>, pub(crate) Part<'a, BEHIND>);
+pub(crate) struct Both<'a, const BEHIND: bool, const ONE: bool>(
+    pub(crate) Part<'a, BEHIND, ONE>,
+    pub(crate) Part<'a, BEHIND, ONE>,
+);
 
-impl<L: Lanes, const BEHIND: bool> Leaf<L, 3> for Both<'_, BEHIND> {
+impl<L: Lanes, const BEHIND: bool, const ONE: bool> Leaf<L, 3> for Both<'_, BEHIND, ONE> {
     #[inline(always)]
     fn at(&self, row: Row<'_>, field: usize) -> [L; 3] {
         let x = self.0.load::<L>(row, field);
         [x, x.mul(x), self.1.load(row, field)]
+    }
+}
+
+/// What the data rows of a lane group have for one field.
+pub(crate) trait Column<L: Lanes, const N: usize>: Copy {
+    /// From the table rows that `id` names by data row.
+    fn of(self, id: impl Fn(usize) -> usize) -> [L; N];
+}
+
+/// One value per table row.
+#[derive(Clone, Copy)]
+pub(crate) struct ValueOf<'a, const BEHIND: bool>(pub(crate) Rows<'a, BEHIND, false>);
+
+impl<L: Lanes, const BEHIND: bool> Column<L, 1> for ValueOf<'_, BEHIND> {
+    #[inline(always)]
+    fn of(self, id: impl Fn(usize) -> usize) -> [L; 1] {
+        let mut lane = [0.0; LANES];
+        for (r, value) in lane.iter_mut().enumerate() {
+            let (table, at) = self.0.place(id(r));
+            debug_assert!(at < table.len(), "a row of the table");
+            // SAFETY: `look_up` has checked the largest id against the rows, of one value each.
+            *value = unsafe { *table.get_unchecked(at) };
+        }
+        [L::load(&lane)]
+    }
+}
+
+/// Two values per table row: those of eight data rows fill a vector.
+#[derive(Clone, Copy)]
+pub(crate) struct TwoValuesOf<'a>(pub(crate) &'a [[f32; 2]]);
+
+impl<L: Lanes> Column<L, 2> for TwoValuesOf<'_> {
+    #[inline(always)]
+    fn of(self, id: impl Fn(usize) -> usize) -> [L; 2] {
+        let mut halves = [[0.0; LANES]; 2];
+        let (pairs, _) = halves.as_flattened_mut().as_chunks_mut::<2>();
+        for (r, pair) in pairs.iter_mut().enumerate() {
+            let id = id(r);
+            debug_assert!(id < self.0.len(), "a row of the table");
+            // SAFETY: `look_up` has checked the largest id against the table.
+            *pair = unsafe { *self.0.get_unchecked(id) };
+        }
+        [L::load(&halves[0]), L::load(&halves[1])]
+    }
+}
+
+/// The data rows of one lane group, field by field.
+pub(crate) struct Group<'a, C, const WHOLE: bool> {
+    pub(crate) column: C,
+    /// From those of the group's first row on.
+    pub(crate) ids: &'a [u32],
+    pub(crate) fields: usize,
+    /// Where the ids of each row begin, where the group has fewer than sixteen.
+    pub(crate) starts: [usize; LANES],
+}
+
+impl<L: Lanes, C: Column<L, N>, const N: usize, const WHOLE: bool> Leaf<L, N> for Group<'_, C, WHOLE> {
+    #[inline(always)]
+    fn at(&self, _: Row<'_>, field: usize) -> [L; N] {
+        self.column.of(
+            #[inline(always)]
+            |r| {
+                let start = if WHOLE { r * self.fields } else { self.starts[r] };
+                debug_assert!(start + field < self.ids.len(), "a row of the group");
+                // SAFETY: `look_up` has checked that there are ids for all rows of the block.
+                unsafe { *self.ids.get_unchecked(start + field) as usize }
+            },
+        )
     }
 }
 

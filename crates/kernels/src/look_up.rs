@@ -7,11 +7,13 @@
 use crate::Ending;
 use crate::gather::{cache, fetch};
 use crate::lanes::{LANES, Lane, Lanes};
-use crate::leaves::{Both, Leaf, Part, Row, Rows, Values, ValuesAndSquares, tree};
-use crate::linear::{end, push, root};
+use crate::leaves::{
+    Both, Column, Group, Leaf, Part, Row, Rows, TwoValuesOf, ValueOf, Values, ValuesAndSquares, tree,
+};
+use crate::linear::end;
 
 /// Table rows that are asked for ahead of the sums.
-const AHEAD: usize = 96;
+const AHEAD: usize = 240;
 
 /// Most fields whose table rows are asked for sixteen data rows at once.
 const TOGETHER: usize = 4;
@@ -91,6 +93,18 @@ impl LookUps<'_> {
         assert!(some.all(|groups| groups == first), "sums of as many rows");
         first
     }
+
+    /// Widths of the rows: of terms, sums, rows and pairs.
+    fn widths(&self) -> [usize; 4] {
+        let width_of = |part: &Option<(&[f32], usize, _)>| part.as_ref().map_or(0, |(_, width, _)| *width);
+        let sums = self.sums.as_ref().map_or(0, |(_, (width, _), ..)| *width);
+        [width_of(&self.terms), sums, width_of(&self.rows), width_of(&self.pairs)]
+    }
+
+    /// Whether all rows are one vector.
+    fn one_vector(&self) -> bool {
+        self.widths().into_iter().all(|width| matches!(width, 0 | LANES))
+    }
 }
 
 /// The table rows of a block's data rows; those of rows behind it are asked for ahead.
@@ -114,44 +128,49 @@ impl<'a> Block<'a> {
 
     /// Asks for the table rows of so many data rows further on.
     #[inline(always)]
-    fn ask(&self, row: usize, rows: usize, looked: &LookUps<'_>) {
+    fn ask<const ONE: bool>(&self, row: usize, rows: usize, looked: &LookUps<'_>) {
+        let from = ((row + self.ahead) * self.fields).min(self.ids.len());
+        let next = &self.ids[from..self.ids.len().min(from + rows * self.fields)];
+        let width = |width: usize| if ONE { LANES } else { width };
         if let Some((table, _)) = &looked.values {
-            self.ask_table(row, rows, table, 1);
+            self.ask_table(next, table, 1);
         }
         if let Some((table, ..)) = &looked.both {
-            self.ask_table(row, rows, table.as_flattened(), 2);
+            self.ask_table(next, table.as_flattened(), 2);
         }
-        if let Some((table, width, _)) = &looked.terms {
-            self.ask_table(row, rows, table, *width);
+        if let Some((table, of, _)) = &looked.terms {
+            self.ask_table(next, table, width(*of));
         }
-        for (table, width, _) in looked.rows.iter().chain(&looked.pairs) {
-            self.ask_table(row, rows, table, *width);
+        for (table, of, _) in looked.rows.iter().chain(&looked.pairs) {
+            self.ask_table(next, table, width(*of));
         }
-        if let Some((table, (width, _), ..)) = &looked.sums {
-            self.ask_table(row, rows, table, *width);
+        if let Some((table, (of, _), ..)) = &looked.sums {
+            self.ask_table(next, table, width(*of));
         }
     }
 
     #[inline(always)]
-    fn ask_table(&self, row: usize, rows: usize, table: &[f32], width: usize) {
-        let from = ((row + self.ahead) * self.fields).min(self.ids.len());
-        let next = &self.ids[from..self.ids.len().min(from + rows * self.fields)];
+    fn ask_table(&self, next: &[u32], table: &[f32], width: usize) {
         if self.far.len() == self.fields {
             for &id in next {
                 fetch::<{ cache::SECOND }, _>(table, id as usize, width);
             }
-        } else {
-            for next in next.chunks_exact(self.fields) {
-                for &field in self.far {
-                    fetch::<{ cache::SECOND }, _>(table, next[field as usize] as usize, width);
-                }
+            return;
+        }
+        let mut start = 0;
+        while start + self.fields <= next.len() {
+            for &field in self.far {
+                // SAFETY: `look_up` has checked that far fields are fields, and a data row has an id for each.
+                let id = unsafe { *next.get_unchecked(start + field as usize) };
+                fetch::<{ cache::SECOND }, _>(table, id as usize, width);
             }
+            start += self.fields;
         }
     }
 
     /// The trees of sixteen rows' fields; what the rows behind need is asked for meanwhile.
     #[inline(always)]
-    fn trees<L: Lanes, const N: usize>(
+    fn trees<L: Lanes, const N: usize, const ONE: bool>(
         &self,
         leaf: &impl Leaf<L, N>,
         (g, ask): (usize, Option<&LookUps<'_>>),
@@ -163,31 +182,21 @@ impl<'a> Block<'a> {
         for r in 0..LANES {
             let at = g * LANES + r;
             if let Some(looked) = ask.filter(|_| r.is_multiple_of(burst)) {
-                self.ask(at, burst, looked);
+                self.ask::<ONE>(at, burst, looked);
             }
             each(r, tree(leaf, self.row(at), self.fields, stack));
         }
     }
 
-    /// Where the ids of one lane group's rows begin.
-    #[inline(always)]
-    fn starts(&self, g: usize) -> [usize; LANES] {
-        let mut starts = [0; LANES];
-        for (r, start) in starts.iter_mut().enumerate() {
-            *start = (g * LANES + r).min(self.rows - 1) * self.fields;
-        }
-        starts
-    }
-
     /// The rows of one lane group.
     #[inline(always)]
-    fn rows<L: Lanes, const BEHIND: bool>(
+    fn rows<L: Lanes, const BEHIND: bool, const ONE: bool>(
         &self,
-        table: Rows<'_, BEHIND>,
+        table: Rows<'_, BEHIND, ONE>,
         (g, groups): (usize, usize),
         out: &mut [Lane],
     ) {
-        let width = table.width;
+        let width = table.width();
         let mut rows = [self.row(g * LANES); LANES];
         for (r, row) in rows.iter_mut().enumerate() {
             *row = self.row(g * LANES + r);
@@ -209,14 +218,14 @@ impl<'a> Block<'a> {
 
     /// The products of the rows of two fields, of one lane group.
     #[inline(always)]
-    fn pairs<L: Lanes, const BEHIND: bool>(
+    fn pairs<L: Lanes, const BEHIND: bool, const ONE: bool>(
         &self,
-        table: Rows<'_, BEHIND>,
+        table: Rows<'_, BEHIND, ONE>,
         (g, groups): (usize, usize),
         out: &mut [Lane],
     ) {
         let mut tile = [[0.0f32; LANES]; LANES];
-        for column in (0..table.width).step_by(LANES) {
+        for column in (0..table.width()).step_by(LANES) {
             let part = Part { rows: table, column };
             for (r, lane) in tile.iter_mut().enumerate() {
                 let row = self.row(g * LANES + r);
@@ -228,43 +237,29 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// The sum over fields of one value each, of one lane group.
+    /// The tree over the fields of what a lane group's rows have for each.
     #[inline(always)]
-    fn values<L: Lanes, const BEHIND: bool>(
+    fn group<L: Lanes, C: Column<L, N>, const N: usize>(
         &self,
-        table: Rows<'_, BEHIND>,
+        column: C,
         g: usize,
-        stack: &mut [[L; 1]],
-    ) -> L {
-        let starts = self.starts(g);
-        for field in 0..self.fields {
-            let mut lane = [0.0; LANES];
-            for (value, start) in lane.iter_mut().zip(starts) {
-                debug_assert!(start + field < self.ids.len(), "a row of the block");
-                // SAFETY: `look_up` has checked that there are ids for all rows of the block, and the largest against the rows.
-                unsafe {
-                    let (table, at) = table.place(*self.ids.get_unchecked(start + field) as usize);
-                    *value = *table.get_unchecked(at);
-                }
-            }
-            push(stack, field, [L::load(&lane)]);
+        stack: &mut [[L; N]],
+    ) -> [L; N] {
+        let Self { ids, fields, rows, .. } = *self;
+        let first = (g * LANES).min(rows - 1);
+        let whole = first + LANES <= rows;
+        let group = &ids[first * fields..];
+        let mut starts = [0; LANES];
+        for (r, start) in starts.iter_mut().enumerate() {
+            *start = r.min(rows - 1 - first) * fields;
         }
-        let [sum] = root(stack, self.fields);
-        sum
+        if whole {
+            tree(&Group::<_, true> { column, ids: group, fields, starts }, self.row(first), fields, stack)
+        } else {
+            tree(&Group::<_, false> { column, ids: group, fields, starts }, self.row(first), fields, stack)
+        }
     }
-}
 
-/// Data rows whose pairs of values fill a vector.
-const HALF: usize = LANES / 2;
-
-#[inline(always)]
-fn half<L: Lanes>(pairs: &[[f32; 2]; HALF]) -> L {
-    let mut lane = [0.0; LANES];
-    lane.copy_from_slice(pairs.as_flattened());
-    L::load(&lane)
-}
-
-impl Block<'_> {
     /// The sums over fields of two values each, of one lane group.
     #[inline(always)]
     fn both<L: Lanes>(
@@ -274,18 +269,7 @@ impl Block<'_> {
         stack: &mut [[L; 2]],
         [first, second]: [&mut Lane; 2],
     ) {
-        let starts = self.starts(g);
-        for field in 0..self.fields {
-            let mut halves = [[[0.0; 2]; HALF]; 2];
-            for (pair, start) in halves.as_flattened_mut().iter_mut().zip(starts) {
-                debug_assert!(start + field < self.ids.len(), "a row of the block");
-                // SAFETY: `look_up` has checked that there are ids for all rows of the block, and the largest against the table.
-                *pair = unsafe { *table.get_unchecked(*self.ids.get_unchecked(start + field) as usize) };
-            }
-            let [low, high] = &halves;
-            push(stack, field, [half::<L>(low), half::<L>(high)]);
-        }
-        let [low, high] = root(stack, self.fields);
+        let [low, high] = self.group(TwoValuesOf(table), g, stack);
         let mut sums = [[0.0; LANES]; 2];
         low.store(&mut sums[0]);
         high.store(&mut sums[1]);
@@ -324,30 +308,31 @@ fn half_sums<L: Lanes>(tile: &mut [Lane; LANES]) -> L {
 
 #[inline(always)]
 fn look_up<L: Lanes>(rows: RowIds<'_>, looked: LookUps<'_>) {
-    // The number of fields is known to the loops where it is small; a stack holds subtrees of eight fields, or of one value.
-    let (behind, nothing) = (looked.behind, Behind::default());
-    match (rows.fields, behind) {
-        (2, None) => with_fields::<L, 2, false>(RowIds { fields: 2, ..rows }, looked, nothing),
-        (0..128, None) => with_fields::<L, 7, false>(rows, looked, nothing),
-        (_, None) => with_fields::<L, 28, false>(rows, looked, nothing),
-        (2, Some(behind)) => with_fields::<L, 2, true>(RowIds { fields: 2, ..rows }, looked, behind),
-        (_, Some(behind)) => with_fields::<L, 28, true>(rows, looked, behind),
+    // The number of fields is known to the loops where it is small, and the width of rows where it is one vector; a stack
+    // holds subtrees of eight fields, or of one value.
+    let (behind, nothing, two) = (looked.behind, Behind::default(), RowIds { fields: 2, ..rows });
+    match (rows.fields, looked.one_vector(), behind) {
+        (2, true, None) => with_fields::<L, 2, false, true>(two, looked, nothing),
+        (2, true, Some(behind)) => with_fields::<L, 2, true, true>(two, looked, behind),
+        (0..128, true, None) => with_fields::<L, 7, false, true>(rows, looked, nothing),
+        (_, false, None) | (128.., true, None) => with_fields::<L, 28, false, false>(rows, looked, nothing),
+        (_, true, Some(behind)) => with_fields::<L, 28, true, true>(rows, looked, behind),
+        (_, false, Some(behind)) => with_fields::<L, 28, true, false>(rows, looked, behind),
     }
 }
 
 #[inline(always)]
-fn with_fields<L: Lanes, const DEPTH: usize, const BEHIND: bool>(
+fn with_fields<L: Lanes, const DEPTH: usize, const BEHIND: bool, const ONE: bool>(
     rows: RowIds<'_>,
     mut looked: LookUps<'_>,
     behind: Behind<'_>,
 ) {
     let groups = looked.groups(rows.fields);
-    let term_width = looked.terms.as_ref().map_or(0, |(_, width, _)| *width);
-    let (sum_width, outputs) = looked.sums.as_ref().map_or((0, 0), |(_, widths, ..)| *widths);
-    let width_of = |part: &Option<(&[f32], usize, _)>| part.as_ref().map_or(0, |(_, width, _)| *width);
-    let widths = [term_width, sum_width, width_of(&looked.rows), width_of(&looked.pairs)];
+    let [term_width, sum_width, ..] = looked.widths();
+    let outputs = looked.sums.as_ref().map_or(0, |(_, (_, outputs), ..)| *outputs);
     assert!(looked.pairs.is_none() || rows.fields == 2, "pairs of {} fields", rows.fields);
-    assert!(widths.iter().all(|width| width.is_multiple_of(LANES)), "tables whose rows are whole vectors");
+    let vectors = looked.widths().iter().all(|width| width.is_multiple_of(LANES));
+    assert!(vectors, "tables whose rows are whole vectors");
     assert!(outputs <= sum_width, "outputs of the sums of table rows");
     let mut one = [[L::splat(0.0)]; DEPTH];
     let mut two = [[L::splat(0.0); 2]; DEPTH];
@@ -358,19 +343,24 @@ fn with_fields<L: Lanes, const DEPTH: usize, const BEHIND: bool>(
     let own = &ids[..count * fields];
     assert!(!own.is_empty(), "rows to look up");
     let largest = own.iter().fold(0, |largest, id| largest.max(*id));
+    assert!(far.iter().all(|field| (*field as usize) < fields), "far fields of {fields}");
     let of = |table, width, behind| {
-        let rows = Rows::<BEHIND>::new(table, width, behind);
+        let rows = Rows::<BEHIND, ONE>::new(table, width, behind);
         rows.check(largest);
         rows
     };
-    let one_value = looked.values.as_ref().map(|(table, _)| of(table, 1, behind.values));
+    let one_value = looked.values.as_ref().map(|(table, _)| {
+        let rows = Rows::<BEHIND, false>::new(table, 1, behind.values);
+        rows.check(largest);
+        rows
+    });
     let terms_of = looked.terms.as_ref().map(|(table, width, _)| of(table, *width, behind.rows));
     let rows_of = looked.rows.as_ref().map(|(table, width, _)| of(table, *width, behind.rows));
     let pairs_of = looked.pairs.as_ref().map(|(table, width, _)| of(table, *width, behind.rows));
     let sums_of = looked.sums.as_ref().map(|(table, (width, _), ..)| of(table, *width, behind.sums));
     if let Some((table, ..)) = &looked.both {
         assert!(!BEHIND, "two values of tables' own rows");
-        Rows::<false>::new(table.as_flattened(), 2, &[]).check(largest);
+        Rows::<false, false>::new(table.as_flattened(), 2, &[]).check(largest);
     }
     let block = Block { ids, fields, far, rows: count, ahead: RowIds::ahead(fields) };
     for g in 0..groups {
@@ -380,21 +370,28 @@ fn with_fields<L: Lanes, const DEPTH: usize, const BEHIND: bool>(
             let products = sums_of.filter(|_| column < outputs).map(|rows| Part { rows, column });
             match (rows, products) {
                 (Some(rows), Some(products)) => {
-                    block.trees(&Both(rows, products), at, &mut three, |r, [sum, squares, product]| {
-                        add_term(column == 0, sum, squares, &mut terms[r]);
-                        product.store(&mut sums[r]);
-                    });
+                    block.trees::<_, _, ONE>(
+                        &Both(rows, products),
+                        at,
+                        &mut three,
+                        |r, [sum, squares, product]| {
+                            add_term(column == 0, sum, squares, &mut terms[r]);
+                            product.store(&mut sums[r]);
+                        },
+                    );
                 }
                 (Some(rows), None) => {
                     let leaf = ValuesAndSquares(rows);
-                    block.trees(&leaf, at, &mut two, |r, [sum, squares]| {
+                    block.trees::<_, _, ONE>(&leaf, at, &mut two, |r, [sum, squares]| {
                         add_term(column == 0, sum, squares, &mut terms[r]);
                     });
                 }
                 (None, Some(products)) => {
-                    block.trees(&Values(products), at, &mut one, |r, [product]| product.store(&mut sums[r]));
+                    block.trees::<_, _, ONE>(&Values(products), at, &mut one, |r, [product]| {
+                        product.store(&mut sums[r]);
+                    });
                 }
-                (None, None) => block.ask(g * LANES, LANES, &looked),
+                (None, None) => block.ask::<ONE>(g * LANES, LANES, &looked),
             }
             if let Some((.., (_, outputs), ending, out)) = looked.sums.as_mut().filter(|_| column < outputs) {
                 L::transpose(&mut sums);
@@ -408,13 +405,14 @@ fn with_fields<L: Lanes, const DEPTH: usize, const BEHIND: bool>(
             half_sums::<L>(&mut terms).store(&mut out[g]);
         }
         if let (Some(table), Some((.., out))) = (rows_of, &mut looked.rows) {
-            block.rows::<L, BEHIND>(table, (g, groups), out);
+            block.rows::<L, BEHIND, ONE>(table, (g, groups), out);
         }
         if let (Some(table), Some((.., out))) = (pairs_of, &mut looked.pairs) {
-            block.pairs::<L, BEHIND>(table, (g, groups), out);
+            block.pairs::<L, BEHIND, ONE>(table, (g, groups), out);
         }
         if let (Some(table), Some((_, out))) = (one_value, &mut looked.values) {
-            block.values::<L, BEHIND>(table, g, &mut one).store(&mut out[g]);
+            let [sum] = block.group(ValueOf(table), g, &mut one);
+            L::store(sum, &mut out[g]);
         }
         if let Some((table, first, second)) = &mut looked.both {
             block.both::<L>(table, g, &mut two, [&mut first[g], &mut second[g]]);
