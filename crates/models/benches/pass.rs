@@ -14,6 +14,7 @@ use std::time::Instant;
 use radhard_data::synth::{SHAPES, SynthOptions, synth};
 use radhard_data::{DataSet, Part, Rows};
 use radhard_kernels::{Kernels, Table};
+use radhard_memory::Buffer;
 use radhard_models::{Config, Init, Model, Scores, architectures};
 use rayon::prelude::*;
 
@@ -55,13 +56,16 @@ fn spread(mut times: Vec<f64>) -> [f64; 3] {
     [times[times.len() / 2], times[0], times[times.len() - 1]]
 }
 
-/// Gathers and adds each row's table rows, 16 values each, and nothing else; the rows are asked for ahead, in the way that was
-/// the quickest of those tried.
-fn gather_and_add(table: &[[f32; 16]], offsets: &[u32], rows: &Rows<'_>) {
+/// Gathers and adds each row's table rows, 16 values each, of so many tables of one shape, and nothing else; the rows are asked
+/// for ahead, in the way that was the quickest of those tried.
+fn gather_and_add<const TABLES: usize>(tables: [&[[f32; 16]]; TABLES], offsets: &[u32], rows: &Rows<'_>) {
+    let table = tables[0];
     let fields = offsets.len();
     let ask = |index: u32, offset: u32| {
         let id = [index + offset];
-        Kernels::detected().prefetch(Table::F32(table.as_flattened()), &id, 0, 16);
+        for table in tables {
+            Kernels::detected().prefetch(Table::F32(table.as_flattened()), &id, 0, 16);
+        }
     };
     // Of many fields only those whose table rows don't stay in the caches, for some data rows at once.
     let burst = if fields < 8 { 1 } else { BURST };
@@ -74,7 +78,7 @@ fn gather_and_add(table: &[[f32; 16]], offsets: &[u32], rows: &Rows<'_>) {
         .map(|(f, _)| f)
         .collect();
     rows.view().indices.par_chunks(fields * 1024).for_each(|indices| {
-        let mut total = [0.0f32; 16];
+        let mut totals = [[0.0f32; 16]; TABLES];
         for (r, row) in indices.chunks_exact(fields).enumerate() {
             if burst == 1 {
                 if let Some(next) = indices.get((r + ahead) * fields..(r + ahead + 1) * fields) {
@@ -89,12 +93,14 @@ fn gather_and_add(table: &[[f32; 16]], offsets: &[u32], rows: &Rows<'_>) {
                 }
             }
             for (offset, index) in offsets.iter().zip(row) {
-                for (total, x) in total.iter_mut().zip(&table[(index + offset) as usize]) {
-                    *total += x;
+                for (total, table) in totals.iter_mut().zip(tables) {
+                    for (total, x) in total.iter_mut().zip(&table[(index + offset) as usize]) {
+                        *total += x;
+                    }
                 }
             }
         }
-        black_box(total);
+        black_box(totals);
     });
 }
 
@@ -215,7 +221,7 @@ fn main() {
         println!("\n{shape}, {} rows; M rows/s: median (smallest–largest) of {rounds}", rows.len());
         match torch {
             None => println!(
-                "| model | full pass | gather and add | pass / limit | dense layers / peak |\n|---|---:|---:|---:|---:|"
+                "| model | full pass | gather and add | pass / limit | of two rows each | pass / that | dense layers / peak |\n|---|---:|---:|---:|---:|---:|---:|"
             ),
             Some(_) => {
                 println!("| model | full pass | beside | M rows/s | ratio |\n|---|---:|---|---:|---:|");
@@ -233,7 +239,11 @@ fn main() {
             let (table, _) = table.max_by_key(|(_, table)| table.words).expect("every model has a table");
             let (table, _) = model.parameters()[table].f32s().as_chunks::<16>();
             let mut out = Scores::default();
-            let (mut passes, mut gathers) = (Vec::new(), Vec::new());
+            // A second table of the same shape, for what a pass has to read that needs two rows of each index.
+            let mut second = Buffer::<f32>::zeroed(table.as_flattened().len());
+            second.copy_from_slice(table.as_flattened());
+            let (second, _) = second.as_chunks::<16>();
+            let (mut passes, mut gathers, mut both) = (Vec::new(), Vec::new(), Vec::new());
             let mut pass = || time(|| model.scores(&rows.view(), &mut out).expect("the rows fit"));
             if let Some(torch) = &mut torch {
                 pass();
@@ -246,18 +256,21 @@ fn main() {
             }
             for _ in 0..rounds {
                 passes.push(pass());
-                gathers.push(time(|| gather_and_add(table, &offsets, &rows)));
+                gathers.push(time(|| gather_and_add([table], &offsets, &rows)));
+                both.push(time(|| gather_and_add([table, second], &offsets, &rows)));
             }
-            let shares = passes.iter().zip(&gathers).map(|(pass, gather)| gather / pass).collect();
-            let ([pass, best, worst], [gather, ..], [share, low, high]) =
-                (spread(passes), spread(gathers), spread(shares));
+            let of = |limits: &[f64]| spread(passes.iter().zip(limits).map(|(p, limit)| limit / p).collect());
+            let ([share, low, high], [share_both, ..]) = (of(&gathers), of(&both));
+            let ([pass, best, worst], [gather, ..], [both, ..]) =
+                (spread(passes), spread(gathers), spread(both));
             let million = |seconds: f64| rows.len() as f64 / seconds / 1e6;
             println!(
-                "| {name} | {:.2} ({:.2}–{:.2}) | {:.2} | {share:.2} ({low:.2}–{high:.2}) | {:.2} |",
+                "| {name} | {:.2} ({:.2}–{:.2}) | {:.2} | {share:.2} ({low:.2}–{high:.2}) | {:.2} | {share_both:.2} | {:.2} |",
                 million(pass),
                 million(worst),
                 million(best),
                 million(gather),
+                million(both),
                 products(&model) * rows.len() as f64 / pass / peak,
             );
         }
