@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Path {
-    /// Plain arrays, for any processor.
+    /// Plain arrays, for any processor; on aarch64 they are compiled to NEON, which every such processor has.
     Portable,
     /// x86-64 with AVX2 and FMA.
     Avx2,

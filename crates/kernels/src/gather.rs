@@ -221,21 +221,34 @@ pub(crate) mod cache {
 /// Asks for one row of a table.
 #[inline(always)]
 pub(crate) fn fetch<const CACHE: i32, T>(table: &[T], row: usize, dim: usize) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        let row = table.as_ptr().wrapping_add(row * dim).cast::<i8>();
-        let mut byte = 0;
-        loop {
-            // SAFETY: a prefetch is a hint; it may name any address.
-            unsafe {
-                std::arch::x86_64::_mm_prefetch::<CACHE>(row.wrapping_add(byte));
-            }
-            byte += 64;
-            if byte >= dim * size_of::<T>() {
-                break;
-            }
+    let row = table.as_ptr().wrapping_add(row * dim).cast::<i8>();
+    let mut byte = 0;
+    loop {
+        ask::<CACHE>(row.wrapping_add(byte));
+        byte += 64;
+        if byte >= dim * size_of::<T>() {
+            break;
         }
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (table, row, dim);
+}
+
+/// Asks for one cache line.
+#[inline(always)]
+fn ask<const CACHE: i32>(at: *const i8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch is a hint; it may name any address.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<CACHE>(at);
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above.
+    unsafe {
+        if CACHE == cache::FIRST {
+            std::arch::asm!("prfm pldl1keep, [{}]", in(reg) at, options(nostack, preserves_flags, readonly));
+        } else {
+            std::arch::asm!("prfm pldl2keep, [{}]", in(reg) at, options(nostack, preserves_flags, readonly));
+        }
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = at;
 }

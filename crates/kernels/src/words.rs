@@ -73,9 +73,14 @@ pub(crate) struct PortableBits([u32; LANES]);
 #[derive(Clone, Copy)]
 pub(crate) struct PortableWide([f64; LANES]);
 
+/// One bit for each lane where it is so; the bits of all lanes first, as vectors have them.
 #[inline(always)]
 fn mask(bit: impl Fn(usize) -> bool) -> u16 {
-    (0..LANES).fold(0, |mask, l| mask | u16::from(bit(l)) << l)
+    let mut bits = [0u32; LANES];
+    for (l, bits) in bits.iter_mut().enumerate() {
+        *bits = if bit(l) { 1 << l } else { 0 };
+    }
+    bits.iter().fold(0, |mask, bits| mask | bits) as u16
 }
 
 impl Bits for PortableBits {
@@ -183,15 +188,15 @@ impl Checks for Portable {
 
     #[inline(always)]
     fn bound(bounds: &Bounds, x: &mut Lane) -> (u16, u16) {
+        // Loops without branches, on numbers of their own: they become vectors.
+        let Bounds { low, high, below, above, nan } = *bounds;
         let before = *x;
-        for x in x {
-            let inside = *x >= bounds.low && *x <= bounds.high;
-            let other = if *x > bounds.high { bounds.above } else { bounds.below };
-            let other = if x.is_nan() { bounds.nan } else { other };
-            *x = if inside { *x } else { other };
+        for (x, value) in x.iter_mut().zip(before) {
+            let other = if value > high { above } else { below };
+            let other = if value.is_nan() { nan } else { other };
+            *x = if value >= low && value <= high { value } else { other };
         }
-        let inside = |l: usize| before[l] >= bounds.low && before[l] <= bounds.high;
-        (mask(|l| !inside(l)), mask(|l| before[l].is_nan()))
+        (mask(|l| !(before[l] >= low && before[l] <= high)), mask(|l| before[l].is_nan()))
     }
 }
 
