@@ -56,29 +56,20 @@ fn spread(mut times: Vec<f64>) -> [f64; 3] {
     [times[times.len() / 2], times[0], times[times.len() - 1]]
 }
 
-/// Gathers and adds each row's table rows, 16 values each, of so many tables of one shape, and nothing else; the rows are asked
-/// for ahead, in the way that was the quickest of those tried.
-fn gather_and_add<const TABLES: usize>(tables: [&[[f32; 16]]; TABLES], offsets: &[u32], rows: &Rows<'_>) {
-    let table = tables[0];
+/// Gathers and adds each row's table rows, 16 values each, and nothing else; the rows are asked for ahead, in the way that was
+/// the quickest of those tried.
+fn gather_and_add(table: &[[f32; 16]], offsets: &[u32], rows: &Rows<'_>) {
     let fields = offsets.len();
     let ask = |index: u32, offset: u32| {
         let id = [index + offset];
-        for table in tables {
-            Kernels::detected().prefetch(Table::F32(table.as_flattened()), &id, 0, 16);
-        }
+        Kernels::detected().prefetch(Table::F32(table.as_flattened()), &id, 0, 16);
     };
     // Of many fields only those whose table rows don't stay in the caches, for some data rows at once.
     let burst = if fields < 8 { 1 } else { BURST };
     let ahead = (64 / fields + 1).max(burst);
-    let ends = offsets[1..].iter().copied().chain([table.len() as u32]);
-    let far: Vec<usize> = ends
-        .zip(offsets)
-        .enumerate()
-        .filter(|(_, (end, start))| end - *start > NEAR)
-        .map(|(f, _)| f)
-        .collect();
+    let far = far(offsets, table.len());
     rows.view().indices.par_chunks(fields * 1024).for_each(|indices| {
-        let mut totals = [[0.0f32; 16]; TABLES];
+        let mut total = [0.0f32; 16];
         for (r, row) in indices.chunks_exact(fields).enumerate() {
             if burst == 1 {
                 if let Some(next) = indices.get((r + ahead) * fields..(r + ahead + 1) * fields) {
@@ -93,15 +84,53 @@ fn gather_and_add<const TABLES: usize>(tables: [&[[f32; 16]]; TABLES], offsets: 
                 }
             }
             for (offset, index) in offsets.iter().zip(row) {
-                for (total, table) in totals.iter_mut().zip(tables) {
-                    for (total, x) in total.iter_mut().zip(&table[(index + offset) as usize]) {
-                        *total += x;
-                    }
+                for (total, x) in total.iter_mut().zip(&table[(index + offset) as usize]) {
+                    *total += x;
                 }
             }
         }
-        black_box(totals);
+        black_box(total);
     });
+}
+
+/// The same of the rows of two tables of many fields.
+fn gather_and_add_two(tables: [&[[f32; 16]]; 2], offsets: &[u32], rows: &Rows<'_>) {
+    let fields = offsets.len();
+    let ahead = (64 / fields + 1).max(BURST);
+    let far = far(offsets, tables[0].len());
+    rows.view().indices.par_chunks(fields * 1024).for_each(|indices| {
+        let (mut first, mut second) = ([0.0f32; 16], [0.0f32; 16]);
+        for (r, row) in indices.chunks_exact(fields).enumerate() {
+            if r % BURST == 0 {
+                let [from, to] = [ahead, ahead + BURST].map(|by| ((r + by) * fields).min(indices.len()));
+                for next in indices[from..to].chunks_exact(fields) {
+                    for &f in &far {
+                        let id = [next[f] + offsets[f]];
+                        for table in tables {
+                            Kernels::detected().prefetch(Table::F32(table.as_flattened()), &id, 0, 16);
+                        }
+                    }
+                }
+            }
+            for (offset, index) in offsets.iter().zip(row) {
+                let id = (index + offset) as usize;
+                for (total, x) in first.iter_mut().zip(&tables[0][id]) {
+                    *total += x;
+                }
+                for (total, x) in second.iter_mut().zip(&tables[1][id]) {
+                    *total += x;
+                }
+            }
+        }
+        black_box((first, second));
+    });
+}
+
+/// The fields whose table rows don't stay in the caches.
+fn far(offsets: &[u32], table_rows: usize) -> Vec<usize> {
+    let ends = offsets[1..].iter().copied().chain([table_rows as u32]);
+    let spans = ends.zip(offsets).enumerate();
+    spans.filter(|(_, (end, start))| end - *start > NEAR).map(|(field, _)| field).collect()
 }
 
 /// Multiply-adds a second of a large matrix product on every core at once, each its own.
@@ -256,8 +285,8 @@ fn main() {
             }
             for _ in 0..rounds {
                 passes.push(pass());
-                gathers.push(time(|| gather_and_add([table], &offsets, &rows)));
-                both.push(time(|| gather_and_add([table, second], &offsets, &rows)));
+                gathers.push(time(|| gather_and_add(table, &offsets, &rows)));
+                both.push(time(|| gather_and_add_two([table, second], &offsets, &rows)));
             }
             let of = |limits: &[f64]| spread(passes.iter().zip(limits).map(|(p, limit)| limit / p).collect());
             let ([share, low, high], [share_both, ..]) = (of(&gathers), of(&both));
