@@ -25,7 +25,9 @@ impl Path {
 
     #[cfg(target_arch = "x86_64")]
     fn runs(self) -> bool {
-        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        let avx2 = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("popcnt");
         match self {
             Self::Portable => true,
             Self::Avx2 => avx2,
@@ -86,11 +88,11 @@ macro_rules! kernels {
                 pub fn $name(self, $($arg: $ty),*) {
                     #[cfg(target_arch = "x86_64")]
                     {
-                        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+                        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,popcnt")]
                         fn avx512($($arg: $ty),*) {
                             $body::<crate::lanes::Avx512>($($arg),*);
                         }
-                        #[target_feature(enable = "avx2,fma")]
+                        #[target_feature(enable = "avx2,fma,popcnt")]
                         fn avx2($($arg: $ty),*) {
                             $body::<crate::lanes::Avx2>($($arg),*);
                         }

@@ -119,6 +119,31 @@ impl<L: Lanes, const BEHIND: bool, const ONE: bool> Leaf<L, 3> for Both<'_, BEHI
     }
 }
 
+/// Rows of sixteen values, each followed by sixteen products.
+#[derive(Clone, Copy)]
+pub(crate) struct JoinedRows<'a>(&'a [[Lane; 2]]);
+
+impl<'a> JoinedRows<'a> {
+    /// Checks that ids up to the largest name rows.
+    pub(crate) fn new(table: &'a [f32], largest: u32) -> Self {
+        let (rows, _) = table.as_chunks::<LANES>().0.as_chunks::<2>();
+        assert!((largest as usize) < rows.len(), "joined row {largest} of {}", rows.len());
+        Self(rows)
+    }
+}
+
+impl<L: Lanes> Leaf<L, 3> for JoinedRows<'_> {
+    #[inline(always)]
+    fn at(&self, row: Row<'_>, field: usize) -> [L; 3] {
+        let id = row.id(field);
+        debug_assert!(id < self.0.len(), "a row of the table");
+        // SAFETY: `new` has checked the largest id.
+        let [values, products] = unsafe { self.0.get_unchecked(id) };
+        let x = L::load(values);
+        [x, x.mul(x), L::load(products)]
+    }
+}
+
 /// What the data rows of a lane group have for one field.
 pub(crate) trait Column<L: Lanes, const N: usize>: Copy {
     /// From the table rows that `id` names by data row.

@@ -87,7 +87,7 @@ pub use held::Held;
 pub use int8::{CHECK_MODULUS, CHECKED_INPUTS, int8_checksums, int8_row_agrees};
 pub use lanes::{LANES, Lane};
 pub use linear::Ending;
-pub use look_up::{Behind, LookUps, RowIds, Sums, TwoValues};
+pub use look_up::{Behind, Joined, LookUps, RowIds, Sums, TwoValues};
 pub use reading::Limits;
 pub use row_step::{RowGradients, RowSlopes};
 pub use table::Table;

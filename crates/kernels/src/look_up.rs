@@ -8,7 +8,7 @@ use crate::Ending;
 use crate::gather::{cache, fetch};
 use crate::lanes::{LANES, Lane, Lanes};
 use crate::leaves::{
-    Both, Column, Group, Leaf, Part, Row, Rows, TwoValuesOf, ValueOf, Values, ValuesAndSquares, tree,
+    Both, Column, Group, JoinedRows, Leaf, Part, Row, Rows, TwoValuesOf, ValueOf, Values, ValuesAndSquares, tree,
 };
 use crate::linear::end;
 
@@ -21,6 +21,9 @@ const TOGETHER: usize = 4;
 /// Data rows of more fields whose table rows are asked for at once.
 const BURST: usize = 4;
 
+/// Values and products of a joined row.
+const JOINED: usize = 2 * LANES;
+
 /// Table rows, by data row and field, of a block and of what comes behind it.
 #[derive(Debug, Clone, Copy)]
 pub struct RowIds<'a> {
@@ -32,6 +35,8 @@ pub struct RowIds<'a> {
     pub far: &'a [u32],
     /// B, at least 1; lanes behind the last row repeat it.
     pub rows: usize,
+    /// What is read after the block, `[B, F]` or less: asked for meanwhile.
+    pub later: &'a [u32],
 }
 
 impl RowIds<'_> {
@@ -43,6 +48,21 @@ impl RowIds<'_> {
 
 /// A table `[V, W]`, its widths (W, J), what follows a sum over fields, and the sums `[J, R]`.
 pub type Sums<'a> = (&'a [f32], (usize, usize), Ending<'a>, &'a mut [Lane]);
+
+/// Rows of a table, each followed by its products with the weights of a layer.
+#[derive(Debug)]
+pub struct Joined<'a> {
+    /// `[V, 32]`: sixteen values, and sixteen products.
+    pub table: &'a [f32],
+    /// ½ Σ_d[(Σ_f v)² − Σ_f v²] of the values `[1, R]`.
+    pub terms: &'a mut [Lane],
+    /// What follows the sums of the products.
+    pub ending: Ending<'a>,
+    /// J, at most 16.
+    pub outputs: usize,
+    /// The sum over fields of the first J products `[J, R]`.
+    pub sums: &'a mut [Lane],
+}
 
 /// Two values per table row `[V, 2]`, and their sums `[1, R]` each.
 pub type TwoValues<'a> = (&'a [[f32; 2]], &'a mut [Lane], &'a mut [Lane]);
@@ -61,7 +81,7 @@ pub struct Behind<'a> {
 /// What is looked up for the fields of data rows, and where its sums go.
 #[derive(Debug, Default)]
 pub struct LookUps<'a> {
-    /// What ids beyond the tables name; not with `both`.
+    /// What ids beyond the tables name; not with `both` or `joined`.
     pub behind: Option<Behind<'a>>,
     /// One value per table row `[V]`: the sum over fields `[1, R]`.
     pub values: Option<(&'a [f32], &'a mut [Lane])>,
@@ -71,6 +91,8 @@ pub struct LookUps<'a> {
     pub terms: Option<(&'a [f32], usize, &'a mut [Lane])>,
     /// Rows `[V, W]`, (W, J) and what follows: the sum over fields of the first J values `[J, R]`.
     pub sums: Option<Sums<'a>>,
+    /// In place of `terms` and `sums`, where one table holds what both look up.
+    pub joined: Option<Joined<'a>>,
     /// Rows `[V, D]`, D: brought together as they are `[F · D, R]`.
     pub rows: Option<(&'a [f32], usize, &'a mut [Lane])>,
     /// Rows `[V, D]`, D: the products of the rows of two fields `[D, R]`.
@@ -85,6 +107,8 @@ impl LookUps<'_> {
             self.both.as_ref().map(|(_, out, _)| out.len()),
             self.terms.as_ref().map(|(.., out)| out.len()),
             self.sums.as_ref().map(|(_, (_, outputs), _, out)| out.len() / outputs),
+            self.joined.as_ref().map(|joined| joined.terms.len()),
+            self.joined.as_ref().map(|joined| joined.sums.len() / joined.outputs),
             self.rows.as_ref().map(|(_, width, out)| out.len() / (fields * width)),
             self.pairs.as_ref().map(|(_, width, out)| out.len() / width),
         ];
@@ -115,6 +139,7 @@ struct Block<'a> {
     far: &'a [u32],
     rows: usize,
     ahead: usize,
+    later: &'a [u32],
 }
 
 impl<'a> Block<'a> {
@@ -131,6 +156,11 @@ impl<'a> Block<'a> {
     fn ask<const ONE: bool>(&self, row: usize, rows: usize, looked: &LookUps<'_>) {
         let from = ((row + self.ahead) * self.fields).min(self.ids.len());
         let next = &self.ids[from..self.ids.len().min(from + rows * self.fields)];
+        let (lines, _) = self.later.as_chunks::<LANES>();
+        let of = |row: usize| (row * self.fields / LANES).min(lines.len());
+        for line in &lines[of(row)..of(row + rows)] {
+            fetch::<{ cache::SECOND }, _>(line, 0, LANES);
+        }
         let width = |width: usize| if ONE { LANES } else { width };
         if let Some((table, _)) = &looked.values {
             self.ask_table(next, table, 1);
@@ -143,6 +173,9 @@ impl<'a> Block<'a> {
         }
         for (table, of, _) in looked.rows.iter().chain(&looked.pairs) {
             self.ask_table(next, table, width(*of));
+        }
+        if let Some(joined) = &looked.joined {
+            self.ask_table(next, joined.table, JOINED);
         }
         if let Some((table, (of, _), ..)) = &looked.sums {
             self.ask_table(next, table, width(*of));
@@ -306,6 +339,21 @@ fn half_sums<L: Lanes>(tile: &mut [Lane; LANES]) -> L {
     L::splat(0.5).mul(nodes[0])
 }
 
+/// Ends the sums of up to sixteen outputs, those of sixteen rows.
+#[inline(always)]
+fn end_sums<L: Lanes>(
+    sums: &mut [Lane; LANES],
+    ending: Ending<'_>,
+    outputs: std::ops::Range<usize>,
+    (g, groups): (usize, usize),
+    out: &mut [Lane],
+) {
+    L::transpose(sums);
+    for (lane, j) in sums.iter().zip(outputs) {
+        end(L::load(lane), ending, j).store(&mut out[j * groups + g]);
+    }
+}
+
 #[inline(always)]
 fn look_up<L: Lanes>(rows: RowIds<'_>, looked: LookUps<'_>) {
     // The number of fields is known to the loops where it is small, and the width of rows where it is one vector; a stack
@@ -339,7 +387,7 @@ fn with_fields<L: Lanes, const DEPTH: usize, const BEHIND: bool, const ONE: bool
     let mut three = [[L::splat(0.0); 3]; DEPTH];
     let (mut terms, mut sums) = ([[0.0f32; LANES]; LANES], [[0.0f32; LANES]; LANES]);
     let columns = term_width.max(outputs.next_multiple_of(LANES));
-    let RowIds { ids, fields, far, rows: count } = rows;
+    let RowIds { ids, fields, far, rows: count, later } = rows;
     let own = &ids[..count * fields];
     assert!(!own.is_empty(), "rows to look up");
     let largest = own.iter().fold(0, |largest, id| largest.max(*id));
@@ -358,48 +406,55 @@ fn with_fields<L: Lanes, const DEPTH: usize, const BEHIND: bool, const ONE: bool
     let rows_of = looked.rows.as_ref().map(|(table, width, _)| of(table, *width, behind.rows));
     let pairs_of = looked.pairs.as_ref().map(|(table, width, _)| of(table, *width, behind.rows));
     let sums_of = looked.sums.as_ref().map(|(table, (width, _), ..)| of(table, *width, behind.sums));
+    let joined_of = looked.joined.as_ref().map(|joined| {
+        assert!(!BEHIND, "joined rows of tables' own");
+        assert!(joined.outputs <= LANES, "outputs of the sums of joined rows");
+        JoinedRows::new(joined.table, largest)
+    });
     if let Some((table, ..)) = &looked.both {
         assert!(!BEHIND, "two values of tables' own rows");
         Rows::<false, false>::new(table.as_flattened(), 2, &[]).check(largest);
     }
-    let block = Block { ids, fields, far, rows: count, ahead: RowIds::ahead(fields) };
+    let block = Block { ids, fields, far, rows: count, ahead: RowIds::ahead(fields), later };
     for g in 0..groups {
         for column in (0..columns.max(1)).step_by(LANES) {
             let at = (g, (column == 0).then_some(&looked));
             let rows = terms_of.filter(|_| column < term_width).map(|rows| Part { rows, column });
             let products = sums_of.filter(|_| column < outputs).map(|rows| Part { rows, column });
-            match (rows, products) {
-                (Some(rows), Some(products)) => {
-                    block.trees::<_, _, ONE>(
-                        &Both(rows, products),
-                        at,
-                        &mut three,
-                        |r, [sum, squares, product]| {
-                            add_term(column == 0, sum, squares, &mut terms[r]);
-                            product.store(&mut sums[r]);
-                        },
-                    );
+            match (joined_of, rows, products) {
+                (Some(joined), ..) => {
+                    block.trees::<_, _, ONE>(&joined, at, &mut three, |r, [sum, squares, product]| {
+                        add_term(true, sum, squares, &mut terms[r]);
+                        product.store(&mut sums[r]);
+                    });
                 }
-                (Some(rows), None) => {
+                (None, Some(rows), Some(products)) => {
+                    let leaf = Both(rows, products);
+                    block.trees::<_, _, ONE>(&leaf, at, &mut three, |r, [sum, squares, product]| {
+                        add_term(column == 0, sum, squares, &mut terms[r]);
+                        product.store(&mut sums[r]);
+                    });
+                }
+                (None, Some(rows), None) => {
                     let leaf = ValuesAndSquares(rows);
                     block.trees::<_, _, ONE>(&leaf, at, &mut two, |r, [sum, squares]| {
                         add_term(column == 0, sum, squares, &mut terms[r]);
                     });
                 }
-                (None, Some(products)) => {
+                (None, None, Some(products)) => {
                     block.trees::<_, _, ONE>(&Values(products), at, &mut one, |r, [product]| {
                         product.store(&mut sums[r]);
                     });
                 }
-                (None, None) => block.ask::<ONE>(g * LANES, LANES, &looked),
+                (None, None, None) => block.ask::<ONE>(g * LANES, LANES, &looked),
             }
             if let Some((.., (_, outputs), ending, out)) = looked.sums.as_mut().filter(|_| column < outputs) {
-                L::transpose(&mut sums);
-                for (i, lane) in sums.iter().enumerate().take(*outputs - column) {
-                    let j = column + i;
-                    end(L::load(lane), *ending, j).store(&mut out[j * groups + g]);
-                }
+                end_sums::<L>(&mut sums, *ending, column..*outputs, (g, groups), out);
             }
+        }
+        if let Some(Joined { terms: term, ending, outputs, sums: out, .. }) = &mut looked.joined {
+            end_sums::<L>(&mut sums, *ending, 0..*outputs, (g, groups), out);
+            half_sums::<L>(&mut terms).store(&mut term[g]);
         }
         if let Some((.., out)) = &mut looked.terms {
             half_sums::<L>(&mut terms).store(&mut out[g]);

@@ -22,7 +22,7 @@ fn row_products<L: Lanes>(
     let rows = first..first + out.len() / width;
     match table {
         Table::F32(words) => {
-            products::<L>(&words[rows.start * dim..rows.end * dim], dim, weights, width, out);
+            products::<L, false>(&words[rows.start * dim..rows.end * dim], dim, weights, width, out);
         }
         Table::F16(words) => decoded::<L>(F16(words), first, dim, weights, width, out),
         Table::Bf16(words) => decoded::<L>(Bf16(words), first, dim, weights, width, out),
@@ -56,23 +56,44 @@ fn decoded<L: Lanes>(
                 *value = words.value(row, dim, done + i);
             }
         }
-        products::<L>(&values[..count * dim], dim, weights, width, out);
+        products::<L, false>(&values[..count * dim], dim, weights, width, out);
     }
 }
 
 #[inline(always)]
-fn products<L: Lanes>(values: &[f32], dim: usize, weights: &[f32], width: usize, out: &mut [f32]) {
+fn rows_and_products<L: Lanes>(rows: &[f32], dim: usize, weights: &[f32], width: usize, out: &mut [f32]) {
+    assert!(dim.is_multiple_of(LANES) && width.is_multiple_of(LANES), "rows of whole vectors");
+    assert!(weights.len() == dim * width && rows.len().is_multiple_of(dim), "weights of whole rows");
+    assert!(out.len() == rows.len() / dim * (dim + width), "room for rows and products");
+    products::<L, true>(rows, dim, weights, width, out);
+}
+
+/// The products of rows, behind the rows themselves where these are to stand there too.
+#[inline(always)]
+fn products<L: Lanes, const BOTH: bool>(
+    values: &[f32],
+    dim: usize,
+    weights: &[f32],
+    width: usize,
+    out: &mut [f32],
+) {
     let (out, _) = out.as_chunks_mut::<LANES>();
     let (weights, _) = weights.as_chunks::<LANES>();
-    let vectors = width / LANES;
-    for (values, out) in values.chunks(ROWS * dim).zip(out.chunks_mut(ROWS * vectors)) {
+    let (vectors, before) = (width / LANES, if BOTH { dim / LANES } else { 0 });
+    let stride = before + vectors;
+    for (values, out) in values.chunks(ROWS * dim).zip(out.chunks_mut(ROWS * stride)) {
+        if BOTH {
+            for (values, out) in values.chunks_exact(dim).zip(out.chunks_exact_mut(stride)) {
+                out[..before].as_flattened_mut().copy_from_slice(values);
+            }
+        }
         for column in 0..vectors {
             let weights = Columns { weights, vectors, column };
             if values.len() == ROWS * dim {
-                some::<L, ROWS>(values, dim, weights, out);
+                some::<L, ROWS>(values, dim, weights, (stride, before + column), out);
             } else {
-                for (values, out) in values.chunks_exact(dim).zip(out.chunks_exact_mut(vectors)) {
-                    some::<L, 1>(values, dim, weights, out);
+                for (values, out) in values.chunks_exact(dim).zip(out.chunks_exact_mut(stride)) {
+                    some::<L, 1>(values, dim, weights, (stride, before + column), out);
                 }
             }
         }
@@ -89,7 +110,13 @@ struct Columns<'a> {
 
 /// Sixteen outputs of N rows.
 #[inline(always)]
-fn some<L: Lanes, const N: usize>(values: &[f32], dim: usize, weights: Columns<'_>, out: &mut [Lane]) {
+fn some<L: Lanes, const N: usize>(
+    values: &[f32],
+    dim: usize,
+    weights: Columns<'_>,
+    (stride, at): (usize, usize),
+    out: &mut [Lane],
+) {
     let Columns { weights, vectors, column } = weights;
     let values: [&[f32]; N] = std::array::from_fn(|r| &values[r * dim..(r + 1) * dim]);
     let mut sums = [L::splat(0.0); N];
@@ -100,7 +127,7 @@ fn some<L: Lanes, const N: usize>(values: &[f32], dim: usize, weights: Columns<'
         }
     }
     for r in 0..N {
-        sums[r].store(&mut out[r * vectors + column]);
+        sums[r].store(&mut out[r * stride + at]);
     }
 }
 
@@ -117,4 +144,17 @@ kernels! {
     /// If a row is outside the table, or a shape is another.
     pub fn row_products(table: Table<'_>, rows: (usize, usize), weights: &[f32], width: usize, out: &mut [f32])
         = row_products;
+
+    /// Rows of f32, each followed by its products with a matrix.
+    ///
+    /// # Shapes
+    /// `rows` `[n, D]`, `weights` `[D, W]`, `out` `[n, D + W]`; D and W are multiples of 16.
+    ///
+    /// # Numerics
+    /// As [`row_products`](crate::Kernels::row_products).
+    ///
+    /// # Panics
+    /// If a shape is another.
+    pub fn rows_and_products(rows: &[f32], dim: usize, weights: &[f32], width: usize, out: &mut [f32])
+        = rows_and_products;
 }

@@ -56,7 +56,7 @@ fn sums_straight_from_a_table_are_those_of_a_gathered_block() {
                 kernels.row_ids(&indices, (&offsets.repeat(3), &dims.repeat(3)), &mut flat, &mut outside);
                 assert!(!outside);
                 let far: Vec<u32> = (0..fields as u32).step_by(2).collect();
-                let all = RowIds { ids: &flat, fields, far: &far, rows };
+                let all = RowIds { ids: &flat, fields, far: &far, rows, later: &flat };
                 let (mut expected, mut found) =
                     (vec![[0.0; LANES]; outputs * groups], vec![[9.0; LANES]; outputs * groups]);
                 for j in 0..outputs {
@@ -138,7 +138,7 @@ fn two_values_of_a_table_row_are_summed_like_one() {
         let pairs: Vec<[f32; 2]> = table(50, 2, fields > 7).as_chunks::<2>().0.to_vec();
         let ids: Vec<u32> = (0..rows as u32 * fields).map(|at| at * 31 % 50).collect();
         let fields = fields as usize;
-        let all = RowIds { ids: &ids, fields, far: &[], rows };
+        let all = RowIds { ids: &ids, fields, far: &[], rows, later: &[] };
         for &path in Path::available() {
             let kernels = Kernels::on(path).unwrap();
             let mut found = [0, 1].map(|_| vec![[9.0; LANES]; rows.div_ceil(LANES)]);

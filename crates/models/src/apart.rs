@@ -244,7 +244,8 @@ impl Apart {
                 pairs: pairs.map(|out| (table, self.dim, out)),
                 ..LookUps::default()
             };
-            let ids = RowIds { ids: &of.ids, fields, far: graph.far(), rows: indices.len() / fields };
+            let rows = indices.len() / fields;
+            let ids = RowIds { ids: &of.ids, fields, far: graph.far(), rows, later: &[] };
             kernels.look_up(ids, looked);
         }
         for (slot, lanes) in slots.into_iter().zip(outputs) {
@@ -279,7 +280,7 @@ impl Multiplied {
         if (graph.config().table_rows() * width * size_of::<f32>()) as u64 > bytes {
             return None;
         }
-        let folded = fold(graph, weights, Kernels::detected(), (linear, None, None), rows)?;
+        let folded = fold(graph, weights, Kernels::detected(), (linear, None, None, false), rows)?;
         let columns = columns(weights.f32s(linear.weight), linear.inputs, width);
         let (output, outputs, products) = (linear.output, linear.outputs, folded.products);
         Some(Self { unit: 0, layer: 0, output, outputs, products, width, columns })

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use crate::column::Column;
 use crate::hook::{HookCall, HookEvents, Hooks, ROW_DETECTED, ROW_UNRESTORED, Upsets, strike};
 use crate::model::Model;
-use crate::pass::{Pass, Workspace};
+use crate::pass::{Pass, Workspace, later};
 use crate::scores::{BLOCK, Scores, ScoresError, TASK, WIDEST_BLOCK, canonical, check, check_shape};
 use crate::steps::{Dense, Step, Steps, Through};
 use crate::watch::Watch;
@@ -154,7 +154,7 @@ impl<'a> Hooked<'a> {
                 return None;
             }
             pass.enter_task(steps, (all, &block), workspace);
-            pass.look_up(steps.that_look_up(), &rows, workspace);
+            pass.look_up(steps.that_look_up(), (&rows, later(all, &block)), workspace);
             for (at, &(layer, ref step)) in steps.all.iter().enumerate() {
                 if let Some(hooks) = self.inside(layer) {
                     self.layer(layer, hooks, (&rows, ids), workspace, notes, &mut events);

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use radhard_data::RowsView;
-use radhard_kernels::{Finish, Kernels, LANES, Lane, LookUps, Nans, RowIds, Table};
+use radhard_kernels::{Finish, Joined, Kernels, LANES, Lane, LookUps, Nans, RowIds, Table};
 
 use crate::column::Column;
 use crate::graph::Graph;
@@ -97,7 +97,7 @@ impl<'a> Pass<'a> {
             return false;
         }
         self.enter_task(steps, (rows, &block), workspace);
-        self.look_up(steps.that_look_up(), &own, workspace);
+        self.look_up(steps.that_look_up(), (&own, later(rows, &block)), workspace);
         for (at, (_, step)) in steps.all.iter().enumerate() {
             if !steps.looks_up(at) {
                 self.step(step, &own, workspace);
@@ -194,7 +194,7 @@ impl<'a> Pass<'a> {
             | Step::Factorisation(_)
             | Step::Rows(_)
             | Step::Pair(_)
-            | Step::Folded(..) => self.look_up([Some(step)], rows, workspace),
+            | Step::Folded(..) => self.look_up([Some(step)], (rows, &[]), workspace),
             Step::Dense(dense, _) => {
                 let linear = dense.linear(self.graph);
                 let (ending, finish) = dense.ending(self.bias(linear), &self.derived);
@@ -245,11 +245,11 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Takes steps together that only look up, at most one of each kind.
+    /// Takes steps together that only look up, at most one of each kind; what is read [`later`] is asked for.
     pub(crate) fn look_up<const N: usize>(
         &self,
         steps: [Option<&Step<'_>>; N],
-        rows: &RowsView<'_>,
+        (rows, later): (&RowsView<'_>, &[u32]),
         workspace: &mut Workspace,
     ) {
         if steps.iter().all(Option::is_none) {
@@ -279,6 +279,12 @@ impl<'a> Pass<'a> {
                     let linear = dense.linear(self.graph);
                     let (ending, later) = dense.ending(self.bias(linear), &self.derived);
                     finish = later;
+                    if folded.joined {
+                        let (.., terms) = looked.terms.take().expect("the term is looked up with joined rows");
+                        let (table, outputs) = (&folded.products[..], linear.outputs);
+                        looked.joined = Some(Joined { table, terms, ending, outputs, sums: out });
+                        continue;
+                    }
                     looked.sums = Some((&folded.products, (folded.width, linear.outputs), ending, out));
                 }
                 Step::Layer(_)
@@ -288,7 +294,8 @@ impl<'a> Pass<'a> {
                 | Step::Through(_) => {}
             }
         }
-        let ids = RowIds { ids: row_ids, fields: rows.fields, far: self.graph.far(), rows: rows.len() };
+        let (fields, far) = (rows.fields, self.graph.far());
+        let ids = RowIds { ids: row_ids, fields, far, rows: rows.len(), later };
         let mut unused = [[0.0; LANES]; WIDEST_BLOCK / LANES];
         if let Some(both) = column.and_then(Column::beside) {
             let first = looked.values.take().map_or(&mut unused[..checks.len()], |(_, out)| out);
@@ -387,6 +394,12 @@ impl<'a> Pass<'a> {
             out.copy_from_slice(logits);
         }
     }
+}
+
+/// The indices of the block behind this one.
+pub(crate) fn later<'r>(rows: &RowsView<'r>, block: &Range<usize>) -> &'r [u32] {
+    let end = (block.end + block.len()).min(rows.len());
+    &rows.indices[block.end * rows.fields..end * rows.fields]
 }
 
 /// Table rows `[F, R]` of the rows `[B, F]`; a block that is not full repeats its last row.
