@@ -81,11 +81,11 @@ impl Kernels {
 
 /// Declares methods of [`Kernels`] that run a generic function over lanes on the chosen path.
 macro_rules! kernels {
-    ($( $(#[$doc:meta])* pub fn $name:ident ( $($arg:ident : $ty:ty),* $(,)? ) = $body:ident; )*) => {
+    ($( $(#[$doc:meta])* $visible:vis fn $name:ident ( $($arg:ident : $ty:ty),* $(,)? ) = $body:ident; )*) => {
         impl crate::Kernels {
             $(
                 $(#[$doc])*
-                pub fn $name(self, $($arg: $ty),*) {
+                $visible fn $name(self, $($arg: $ty),*) {
                     #[cfg(target_arch = "x86_64")]
                     {
                         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,popcnt")]

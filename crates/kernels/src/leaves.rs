@@ -64,6 +64,26 @@ impl<'a, const BEHIND: bool, const ONE: bool> Rows<'a, BEHIND, ONE> {
     }
 }
 
+/// What has a row of whole vectors for each field.
+pub(crate) trait Lined: Copy {
+    fn width(&self) -> usize;
+
+    /// Sixteen columns of a field's row.
+    fn lane(&self, row: Row<'_>, field: usize, column: usize) -> &Lane;
+}
+
+impl<const BEHIND: bool, const ONE: bool> Lined for Rows<'_, BEHIND, ONE> {
+    #[inline(always)]
+    fn width(&self) -> usize {
+        Self::width(self)
+    }
+
+    #[inline(always)]
+    fn lane(&self, row: Row<'_>, field: usize, column: usize) -> &Lane {
+        Part { rows: *self, column }.lane(row, field)
+    }
+}
+
 /// Sixteen columns of a table.
 #[derive(Clone, Copy)]
 pub(crate) struct Part<'a, const BEHIND: bool, const ONE: bool> {
@@ -130,15 +150,39 @@ impl<'a> JoinedRows<'a> {
         assert!((largest as usize) < rows.len(), "joined row {largest} of {}", rows.len());
         Self(rows)
     }
+
+    #[inline(always)]
+    fn row(&self, row: Row<'_>, field: usize) -> &'a [Lane; 2] {
+        let id = row.id(field);
+        debug_assert!(id < self.0.len(), "a row of the table");
+        // SAFETY: `new` has checked the largest id.
+        unsafe { self.0.get_unchecked(id) }
+    }
+}
+
+impl Lined for JoinedRows<'_> {
+    #[inline(always)]
+    fn width(&self) -> usize {
+        LANES
+    }
+
+    #[inline(always)]
+    fn lane(&self, row: Row<'_>, field: usize, _: usize) -> &Lane {
+        &self.row(row, field)[0]
+    }
+}
+
+impl<L: Lanes> Leaf<L, 1> for JoinedRows<'_> {
+    #[inline(always)]
+    fn at(&self, row: Row<'_>, field: usize) -> [L; 1] {
+        [L::load(&self.row(row, field)[1])]
+    }
 }
 
 impl<L: Lanes> Leaf<L, 3> for JoinedRows<'_> {
     #[inline(always)]
     fn at(&self, row: Row<'_>, field: usize) -> [L; 3] {
-        let id = row.id(field);
-        debug_assert!(id < self.0.len(), "a row of the table");
-        // SAFETY: `new` has checked the largest id.
-        let [values, products] = unsafe { self.0.get_unchecked(id) };
+        let [values, products] = self.row(row, field);
         let x = L::load(values);
         [x, x.mul(x), L::load(products)]
     }

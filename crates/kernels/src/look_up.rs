@@ -4,11 +4,11 @@
 //! the end. Each value meets the operations of the feature-major kernels in their order. What is looked up for the same
 //! fields is looked up together.
 
-use crate::Ending;
+use crate::{Ending, Kernels};
 use crate::gather::{cache, fetch};
 use crate::lanes::{LANES, Lane, Lanes};
 use crate::leaves::{
-    Both, Column, Group, JoinedRows, Leaf, Part, Row, Rows, TwoValuesOf, ValueOf, Values, ValuesAndSquares, tree,
+    Both, Column, Group, JoinedRows, Leaf, Lined, Part, Row, Rows, TwoValuesOf, ValueOf, Values, ValuesAndSquares, tree,
 };
 use crate::linear::end;
 
@@ -20,9 +20,6 @@ const TOGETHER: usize = 4;
 
 /// Data rows of more fields whose table rows are asked for at once.
 const BURST: usize = 4;
-
-/// Values and products of a joined row.
-const JOINED: usize = 2 * LANES;
 
 /// Table rows, by data row and field, of a block and of what comes behind it.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +52,9 @@ pub struct Joined<'a> {
     /// `[V, 32]`: sixteen values, and sixteen products.
     pub table: &'a [f32],
     /// ½ Σ_d[(Σ_f v)² − Σ_f v²] of the values `[1, R]`.
-    pub terms: &'a mut [Lane],
+    pub terms: Option<&'a mut [Lane]>,
+    /// The values brought together as they are `[F · 16, R]`.
+    pub rows: Option<&'a mut [Lane]>,
     /// What follows the sums of the products.
     pub ending: Ending<'a>,
     /// J, at most 16.
@@ -91,7 +90,7 @@ pub struct LookUps<'a> {
     pub terms: Option<(&'a [f32], usize, &'a mut [Lane])>,
     /// Rows `[V, W]`, (W, J) and what follows: the sum over fields of the first J values `[J, R]`.
     pub sums: Option<Sums<'a>>,
-    /// In place of `terms` and `sums`, where one table holds what both look up.
+    /// In place of `sums` and one or both of `terms` and `rows`, where one table holds what they look up.
     pub joined: Option<Joined<'a>>,
     /// Rows `[V, D]`, D: brought together as they are `[F · D, R]`.
     pub rows: Option<(&'a [f32], usize, &'a mut [Lane])>,
@@ -107,8 +106,9 @@ impl LookUps<'_> {
             self.both.as_ref().map(|(_, out, _)| out.len()),
             self.terms.as_ref().map(|(.., out)| out.len()),
             self.sums.as_ref().map(|(_, (_, outputs), _, out)| out.len() / outputs),
-            self.joined.as_ref().map(|joined| joined.terms.len()),
             self.joined.as_ref().map(|joined| joined.sums.len() / joined.outputs),
+            self.joined.as_ref().and_then(|joined| Some(joined.terms.as_ref()?.len())),
+            self.joined.as_ref().and_then(|joined| Some(joined.rows.as_ref()?.len() / (fields * LANES))),
             self.rows.as_ref().map(|(_, width, out)| out.len() / (fields * width)),
             self.pairs.as_ref().map(|(_, width, out)| out.len() / width),
         ];
@@ -175,7 +175,7 @@ impl<'a> Block<'a> {
             self.ask_table(next, table, width(*of));
         }
         if let Some(joined) = &looked.joined {
-            self.ask_table(next, joined.table, JOINED);
+            self.ask_table(next, joined.table, 2 * LANES);
         }
         if let Some((table, (of, _), ..)) = &looked.sums {
             self.ask_table(next, table, width(*of));
@@ -223,12 +223,7 @@ impl<'a> Block<'a> {
 
     /// The rows of one lane group.
     #[inline(always)]
-    fn rows<L: Lanes, const BEHIND: bool, const ONE: bool>(
-        &self,
-        table: Rows<'_, BEHIND, ONE>,
-        (g, groups): (usize, usize),
-        out: &mut [Lane],
-    ) {
+    fn rows<L: Lanes>(&self, table: impl Lined, (g, groups): (usize, usize), out: &mut [Lane]) {
         let width = table.width();
         let mut rows = [self.row(g * LANES); LANES];
         for (r, row) in rows.iter_mut().enumerate() {
@@ -236,10 +231,9 @@ impl<'a> Block<'a> {
         }
         for field in 0..self.fields {
             for column in (0..width).step_by(LANES) {
-                let part = Part { rows: table, column };
-                let mut lanes = [part.lane(rows[0], field); LANES];
+                let mut lanes = [table.lane(rows[0], field, column); LANES];
                 for (lane, row) in lanes.iter_mut().zip(rows) {
-                    *lane = part.lane(row, field);
+                    *lane = table.lane(row, field, column);
                 }
                 let columns = L::columns(lanes);
                 for (i, lane) in columns.into_iter().enumerate() {
@@ -354,23 +348,43 @@ fn end_sums<L: Lanes>(
     }
 }
 
+// Each shape of what is looked up is a function of its own, whose loops have the registers to themselves. The number of fields is
+// known to the loops where it is two, and the width of rows where it is one vector; a stack holds subtrees of eight fields, or of
+// one value.
+
 #[inline(always)]
-fn look_up<L: Lanes>(rows: RowIds<'_>, looked: LookUps<'_>) {
-    // The number of fields is known to the loops where it is small, and the width of rows where it is one vector; a stack
-    // holds subtrees of eight fields, or of one value.
-    let (behind, nothing, two) = (looked.behind, Behind::default(), RowIds { fields: 2, ..rows });
-    match (rows.fields, looked.one_vector(), behind) {
-        (2, true, None) => with_fields::<L, 2, false, true>(two, looked, nothing),
-        (2, true, Some(behind)) => with_fields::<L, 2, true, true>(two, looked, behind),
-        (0..128, true, None) => with_fields::<L, 7, false, true>(rows, looked, nothing),
-        (_, false, None) | (128.., true, None) => with_fields::<L, 28, false, false>(rows, looked, nothing),
-        (_, true, Some(behind)) => with_fields::<L, 28, true, true>(rows, looked, behind),
-        (_, false, Some(behind)) => with_fields::<L, 28, true, false>(rows, looked, behind),
+fn of_two_fields<L: Lanes>(rows: RowIds<'_>, looked: LookUps<'_>) {
+    let two = RowIds { fields: 2, ..rows };
+    match looked.behind {
+        Some(behind) => with_fields::<L, 2, true, true, false>(two, looked, behind),
+        None if looked.joined.is_some() => {
+            with_fields::<L, 2, false, true, true>(two, looked, Behind::default());
+        }
+        None => with_fields::<L, 2, false, true, false>(two, looked, Behind::default()),
     }
 }
 
 #[inline(always)]
-fn with_fields<L: Lanes, const DEPTH: usize, const BEHIND: bool, const ONE: bool>(
+fn of_vectors<L: Lanes>(rows: RowIds<'_>, looked: LookUps<'_>) {
+    with_fields::<L, 7, false, true, false>(rows, looked, Behind::default());
+}
+
+#[inline(always)]
+fn of_joined<L: Lanes>(rows: RowIds<'_>, looked: LookUps<'_>) {
+    with_fields::<L, 28, false, true, true>(rows, looked, Behind::default());
+}
+
+#[inline(always)]
+fn of_any<L: Lanes>(rows: RowIds<'_>, looked: LookUps<'_>) {
+    match (looked.one_vector(), looked.behind) {
+        (_, None) => with_fields::<L, 28, false, false, false>(rows, looked, Behind::default()),
+        (true, Some(behind)) => with_fields::<L, 28, true, true, false>(rows, looked, behind),
+        (false, Some(behind)) => with_fields::<L, 28, true, false, false>(rows, looked, behind),
+    }
+}
+
+#[inline(always)]
+fn with_fields<L: Lanes, const DEPTH: usize, const BEHIND: bool, const ONE: bool, const JOINED: bool>(
     rows: RowIds<'_>,
     mut looked: LookUps<'_>,
     behind: Behind<'_>,
@@ -406,7 +420,10 @@ fn with_fields<L: Lanes, const DEPTH: usize, const BEHIND: bool, const ONE: bool
     let rows_of = looked.rows.as_ref().map(|(table, width, _)| of(table, *width, behind.rows));
     let pairs_of = looked.pairs.as_ref().map(|(table, width, _)| of(table, *width, behind.rows));
     let sums_of = looked.sums.as_ref().map(|(table, (width, _), ..)| of(table, *width, behind.sums));
-    let joined_of = looked.joined.as_ref().map(|joined| {
+    // What there is in place of what: known to the loops.
+    let apart = looked.terms.is_some() || looked.sums.is_some();
+    assert!(looked.joined.is_some() == JOINED && !(JOINED && apart), "joined rows or others");
+    let joined_of = looked.joined.as_ref().filter(|_| JOINED).map(|joined| {
         assert!(!BEHIND, "joined rows of tables' own");
         assert!(joined.outputs <= LANES, "outputs of the sums of joined rows");
         JoinedRows::new(joined.table, largest)
@@ -419,9 +436,15 @@ fn with_fields<L: Lanes, const DEPTH: usize, const BEHIND: bool, const ONE: bool
     for g in 0..groups {
         for column in (0..columns.max(1)).step_by(LANES) {
             let at = (g, (column == 0).then_some(&looked));
-            let rows = terms_of.filter(|_| column < term_width).map(|rows| Part { rows, column });
-            let products = sums_of.filter(|_| column < outputs).map(|rows| Part { rows, column });
+            let rows = terms_of.filter(|_| !JOINED && column < term_width).map(|rows| Part { rows, column });
+            let products = sums_of.filter(|_| !JOINED && column < outputs).map(|rows| Part { rows, column });
+            let joined_terms = looked.joined.as_ref().is_some_and(|joined| joined.terms.is_some());
             match (joined_of, rows, products) {
+                (Some(joined), ..) if !joined_terms => {
+                    block.trees::<_, _, ONE>(&joined, at, &mut one, |r, [product]| {
+                        product.store(&mut sums[r]);
+                    });
+                }
                 (Some(joined), ..) => {
                     block.trees::<_, _, ONE>(&joined, at, &mut three, |r, [sum, squares, product]| {
                         add_term(true, sum, squares, &mut terms[r]);
@@ -452,15 +475,20 @@ fn with_fields<L: Lanes, const DEPTH: usize, const BEHIND: bool, const ONE: bool
                 end_sums::<L>(&mut sums, *ending, column..*outputs, (g, groups), out);
             }
         }
-        if let Some(Joined { terms: term, ending, outputs, sums: out, .. }) = &mut looked.joined {
-            end_sums::<L>(&mut sums, *ending, 0..*outputs, (g, groups), out);
-            half_sums::<L>(&mut terms).store(&mut term[g]);
+        if let (Some(table), Some(joined)) = (joined_of, &mut looked.joined) {
+            end_sums::<L>(&mut sums, joined.ending, 0..joined.outputs, (g, groups), joined.sums);
+            if let Some(out) = &mut joined.terms {
+                half_sums::<L>(&mut terms).store(&mut out[g]);
+            }
+            if let Some(out) = &mut joined.rows {
+                block.rows::<L>(table, (g, groups), out);
+            }
         }
         if let Some((.., out)) = &mut looked.terms {
             half_sums::<L>(&mut terms).store(&mut out[g]);
         }
         if let (Some(table), Some((.., out))) = (rows_of, &mut looked.rows) {
-            block.rows::<L, BEHIND, ONE>(table, (g, groups), out);
+            block.rows::<L>(table, (g, groups), out);
         }
         if let (Some(table), Some((.., out))) = (pairs_of, &mut looked.pairs) {
             block.pairs::<L, BEHIND, ONE>(table, (g, groups), out);
@@ -501,6 +529,13 @@ kernels! {
     /// the loop.
     pub fn row_ids(indices: &[u32], fields: (&[u32], &[u32]), ids: &mut [u32], outside: &mut bool) = row_ids;
 
+    fn look_up_of_two_fields(rows: RowIds<'_>, looked: LookUps<'_>) = of_two_fields;
+    fn look_up_of_vectors(rows: RowIds<'_>, looked: LookUps<'_>) = of_vectors;
+    fn look_up_of_joined(rows: RowIds<'_>, looked: LookUps<'_>) = of_joined;
+    fn look_up_of_any(rows: RowIds<'_>, looked: LookUps<'_>) = of_any;
+}
+
+impl Kernels {
     /// Sums over the fields of what they look up in tables of all fields.
     ///
     /// # Shapes
@@ -513,5 +548,12 @@ kernels! {
     ///
     /// # Panics
     /// If an id is outside a table, or a shape is another.
-    pub fn look_up(rows: RowIds<'_>, looked: LookUps<'_>) = look_up;
+    pub fn look_up(self, rows: RowIds<'_>, looked: LookUps<'_>) {
+        match rows.fields {
+            2 if looked.one_vector() => self.look_up_of_two_fields(rows, looked),
+            _ if looked.joined.is_some() => self.look_up_of_joined(rows, looked),
+            0..128 if looked.one_vector() && looked.behind.is_none() => self.look_up_of_vectors(rows, looked),
+            _ => self.look_up_of_any(rows, looked),
+        }
+    }
 }

@@ -280,7 +280,7 @@ impl Multiplied {
         if (graph.config().table_rows() * width * size_of::<f32>()) as u64 > bytes {
             return None;
         }
-        let folded = fold(graph, weights, Kernels::detected(), (linear, None, None, false), rows)?;
+        let folded = fold(graph, weights, Kernels::detected(), (linear, None, None, None), rows)?;
         let columns = columns(weights.f32s(linear.weight), linear.inputs, width);
         let (output, outputs, products) = (linear.output, linear.outputs, folded.products);
         Some(Self { unit: 0, layer: 0, output, outputs, products, width, columns })

@@ -263,11 +263,18 @@ impl<'a> Pass<'a> {
         for (step, output) in steps.iter().zip(&mut outputs) {
             *output = step.map(|step| (step.output(), values.take(step.output())));
         }
-        let (mut looked, mut finish) = (LookUps::default(), None);
+        let joined = steps.iter().flatten().find_map(|step| match step {
+            Step::Folded(_, folded) => folded.joined,
+            _ => None,
+        });
+        let joins = |table: TableId| joined.is_some_and(|joined| joined.first == table.first);
+        let (mut looked, mut finish, mut with_sums) = (LookUps::default(), None, (None, None));
         for (step, output) in steps.iter().zip(&mut outputs) {
             let (Some(step), Some((_, out))) = (step, output) else { continue };
             match step {
                 Step::FirstOrder(first) => looked.values = Some((self.f32s(first.table), out)),
+                Step::Factorisation(terms) if joins(terms.table) => with_sums.0 = Some(&mut out[..]),
+                Step::Rows(rows) if joins(rows.table) => with_sums.1 = Some(&mut out[..]),
                 Step::Factorisation(terms) => {
                     looked.terms = Some((self.f32s(terms.table), terms.width, out));
                 }
@@ -279,13 +286,13 @@ impl<'a> Pass<'a> {
                     let linear = dense.linear(self.graph);
                     let (ending, later) = dense.ending(self.bias(linear), &self.derived);
                     finish = later;
-                    if folded.joined {
-                        let (.., terms) = looked.terms.take().expect("the term is looked up with joined rows");
-                        let (table, outputs) = (&folded.products[..], linear.outputs);
-                        looked.joined = Some(Joined { table, terms, ending, outputs, sums: out });
-                        continue;
+                    let (table, outputs) = (&folded.products[..], linear.outputs);
+                    if joined.is_some() {
+                        let (terms, rows, sums) = (None, None, &mut out[..]);
+                        looked.joined = Some(Joined { table, terms, rows, ending, outputs, sums });
+                    } else {
+                        looked.sums = Some((table, (folded.width, outputs), ending, out));
                     }
-                    looked.sums = Some((&folded.products, (folded.width, linear.outputs), ending, out));
                 }
                 Step::Layer(_)
                 | Step::Attention(..)
@@ -293,6 +300,9 @@ impl<'a> Pass<'a> {
                 | Step::Rest(..)
                 | Step::Through(_) => {}
             }
+        }
+        if let Some(joined) = &mut looked.joined {
+            (joined.terms, joined.rows) = with_sums;
         }
         let (fields, far) = (rows.fields, self.graph.far());
         let ids = RowIds { ids: row_ids, fields, far, rows: rows.len(), later };

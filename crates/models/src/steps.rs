@@ -19,6 +19,7 @@ use crate::layers::{Known, Weights};
 use crate::looked_up::{LookedUp, Pair, look_up, rows_of, straight};
 use crate::pair_scores::PairScores;
 use crate::scores::BLOCK;
+use crate::table::TableId;
 use crate::watch::Watch;
 
 /// Widest row of a table whose product with a row of weights is one chain.
@@ -140,8 +141,8 @@ pub(crate) struct Folded<'h> {
     pub(crate) width: usize,
     /// `[V, W]`, or behind the rows that they are of `[V, D + W]`.
     pub(crate) products: Buffer<f32>,
-    /// Whether the rows stand there too, so that a second-order term is looked up with the sums.
-    pub(crate) joined: bool,
+    /// The table whose rows stand there too, so that they are looked up with the sums.
+    pub(crate) joined: Option<TableId>,
     /// What each table row adds to the total of the outputs, where this is checked.
     pub(crate) column: Option<Column<'h>>,
 }
@@ -483,18 +484,30 @@ fn beside<'a>(graph: &Graph, weights: Weights<'a>, steps: &[(usize, Step<'_>)]) 
     }
 }
 
-/// Whether a first folded layer's products are to stand behind the rows that they are of: where the second-order term of the same
-/// rows is looked up with them. A row and its products are neighbouring lines then, which are quicker to read than two that lie
-/// anywhere.
-fn joined(graph: &Graph, weights: Weights<'_>, linear: &Linear, steps: &[(usize, Step<'_>)]) -> bool {
-    let mut terms = steps.iter().filter_map(|(_, step)| match step {
-        Step::Factorisation(terms) => Some(terms.table.first),
+/// The table whose rows stand before their products: of a first folded layer, where the same rows are looked up with it, for a
+/// second-order term or as they are. A row and its products are neighbouring lines then, which are quicker to read than two that
+/// lie anywhere.
+fn joined(
+    graph: &Graph,
+    weights: Weights<'_>,
+    linear: &Linear,
+    steps: &[(usize, Step<'_>)],
+) -> Option<TableId> {
+    let (table, dim) = rows_of(graph, linear.input)?;
+    let first = |of: fn(&Step<'_>) -> Option<TableId>| steps.iter().find_map(|(_, step)| of(step));
+    let term = first(|step| match step {
+        Step::Factorisation(term) => Some(term.table),
+        _ => None,
+    });
+    let rows = first(|step| match step {
+        Step::Rows(rows) => Some(rows.table),
         _ => None,
     });
     let folded = steps.iter().any(|(_, step)| matches!(step, Step::Folded(..)));
-    let Some((table, dim)) = rows_of(graph, linear.input).filter(|_| !folded) else { return false };
-    let vectors = dim == LANES && linear.outputs <= LANES;
-    vectors && terms.next() == Some(table.first) && matches!(weights.table(table), Table::F32(_))
+    let rows = rows.filter(|_| is_gathered(graph, linear.input, steps));
+    let looked_up = [term, rows].into_iter().flatten().any(|of| of.first == table.first);
+    let fits = dim == LANES && linear.outputs <= LANES && matches!(weights.table(table), Table::F32(_));
+    (looked_up && fits && !folded).then_some(table)
 }
 
 /// The weights `[J, K]` of a layer by input, `[K, W]`, with zeros behind the outputs.
@@ -513,7 +526,7 @@ pub(crate) fn fold<'h>(
     graph: &Graph,
     weights: Weights<'_>,
     kernels: Kernels,
-    (linear, checksum, beside, joined): (&Linear, Option<Sourced<'h>>, Option<&[f32]>, bool),
+    (linear, checksum, beside, joined): (&Linear, Option<Sourced<'h>>, Option<&[f32]>, Option<TableId>),
     rows: usize,
 ) -> Option<Folded<'h>> {
     let fields = linear.fields?;
@@ -532,7 +545,7 @@ pub(crate) fn fold<'h>(
     }
     let by_input = columns(matrix, linear.inputs, width);
     let table = weights.table(table);
-    let stride = width + if joined { dim } else { 0 };
+    let stride = width + joined.map_or(0, |_| dim);
     let mut products = graph.spare(table_rows * stride);
     let scratch =
         || (vec![0u32; BLOCK], Buffer::<Lane>::zeroed(dim * BLOCK / LANES), [[0.0; LANES]; BLOCK / LANES]);
@@ -554,7 +567,7 @@ pub(crate) fn fold<'h>(
             let (now, rest) = out.split_at_mut(count * stride);
             let weights = &by_input[field * dim * width..(field + 1) * dim * width];
             match table {
-                Table::F32(words) if joined => {
+                Table::F32(words) if joined.is_some() => {
                     let rows = &words[first * dim..(first + count) * dim];
                     kernels.rows_and_products(rows, dim, weights, width, now);
                 }
