@@ -4,13 +4,14 @@
 //! the end. Each value meets the operations of the feature-major kernels in their order. What is looked up for the same
 //! fields is looked up together.
 
-use crate::{Ending, Kernels};
 use crate::gather::{cache, fetch};
 use crate::lanes::{LANES, Lane, Lanes};
 use crate::leaves::{
-    Both, Column, Group, JoinedRows, Leaf, Lined, Part, Row, Rows, TwoValuesOf, ValueOf, Values, ValuesAndSquares, tree,
+    Both, Column, Group, JoinedRows, Leaf, Lined, Part, Row, Rows, TwoValuesOf, ValueOf, Values,
+    ValuesAndSquares, tree,
 };
 use crate::linear::end;
+use crate::{Ending, Kernels};
 
 /// Table rows that are asked for ahead of the sums.
 const AHEAD: usize = 240;

@@ -203,7 +203,7 @@ proptest! {
     #[test]
     fn products_of_table_rows_are_the_layer_on_them(
         (dim, outputs, first, (words, scales, biases), weights, table) in
-            (1usize..40, 1usize..40, 0usize..5, 1usize..30).prop_flat_map(|(dim, outputs, first, n)| {
+            (prop_oneof![1usize..40, Just(16), Just(32)], 1usize..40, 0usize..5, 1usize..30).prop_flat_map(|(dim, outputs, first, n)| {
                 let rows = first + n;
                 let words = (prop::collection::vec(any::<u16>(), dim * rows), numbers(rows), numbers(rows));
                 (Just(dim), Just(outputs), Just(first), words, numbers(outputs * dim), numbers(dim * rows))
@@ -230,6 +230,18 @@ proptest! {
                 kernels.row_products(table, (first, dim), &columns, width, &mut out);
                 let found: Vec<f32> = out.chunks_exact(width).flat_map(|row| row[..outputs].to_vec()).collect();
                 assert_same("row_products", path, &found, &expected)?;
+                if let (Table::F32(words), 0) = (table, dim % LANES) {
+                    let rows = &words[first * dim..];
+                    let mut both = vec![7.0; count * (dim + width)];
+                    kernels.rows_and_products(rows, dim, &columns, width, &mut both);
+                    for ((both, row), product) in
+                        both.chunks_exact(dim + width).zip(rows.chunks_exact(dim)).zip(out.chunks_exact(width))
+                    {
+                        let (before, behind) = both.split_at(dim);
+                        prop_assert!(before.iter().zip(row).all(|(a, b)| a.to_bits() == b.to_bits()), "rows on {path}");
+                        assert_same("rows_and_products", path, behind, product)?;
+                    }
+                }
             }
         }
     }

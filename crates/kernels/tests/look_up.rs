@@ -1,6 +1,6 @@
 //! What is looked up straight from tables is what is gathered first and summed then, bit for bit.
 
-use radhard_kernels::{Behind, Ending, Kernels, LANES, Lane, LookUps, Path, RowIds, Table};
+use radhard_kernels::{Behind, Ending, Joined, Kernels, LANES, Lane, LookUps, Path, RowIds, Table};
 
 fn bits(lanes: &[Lane]) -> Vec<u32> {
     let canonical = |x: &f32| if x.is_nan() { 0x7fc0_0000 } else { x.to_bits() };
@@ -151,6 +151,58 @@ fn two_values_of_a_table_row_are_summed_like_one() {
                 let alone = Some((&values[..], &mut expected[..]));
                 kernels.look_up(all, LookUps { values: alone, ..LookUps::default() });
                 assert_eq!(bits(found), bits(&expected), "value {i} of {fields} fields on {path}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_one_table_holds_is_looked_up_as_from_two() {
+    for (fields, rows) in [(1, 16usize), (2, 40), (3, 1), (39, 33), (130, 64)] {
+        let (values, products) = (table(50, LANES, fields > 7), table(51, LANES, fields > 2));
+        let products = &products[LANES..];
+        let joined: Vec<f32> = (values.chunks_exact(LANES).zip(products.chunks_exact(LANES)))
+            .flat_map(|(values, products)| [values, products].concat())
+            .collect();
+        let ids: Vec<u32> = (0..rows as u32 * fields).map(|at| at * 31 % 50).collect();
+        let (fields, groups) = (fields as usize, rows.div_ceil(LANES));
+        let all = RowIds { ids: &ids, fields, far: &[0], rows, later: &[] };
+        let first: Vec<f32> = values.iter().step_by(LANES).copied().collect();
+        let bias: Vec<f32> = (0..LANES).map(|j| j as f32 / 3.0).collect();
+        let ending = Ending { bias: &bias, scale: None, rectify: true };
+        for &path in Path::available() {
+            let kernels = Kernels::on(path).unwrap();
+            let nothing = |width: usize| vec![[9.0; LANES]; width * groups];
+            for outputs in [1, 5, LANES] {
+                let mut expected = [1, 1, outputs, LANES * fields].map(nothing);
+                let [of_values, terms, sums, gathered] = &mut expected;
+                let looked = LookUps {
+                    values: Some((&first, of_values)),
+                    terms: Some((&values, LANES, terms)),
+                    sums: Some((products, (LANES, outputs), ending, sums)),
+                    rows: Some((&values, LANES, gathered)),
+                    ..LookUps::default()
+                };
+                kernels.look_up(all, looked);
+                for (with_terms, with_rows) in [(true, true), (true, false), (false, true)] {
+                    let mut found = [1, 1, outputs, LANES * fields].map(nothing);
+                    let [of_values, terms, sums, gathered] = &mut found;
+                    let joined = Joined {
+                        table: &joined,
+                        terms: with_terms.then_some(&mut terms[..]),
+                        rows: with_rows.then_some(&mut gathered[..]),
+                        ending,
+                        outputs,
+                        sums,
+                    };
+                    let values = Some((&first[..], &mut of_values[..]));
+                    kernels.look_up(all, LookUps { values, joined: Some(joined), ..LookUps::default() });
+                    let asked = [true, with_terms, true, with_rows];
+                    for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                        let expected = if asked[i] { expected } else { &vec![[9.0; LANES]; found.len()] };
+                        assert_eq!(bits(found), bits(expected), "value {i} of {fields} fields on {path}");
+                    }
+                }
             }
         }
     }
