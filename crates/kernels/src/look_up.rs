@@ -38,6 +38,19 @@ pub struct RowIds<'a> {
 }
 
 impl RowIds<'_> {
+    /// The largest id of the block's rows, all of which there are, as there are the far fields.
+    #[inline(always)]
+    fn largest(&self) -> u32 {
+        let own = &self.ids[..self.rows * self.fields];
+        assert!(!own.is_empty(), "rows to look up");
+        assert!(
+            self.far.iter().all(|field| (*field as usize) < self.fields),
+            "far fields of {}",
+            self.fields
+        );
+        own.iter().fold(0, |largest, id| largest.max(*id))
+    }
+
     /// Data rows behind a block that are asked for ahead.
     pub fn ahead(fields: usize) -> usize {
         (AHEAD / fields + 1).clamp(BURST, LANES)
@@ -124,6 +137,23 @@ impl LookUps<'_> {
         let width_of = |part: &Option<(&[f32], usize, _)>| part.as_ref().map_or(0, |(_, width, _)| *width);
         let sums = self.sums.as_ref().map_or(0, |(_, (width, _), ..)| *width);
         [width_of(&self.terms), sums, width_of(&self.rows), width_of(&self.pairs)]
+    }
+
+    /// Checks what the loops go by: whether there are rows behind the tables, and joined ones.
+    fn check(&self, fields: usize, (behind, joined): (bool, bool)) {
+        assert!(self.pairs.is_none() || fields == 2, "pairs of {fields} fields");
+        let vectors = self.widths().iter().all(|width| width.is_multiple_of(LANES));
+        assert!(vectors, "tables whose rows are whole vectors");
+        let within = |(_, (width, outputs), ..): &Sums<'_>| outputs <= width;
+        assert!(self.sums.as_ref().is_none_or(within), "outputs of the sums of table rows");
+        assert!(
+            !behind || self.both.is_none() && !joined,
+            "two values, and joined rows, of tables' own rows"
+        );
+        let apart = self.terms.is_some() || self.sums.is_some();
+        assert!(self.joined.is_some() == joined && !(joined && apart), "joined rows or others");
+        let within = |joined: &Joined<'_>| joined.outputs <= LANES;
+        assert!(self.joined.as_ref().is_none_or(within), "outputs of the sums of joined rows");
     }
 
     /// Whether all rows are one vector.
@@ -391,22 +421,16 @@ fn with_fields<L: Lanes, const DEPTH: usize, const BEHIND: bool, const ONE: bool
     behind: Behind<'_>,
 ) {
     let groups = looked.groups(rows.fields);
-    let [term_width, sum_width, ..] = looked.widths();
+    looked.check(rows.fields, (BEHIND, JOINED));
+    let [term_width, ..] = looked.widths();
     let outputs = looked.sums.as_ref().map_or(0, |(_, (_, outputs), ..)| *outputs);
-    assert!(looked.pairs.is_none() || rows.fields == 2, "pairs of {} fields", rows.fields);
-    let vectors = looked.widths().iter().all(|width| width.is_multiple_of(LANES));
-    assert!(vectors, "tables whose rows are whole vectors");
-    assert!(outputs <= sum_width, "outputs of the sums of table rows");
     let mut one = [[L::splat(0.0)]; DEPTH];
     let mut two = [[L::splat(0.0); 2]; DEPTH];
     let mut three = [[L::splat(0.0); 3]; DEPTH];
     let (mut terms, mut sums) = ([[0.0f32; LANES]; LANES], [[0.0f32; LANES]; LANES]);
     let columns = term_width.max(outputs.next_multiple_of(LANES));
     let RowIds { ids, fields, far, rows: count, later } = rows;
-    let own = &ids[..count * fields];
-    assert!(!own.is_empty(), "rows to look up");
-    let largest = own.iter().fold(0, |largest, id| largest.max(*id));
-    assert!(far.iter().all(|field| (*field as usize) < fields), "far fields of {fields}");
+    let largest = rows.largest();
     let of = |table, width, behind| {
         let rows = Rows::<BEHIND, ONE>::new(table, width, behind);
         rows.check(largest);
@@ -421,16 +445,11 @@ fn with_fields<L: Lanes, const DEPTH: usize, const BEHIND: bool, const ONE: bool
     let rows_of = looked.rows.as_ref().map(|(table, width, _)| of(table, *width, behind.rows));
     let pairs_of = looked.pairs.as_ref().map(|(table, width, _)| of(table, *width, behind.rows));
     let sums_of = looked.sums.as_ref().map(|(table, (width, _), ..)| of(table, *width, behind.sums));
-    // What there is in place of what: known to the loops.
-    let apart = looked.terms.is_some() || looked.sums.is_some();
-    assert!(looked.joined.is_some() == JOINED && !(JOINED && apart), "joined rows or others");
-    let joined_of = looked.joined.as_ref().filter(|_| JOINED).map(|joined| {
-        assert!(!BEHIND, "joined rows of tables' own");
-        assert!(joined.outputs <= LANES, "outputs of the sums of joined rows");
-        JoinedRows::new(joined.table, largest)
-    });
+    // Known to the loops: joined rows, or terms and sums.
+    let joined_of = looked.joined.as_ref().filter(|_| JOINED);
+    let joined_of = joined_of.map(|joined| JoinedRows::new(joined.table, largest));
+    let joined_terms = looked.joined.as_ref().is_some_and(|joined| joined.terms.is_some());
     if let Some((table, ..)) = &looked.both {
-        assert!(!BEHIND, "two values of tables' own rows");
         Rows::<false, false>::new(table.as_flattened(), 2, &[]).check(largest);
     }
     let block = Block { ids, fields, far, rows: count, ahead: RowIds::ahead(fields), later };
@@ -439,7 +458,6 @@ fn with_fields<L: Lanes, const DEPTH: usize, const BEHIND: bool, const ONE: bool
             let at = (g, (column == 0).then_some(&looked));
             let rows = terms_of.filter(|_| !JOINED && column < term_width).map(|rows| Part { rows, column });
             let products = sums_of.filter(|_| !JOINED && column < outputs).map(|rows| Part { rows, column });
-            let joined_terms = looked.joined.as_ref().is_some_and(|joined| joined.terms.is_some());
             match (joined_of, rows, products) {
                 (Some(joined), ..) if !joined_terms => {
                     block.trees::<_, _, ONE>(&joined, at, &mut one, |r, [product]| {

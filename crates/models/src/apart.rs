@@ -4,13 +4,14 @@
 use radhard_kernels::{Behind, Kernels, LANES, LookUps, RowIds, Table};
 use radhard_memory::Buffer;
 
+use crate::folded::{columns, fold};
 use crate::graph::{Graph, Slot};
 use crate::layers::embedding::Embedding;
 use crate::layers::linear::Linear;
 use crate::layers::{Known, Values, Weights};
 use crate::model::Model;
 use crate::overlay::Overlay;
-use crate::steps::{Step, columns, fold};
+use crate::steps::Step;
 use crate::table::{TableFormat, TableId};
 use crate::units::{Derived, Unit};
 

@@ -13,6 +13,7 @@ mod column;
 mod config;
 mod cost;
 mod file;
+mod folded;
 mod graph;
 mod hook;
 mod hooked;
