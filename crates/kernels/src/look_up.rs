@@ -104,7 +104,8 @@ pub struct LookUps<'a> {
     pub terms: Option<(&'a [f32], usize, &'a mut [Lane])>,
     /// Rows `[V, W]`, (W, J) and what follows: the sum over fields of the first J values `[J, R]`.
     pub sums: Option<Sums<'a>>,
-    /// In place of `sums` and one or both of `terms` and `rows`, where one table holds what they look up.
+    /// In place of `sums` and one or both of `terms` and `rows`, where one table holds what they look up; other rows are of
+    /// sixteen values then.
     pub joined: Option<Joined<'a>>,
     /// Rows `[V, D]`, D: brought together as they are `[F · D, R]`.
     pub rows: Option<(&'a [f32], usize, &'a mut [Lane])>,
