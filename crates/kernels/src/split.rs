@@ -3,75 +3,140 @@
 use crate::lanes::{Lane, Lanes};
 use crate::plain::CHAIN;
 
-/// The chain of one output goes on from `sum` over some inputs.
-#[inline(always)]
-fn chain<L: Lanes>(weights: &[f32], x: &[Lane], groups: usize, g: usize, mut sum: L) -> L {
-    for (k, &w) in weights.iter().enumerate() {
-        sum = L::load(&x[k * groups + g]).fma(L::splat(w), sum);
-    }
-    sum
-}
+/// Lane groups whose chains go on side by side: as many as hide how long one addition takes.
+const SIDE_BY_SIDE: usize = 8;
 
-/// Blocks of the chain over `weights`, added in order to what was finished before; the first one begins at `sum` and ends
-/// after `room` inputs.
+/// The chains of one output in some lane groups go on from `sums` over some inputs.
 #[inline(always)]
-fn blocks<L: Lanes>(
+fn chain<L: Lanes, const GROUPS: usize>(
     weights: &[f32],
     x: &[Lane],
     (groups, g): (usize, usize),
-    mut finished: Option<L>,
-    (mut sum, mut room): (L, usize),
-) -> (Option<L>, L, usize) {
+    sums: &mut [L; GROUPS],
+) {
+    for (k, &w) in weights.iter().enumerate() {
+        let at = k * groups + g;
+        let lanes: &[Lane; GROUPS] = x[at..at + GROUPS].try_into().expect("the slice has this length");
+        let w = L::splat(w);
+        for i in 0..GROUPS {
+            sums[i] = L::load(&lanes[i]).fma(w, sums[i]);
+        }
+    }
+}
+
+/// Blocks of the chains over `weights`, added in order to what was finished before; the first ones begin at `sums` and end
+/// after `room` inputs.
+#[inline(always)]
+fn blocks<L: Lanes, const GROUPS: usize>(
+    weights: &[f32],
+    x: &[Lane],
+    (groups, g): (usize, usize),
+    mut finished: Option<[L; GROUPS]>,
+    (mut sums, mut room): ([L; GROUPS], usize),
+) -> (Option<[L; GROUPS]>, [L; GROUPS], usize) {
     let mut from = 0;
     loop {
         let to = weights.len().min(from + room);
-        sum = chain(&weights[from..to], &x[from * groups..], groups, g, sum);
+        chain(&weights[from..to], &x[from * groups..], (groups, g), &mut sums);
         room -= to - from;
         if room > 0 {
-            return (finished, sum, room);
+            return (finished, sums, room);
         }
-        finished = Some(match finished {
-            Some(before) => before.add(sum),
-            None => sum,
-        });
-        (sum, room, from) = (L::splat(0.0), CHAIN, to);
+        finished = Some(added(finished, sums));
+        (sums, room, from) = ([L::splat(0.0); GROUPS], CHAIN, to);
         if to == weights.len() {
-            return (finished, sum, room);
+            return (finished, sums, room);
         }
+    }
+}
+
+#[inline(always)]
+fn added<L: Lanes, const GROUPS: usize>(before: Option<[L; GROUPS]>, mut sums: [L; GROUPS]) -> [L; GROUPS] {
+    if let Some(before) = before {
+        for i in 0..GROUPS {
+            sums[i] = before[i].add(sums[i]);
+        }
+    }
+    sums
+}
+
+#[inline(always)]
+fn loaded<L: Lanes, const GROUPS: usize>(lanes: &[Lane]) -> [L; GROUPS] {
+    let mut of = [L::splat(0.0); GROUPS];
+    for i in 0..GROUPS {
+        of[i] = L::load(&lanes[i]);
+    }
+    of
+}
+
+#[inline(always)]
+fn head<L: Lanes, const GROUPS: usize>(
+    weights: &[f32],
+    x: &[Lane],
+    (groups, g): (usize, usize),
+    out: &mut [Lane],
+) {
+    let zero = [L::splat(0.0); GROUPS];
+    let (finished, sums, _) = blocks::<L, GROUPS>(weights, x, (groups, g), None, (zero, CHAIN));
+    let finished = finished.unwrap_or(zero);
+    for i in 0..GROUPS {
+        finished[i].store(&mut out[g + i]);
+        sums[i].store(&mut out[groups + g + i]);
     }
 }
 
 #[inline(always)]
 fn linear_head<L: Lanes>(weights: &[f32], x: &[Lane], out: &mut [Lane]) {
     let groups = out.len() / 2;
-    for g in 0..groups {
-        let start = (L::splat(0.0), CHAIN);
-        let (finished, sum, _) = blocks::<L>(weights, x, (groups, g), None, start);
-        finished.unwrap_or(L::splat(0.0)).store(&mut out[g]);
-        sum.store(&mut out[groups + g]);
+    let mut g = 0;
+    while g + SIDE_BY_SIDE <= groups {
+        head::<L, SIDE_BY_SIDE>(weights, x, (groups, g), out);
+        g += SIDE_BY_SIDE;
+    }
+    while g + SIDE_BY_SIDE / 2 <= groups {
+        head::<L, { SIDE_BY_SIDE / 2 }>(weights, x, (groups, g), out);
+        g += SIDE_BY_SIDE / 2;
+    }
+    for g in g..groups {
+        head::<L, 1>(weights, x, (groups, g), out);
     }
 }
 
 #[inline(always)]
-fn linear_tail<L: Lanes>(
-    weights: &[f32],
-    bias: f32,
+fn tail<L: Lanes, const GROUPS: usize>(
+    (weights, bias): (&[f32], f32),
     (head, before): (&[Lane], usize),
     x: &[Lane],
+    (groups, g): (usize, usize),
     out: &mut [Lane],
 ) {
-    let groups = out.len();
-    for (g, out) in out.iter_mut().enumerate() {
-        let finished = (before >= CHAIN).then(|| L::load(&head[g]));
-        let start = (L::load(&head[groups + g]), CHAIN - before % CHAIN);
-        let (finished, sum, room) = blocks::<L>(weights, x, (groups, g), finished, start);
-        // A block without inputs is none.
-        let total = match finished {
-            Some(finished) if room == CHAIN => finished,
-            Some(finished) => finished.add(sum),
-            None => sum,
-        };
-        total.add(L::splat(bias)).store(out);
+    let finished = (before >= CHAIN).then(|| loaded::<L, GROUPS>(&head[g..]));
+    let start = (loaded(&head[groups + g..]), CHAIN - before % CHAIN);
+    let (finished, sums, room) = blocks::<L, GROUPS>(weights, x, (groups, g), finished, start);
+    // A block without inputs is none.
+    let total = match finished {
+        Some(finished) if room == CHAIN => finished,
+        _ => added(finished, sums),
+    };
+    for i in 0..GROUPS {
+        total[i].add(L::splat(bias)).store(&mut out[g + i]);
+    }
+}
+
+#[inline(always)]
+fn linear_tail<L: Lanes>(weights: &[f32], bias: f32, head: (&[Lane], usize), x: &[Lane], out: &mut [Lane]) {
+    let (groups, layer) = (out.len(), (weights, bias));
+    let mut g = 0;
+    while g + SIDE_BY_SIDE <= groups {
+        tail::<L, SIDE_BY_SIDE>(layer, head, x, (groups, g), out);
+        g += SIDE_BY_SIDE;
+    }
+    while g + SIDE_BY_SIDE / 2 <= groups {
+        tail::<L, { SIDE_BY_SIDE / 2 }>(layer, head, x, (groups, g), out);
+        g += SIDE_BY_SIDE / 2;
+    }
+    for g in g..groups {
+        tail::<L, 1>(layer, head, x, (groups, g), out);
     }
 }
 
@@ -98,21 +163,23 @@ mod tests {
     fn head_and_tail_are_the_whole_layer_wherever_it_is_cut() {
         for inputs in [1, 17, 256, 300, 512, 640] {
             let weights: Vec<f32> = (0..inputs).map(|i| ((i * 37 % 101) as f32 - 50.0) / 31.0).collect();
-            let x: Vec<[f32; LANES]> = (0..2 * inputs)
-                .map(|i| std::array::from_fn(|l| ((i * 13 + l * 7) % 97) as f32 / 17.0 - 2.0))
-                .collect();
-            for &path in Path::available() {
+            for (groups, &path) in
+                [1, 2, 4, 13].into_iter().flat_map(|g| Path::available().iter().map(move |p| (g, p)))
+            {
+                let x: Vec<[f32; LANES]> = (0..groups * inputs)
+                    .map(|i| std::array::from_fn(|l| ((i * 13 + l * 7) % 97) as f32 / 17.0 - 2.0))
+                    .collect();
                 let kernels = Kernels::on(path).unwrap();
-                let mut whole = vec![[0.0; LANES]; 2];
+                let mut whole = vec![[0.0; LANES]; groups];
                 kernels.linear(&weights, &[0.25], &x, inputs, &mut whole);
                 for cut in [0, 1, inputs / 2, 255, 256, 257, 512, inputs - 1, inputs] {
                     if cut > inputs {
                         continue;
                     }
-                    let (mut head, mut out) = (vec![[0.0; LANES]; 4], vec![[0.0; LANES]; 2]);
-                    kernels.linear_head(&weights[..cut], &x[..2 * cut], &mut head);
-                    kernels.linear_tail(&weights[cut..], 0.25, (&head, cut), &x[2 * cut..], &mut out);
-                    assert_eq!(out, whole, "{inputs} inputs cut at {cut} on {path}");
+                    let (mut head, mut out) = (vec![[9.0; LANES]; 2 * groups], vec![[9.0; LANES]; groups]);
+                    kernels.linear_head(&weights[..cut], &x[..groups * cut], &mut head);
+                    kernels.linear_tail(&weights[cut..], 0.25, (&head, cut), &x[groups * cut..], &mut out);
+                    assert_eq!(out, whole, "{inputs} inputs of {groups} groups cut at {cut} on {path}");
                 }
             }
         }

@@ -24,11 +24,6 @@ use crate::reach::{Change, Golden, Redo};
 use crate::scores::BLOCK;
 use crate::units::{Dense, Derived, Finish, Unit, answer, terms};
 
-/// Rows of a block where values are narrow enough for the first caches.
-const WIDE_BLOCK: usize = 2 * BLOCK;
-/// Values of a row up to which they are.
-const NARROW: usize = 256;
-
 /// Changes of one model, ready to be evaluated together.
 pub struct Together<'a> {
     graph: &'a Graph,
@@ -221,7 +216,6 @@ impl<'a> Together<'a> {
 
     /// Buffers for a thread.
     pub fn room(&self) -> Room {
-        let narrow = self.graph.widths().iter().sum::<usize>() <= NARROW;
         let stacked: usize = self.stacks.iter().map(|stack| stack.outputs).sum();
         let chains = self.changes.iter().filter_map(|change| change.resumes);
         let chains = chains.map(|(unit, _)| dense(&self.units, unit).linear(self.graph).outputs).max();
@@ -238,7 +232,7 @@ impl<'a> Together<'a> {
                 sums: Sums { at: None, now: sums(), next: sums() },
             }
         };
-        Room { blocks: [if narrow { WIDE_BLOCK } else { BLOCK }, BLOCK].map(buffers) }
+        Room { blocks: [self.graph.block_rows_of(self.kept.rows()), BLOCK].map(buffers) }
     }
 
     /// Evaluates a range of rows that begins at a multiple of [`BLOCK`]; `out` has a place for each change, with the golden answers of

@@ -50,6 +50,9 @@ impl Layer for Embedding {
         let rows = groups * LANES;
         let ids = &scope.ids[self.fields.start * rows..self.fields.end * rows];
         let out = values.get_mut(self.output);
+        for first in ids.chunks_exact(rows).take(2) {
+            scope.kernels.prefetch(table, first, self.first, self.dim);
+        }
         let fields = ids.chunks_exact(rows).zip(out.chunks_exact_mut(self.dim * groups));
         for (f, (now, out)) in fields.enumerate() {
             if let Some(ahead) = ids.get((f + 2) * rows..(f + 3) * rows) {
