@@ -17,7 +17,7 @@ struct Shape {
 #[inline(always)]
 fn tile<L: Lanes, const OUT: usize, const GROUPS: usize>(
     (weights, ending): (&[f32], Ending<'_>),
-    x: &[Lane],
+    (first, x): (&[Lane], &[Lane]),
     shape: &Shape,
     (j, g): (usize, usize),
     sums: &[Lane],
@@ -32,7 +32,18 @@ fn tile<L: Lanes, const OUT: usize, const GROUPS: usize>(
             *chained = L::load(sum);
         }
     }
-    chains_from(&rows, x, (groups, g), range.clone(), &mut chained);
+    let mut range = range.clone();
+    if !first.is_empty() {
+        let lanes: &[Lane; GROUPS] = first[g..g + GROUPS].try_into().expect("the slice has this length");
+        for o in 0..OUT {
+            let w = L::splat(rows[o][range.start]);
+            for i in 0..GROUPS {
+                chained[o][i] = L::load(&lanes[i]).fma(w, chained[o][i]);
+            }
+        }
+        range.start += 1;
+    }
+    chains_from(&rows, x, (groups, g), range, &mut chained);
     for (o, chained) in chained.into_iter().enumerate() {
         let at = (j + o) * groups + g;
         for (sum, out) in chained.into_iter().zip(&mut out[at..at + GROUPS]) {
@@ -44,7 +55,7 @@ fn tile<L: Lanes, const OUT: usize, const GROUPS: usize>(
 #[inline(always)]
 fn tiles<L: Lanes, const OUT: usize, const GROUPS: usize>(
     layer: (&[f32], Ending<'_>),
-    x: &[Lane],
+    x: (&[Lane], &[Lane]),
     shape: &Shape,
     sums: &[Lane],
     out: &mut [Lane],
@@ -70,7 +81,7 @@ fn tiles<L: Lanes, const OUT: usize, const GROUPS: usize>(
 #[inline(always)]
 fn resumed<L: Lanes>(
     layer: (&[f32], Ending<'_>),
-    x: &[Lane],
+    (first, x): (&[Lane], &[Lane]),
     (inputs, range): (usize, Range<usize>),
     sums: &[Lane],
     out: &mut [Lane],
@@ -79,7 +90,12 @@ fn resumed<L: Lanes>(
     assert!(inputs <= CHAIN, "a layer of more than one chain");
     assert!(range.start <= range.end && range.end <= inputs, "inputs that a layer does not have");
     assert_eq!(sums.len() * inputs, layer.0.len() * groups, "sums of a linear layer");
-    let shape = Shape { inputs, range, groups };
+    let alone = !first.is_empty();
+    assert!(
+        !alone || first.len() == groups && !range.is_empty(),
+        "lane groups of an input that stands alone"
+    );
+    let (x, shape) = ((first, x), Shape { inputs, range, groups });
     if L::WIDE {
         tiles::<L, 4, 4>(layer, x, &shape, sums, out);
     } else {
@@ -96,14 +112,14 @@ fn linear_sums<L: Lanes>(
     sums: &[Lane],
     out: &mut [Lane],
 ) {
-    resumed::<L>((weights, Ending::default()), x, (inputs, range), sums, out);
+    resumed::<L>((weights, Ending::default()), (&[], x), (inputs, range), sums, out);
 }
 
 #[inline(always)]
 fn dense_from<L: Lanes>(
     weights: &[f32],
     ending: Ending<'_>,
-    x: &[Lane],
+    x: (&[Lane], &[Lane]),
     (inputs, from): (usize, usize),
     sums: &[Lane],
     y: &mut [Lane],
@@ -121,12 +137,12 @@ kernels! {
     ) = linear_sums;
 
     /// A linear layer of at most 256 inputs and what follows it, from its chains as they are before the input `from`: the bits of
-    /// [`Kernels::dense`](crate::Kernels::dense).
+    /// [`Kernels::dense`](crate::Kernels::dense). That input may stand alone; what stands in its place among the others is not read then.
     ///
     /// # Shapes
-    /// `weights` `[J, K]`, `x` `[K, R]`, `shape` = (K, from), `sums` and `y` `[J, R]`.
+    /// `weights` `[J, K]`, `x` = (`[1, R]` or empty, `[K, R]`), `shape` = (K, from), `sums` and `y` `[J, R]`.
     pub fn dense_from(
-        weights: &[f32], ending: Ending<'_>, x: &[Lane], shape: (usize, usize), sums: &[Lane], y: &mut [Lane],
+        weights: &[f32], ending: Ending<'_>, x: (&[Lane], &[Lane]), shape: (usize, usize), sums: &[Lane], y: &mut [Lane],
     ) = dense_from;
 }
 
@@ -157,9 +173,22 @@ mod tests {
                     let (mut half, mut sums, mut y) = (zeros.clone(), zeros.clone(), zeros.clone());
                     kernels.linear_sums(&weights, &x, inputs, 0..from / 2, &zeros, &mut half);
                     kernels.linear_sums(&weights, &x, inputs, from / 2..from, &half, &mut sums);
-                    kernels.dense_from(&weights, ending, &x, (inputs, from), &sums, &mut y);
+                    kernels.dense_from(&weights, ending, (&[], &x), (inputs, from), &sums, &mut y);
                     let bits = |y: &[Lane]| y.as_flattened().iter().map(|y| y.to_bits()).collect::<Vec<_>>();
                     assert_eq!(bits(&y), bits(&whole), "{inputs} inputs left at {from} on {path}");
+                    if from == inputs {
+                        continue;
+                    }
+                    let own = from * groups..(from + 1) * groups;
+                    let (first, mut others) = (x[own.clone()].to_vec(), x.clone());
+                    others[own].fill([7.0; LANES]);
+                    y.fill([9.0; LANES]);
+                    kernels.dense_from(&weights, ending, (&first, &others), (inputs, from), &sums, &mut y);
+                    assert_eq!(
+                        bits(&y),
+                        bits(&whole),
+                        "{inputs} inputs of which {from} stands alone on {path}"
+                    );
                 }
             }
         }

@@ -84,6 +84,17 @@ struct Ready<'a> {
     steps: Vec<Step<'a>>,
     /// A dense unit and the input from which on its chains are not golden.
     resumes: Option<(usize, usize)>,
+    stays: Option<Stays>,
+}
+
+/// Columns of one output that are read where they are stacked, so that they need not take the place of golden ones.
+#[derive(Clone, Copy)]
+struct Stays {
+    step: usize,
+    /// Whose output it is.
+    slot: Slot,
+    /// The stack, and the place in it.
+    place: (usize, usize),
 }
 
 /// Golden chains of a dense unit.
@@ -180,8 +191,9 @@ impl<'a> Together<'a> {
                     Step::Layer { layer: *layer, derived: graph.layers()[*layer].derive(weights) }
                 }
             });
-            let steps = steps.collect();
-            changes.push(Ready { weights, steps, resumes });
+            let steps: Vec<Step<'_>> = steps.collect();
+            let stays = stays(graph, &units, &steps, resumes);
+            changes.push(Ready { weights, steps, resumes, stays });
         }
         let mut order: Vec<usize> = (0..changes.len()).collect();
         order.sort_by_key(|change| changes[*change].resumes);
@@ -280,8 +292,14 @@ impl<'a> Together<'a> {
             if let Some((unit, from)) = change.resumes {
                 self.go_on(unit, from, values, sums);
             }
-            for step in &change.steps {
+            let stays = |at: usize| change.stays.is_some_and(|stays| stays.step == at);
+            let stay = change.stays.map(|Stays { slot, place: (stack, place), .. }| {
+                let at = (self.stacks[stack].first + place) * groups;
+                (slot, at..at + groups)
+            });
+            for (at, step) in change.steps.iter().enumerate() {
                 match step {
+                    Step::Columns { .. } if stays(at) => {}
                     Step::Columns { .. } => self.exchange(step, values, spare, stacked),
                     Step::Dense { unit, finish, resumes } => {
                         self.exchange(step, values, spare, stacked);
@@ -292,15 +310,10 @@ impl<'a> Together<'a> {
                             let (x, ending) = (values.get(linear.input), finish.ending());
                             match change.resumes {
                                 Some((_, from)) if *resumes => {
-                                    let sums = &sums.now[..out.len()];
-                                    self.kernels.dense_from(
-                                        weights,
-                                        ending,
-                                        x,
-                                        (linear.inputs, from),
-                                        sums,
-                                        out,
-                                    );
+                                    let first = stay.as_ref().filter(|(slot, _)| *slot == linear.input);
+                                    let first = first.map_or(&[][..], |(_, at)| &stacked[at.clone()]);
+                                    let (sums, shape) = (&sums.now[..out.len()], (linear.inputs, from));
+                                    self.kernels.dense_from(weights, ending, (first, x), shape, sums, out);
                                 }
                                 _ => unit.run(self.graph, self.kernels, (weights, ending), x, out),
                             }
@@ -320,10 +333,13 @@ impl<'a> Together<'a> {
                 logits: if out.logits.is_empty() { &mut [] } else { &mut out.logits[own] },
                 counted: out.counted,
             };
-            answer(self.graph, self.kernels, &self.terms, values, &mut answers);
+            let term = stay.map(|(slot, at)| (slot, &stacked[at]));
+            answer(self.graph, self.kernels, (&self.terms, term), values, &mut answers);
             out.counted = answers.counted;
-            for step in change.steps.iter().rev() {
-                self.exchange(step, values, spare, stacked);
+            for (at, step) in change.steps.iter().enumerate().rev() {
+                if !stays(at) {
+                    self.exchange(step, values, spare, stacked);
+                }
             }
         }
     }
@@ -421,6 +437,33 @@ fn dense(units: &[Unit], at: usize) -> &Dense {
         Unit::Dense(dense) => dense,
         Unit::Layer(_) => unreachable!("only dense units have columns"),
     }
+}
+
+/// The columns that stay where they are stacked: one output that chains begin with which go on from golden ones, or that is all of a
+/// term of the logit, while nothing else reads it.
+fn stays(
+    graph: &Graph,
+    units: &[Unit],
+    steps: &[Step<'_>],
+    resumes: Option<(usize, usize)>,
+) -> Option<Stays> {
+    let resumed = resumes.map(|(unit, from)| (dense(units, unit).linear(graph).input, from));
+    let terms = terms(graph);
+    steps.iter().enumerate().find_map(|(at, step)| {
+        let Step::Columns { slot, places } = step else { return None };
+        let [(stack, place, column)] = places[..] else { return None };
+        let readers = steps.iter().filter(|step| match step {
+            Step::Columns { .. } => false,
+            Step::Dense { unit, .. } => dense(units, *unit).linear(graph).input == *slot,
+            Step::Layer { layer, .. } => graph.ties()[*layer].reads.contains(slot),
+        });
+        let stays = match (readers.count(), terms.contains(slot)) {
+            (0, true) => graph.widths()[*slot] == 1,
+            (1, false) => resumed == Some((*slot, column)),
+            _ => false,
+        };
+        stays.then_some(Stays { step: at, slot: *slot, place: (stack, place) })
+    })
 }
 
 /// Puts the changed outputs of a unit on its stack.

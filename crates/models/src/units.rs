@@ -203,18 +203,21 @@ pub(crate) fn terms(graph: &Graph) -> Vec<Slot> {
     sum.map_or_else(|| vec![graph.logit()], |sum| sum.inputs.clone())
 }
 
-/// Answers a block: the sum of the logit's terms, and what follows it.
+/// Answers a block: the sum of the logit's terms, and what follows it; one term may stand elsewhere than among the values.
 pub(crate) fn answer(
     graph: &Graph,
     kernels: Kernels,
-    terms: &[Slot],
+    (terms, elsewhere): (&[Slot], Option<(Slot, &[Lane])>),
     values: &Values,
     out: &mut Answers<'_>,
 ) {
     let mut lanes = [&[][..]; MOST_TERMS];
     assert!(terms.len() <= MOST_TERMS, "a logit of {} terms", terms.len());
     for (lanes, slot) in lanes.iter_mut().zip(terms) {
-        *lanes = values.get(*slot);
+        *lanes = match elsewhere {
+            Some((of, lanes)) if of == *slot => lanes,
+            _ => values.get(*slot),
+        };
     }
     kernels.answer(&lanes[..terms.len()], graph.answers_probabilities(), out);
 }

@@ -152,7 +152,7 @@ impl Model {
             let values = &workspace.values;
             let mut answers =
                 Answers { golden: &[], answers: probabilities, logits, counted: Answered::default() };
-            answer(graph, kernels, terms, values, &mut answers);
+            answer(graph, kernels, (terms, None), values, &mut answers);
         }
         if apart.is_some() {
             Apart::end(changed);
