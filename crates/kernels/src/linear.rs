@@ -89,7 +89,7 @@ pub(crate) fn end<L: Lanes>(sum: L, ending: Ending<'_>, j: usize) -> L {
 
 /// What follows the sums of output `j` in several lane groups.
 #[inline(always)]
-fn end_groups<L: Lanes, const GROUPS: usize>(
+pub(crate) fn end_groups<L: Lanes, const GROUPS: usize>(
     mut sums: [L; GROUPS],
     ending: Ending<'_>,
     j: usize,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::lanes::{Lane, Lanes};
-use crate::linear::{Ending, chains_from, end};
+use crate::linear::{Ending, chains_from, end, end_groups};
 use crate::plain::CHAIN;
 
 /// A layer's inputs, of which some are taken, and the lane groups of a block.
@@ -14,15 +14,15 @@ struct Shape {
     groups: usize,
 }
 
+/// The chains of some outputs in some lane groups, after the inputs that are to be taken.
 #[inline(always)]
-fn tile<L: Lanes, const OUT: usize, const GROUPS: usize>(
-    (weights, ending): (&[f32], Ending<'_>),
+fn chained<L: Lanes, const OUT: usize, const GROUPS: usize>(
+    weights: &[f32],
     (first, x): (&[Lane], &[Lane]),
     shape: &Shape,
     (j, g): (usize, usize),
     sums: &[Lane],
-    out: &mut [Lane],
-) {
+) -> [[L; GROUPS]; OUT] {
     let Shape { inputs, ref range, groups } = *shape;
     let rows: [&[f32]; OUT] = std::array::from_fn(|o| &weights[(j + o) * inputs..(j + o + 1) * inputs]);
     let mut chained = [[L::splat(0.0); GROUPS]; OUT];
@@ -44,6 +44,20 @@ fn tile<L: Lanes, const OUT: usize, const GROUPS: usize>(
         range.start += 1;
     }
     chains_from(&rows, x, (groups, g), range, &mut chained);
+    chained
+}
+
+#[inline(always)]
+fn tile<L: Lanes, const OUT: usize, const GROUPS: usize>(
+    (weights, ending): (&[f32], Ending<'_>),
+    x: (&[Lane], &[Lane]),
+    shape: &Shape,
+    (j, g): (usize, usize),
+    sums: &[Lane],
+    out: &mut [Lane],
+) {
+    let groups = shape.groups;
+    let chained = chained::<L, OUT, GROUPS>(weights, x, shape, (j, g), sums);
     for (o, chained) in chained.into_iter().enumerate() {
         let at = (j + o) * groups + g;
         for (sum, out) in chained.into_iter().zip(&mut out[at..at + GROUPS]) {
@@ -81,26 +95,37 @@ fn tiles<L: Lanes, const OUT: usize, const GROUPS: usize>(
 #[inline(always)]
 fn resumed<L: Lanes>(
     layer: (&[f32], Ending<'_>),
-    (first, x): (&[Lane], &[Lane]),
-    (inputs, range): (usize, Range<usize>),
+    x: (&[Lane], &[Lane]),
+    shape: (usize, Range<usize>),
     sums: &[Lane],
     out: &mut [Lane],
 ) {
-    let groups = x.len() / inputs;
-    assert!(inputs <= CHAIN, "a layer of more than one chain");
-    assert!(range.start <= range.end && range.end <= inputs, "inputs that a layer does not have");
-    assert_eq!(sums.len() * inputs, layer.0.len() * groups, "sums of a linear layer");
-    let alone = !first.is_empty();
-    assert!(
-        !alone || first.len() == groups && !range.is_empty(),
-        "lane groups of an input that stands alone"
-    );
-    let (x, shape) = ((first, x), Shape { inputs, range, groups });
+    let shape = shape_of(layer.0, x, shape, sums);
     if L::WIDE {
         tiles::<L, 4, 4>(layer, x, &shape, sums, out);
     } else {
         tiles::<L, 2, 2>(layer, x, &shape, sums, out);
     }
+}
+
+/// What inputs are to be taken, if there are such.
+#[inline(always)]
+fn shape_of(
+    weights: &[f32],
+    (first, x): (&[Lane], &[Lane]),
+    (inputs, range): (usize, Range<usize>),
+    sums: &[Lane],
+) -> Shape {
+    let groups = x.len() / inputs;
+    assert!(inputs <= CHAIN, "a layer of more than one chain");
+    assert!(range.start <= range.end && range.end <= inputs, "inputs that a layer does not have");
+    assert_eq!(sums.len() * inputs, weights.len() * groups, "sums of a linear layer");
+    let alone = !first.is_empty();
+    assert!(
+        !alone || first.len() == groups && !range.is_empty(),
+        "lane groups of an input that stands alone"
+    );
+    Shape { inputs, range, groups }
 }
 
 #[inline(always)]
@@ -127,6 +152,79 @@ fn dense_from<L: Lanes>(
     resumed::<L>((weights, ending), x, (inputs, from..inputs), sums, y);
 }
 
+/// One lane group after the other: a layer's outputs go straight into the chain of the one output that reads them.
+#[inline(always)]
+fn one_from<L: Lanes, const OUT: usize, const GROUPS: usize>(
+    [(weights, ending), (next, last)]: [(&[f32], Ending<'_>); 2],
+    x: (&[Lane], &[Lane]),
+    (shape, g): (&Shape, usize),
+    sums: &[Lane],
+    out: &mut [Lane],
+) {
+    let mut total = [L::splat(0.0); GROUPS];
+    let mut j = 0;
+    while j + OUT <= next.len() {
+        let chained = chained::<L, OUT, GROUPS>(weights, x, shape, (j, g), sums);
+        for o in 0..OUT {
+            let (w, ended) = (L::splat(next[j + o]), end_groups(chained[o], ending, j + o));
+            for i in 0..GROUPS {
+                total[i] = ended[i].fma(w, total[i]);
+            }
+        }
+        j += OUT;
+    }
+    for j in j..next.len() {
+        let [chained] = chained::<L, 1, GROUPS>(weights, x, shape, (j, g), sums);
+        let (w, ended) = (L::splat(next[j]), end_groups(chained, ending, j));
+        for i in 0..GROUPS {
+            total[i] = ended[i].fma(w, total[i]);
+        }
+    }
+    for (total, out) in end_groups(total, last, 0).into_iter().zip(&mut out[g..g + GROUPS]) {
+        total.store(out);
+    }
+}
+
+#[inline(always)]
+fn ones_from<L: Lanes, const OUT: usize, const GROUPS: usize>(
+    layers: [(&[f32], Ending<'_>); 2],
+    x: (&[Lane], &[Lane]),
+    shape: &Shape,
+    sums: &[Lane],
+    out: &mut [Lane],
+) {
+    let mut g = 0;
+    while g + GROUPS <= shape.groups {
+        one_from::<L, OUT, GROUPS>(layers, x, (shape, g), sums, out);
+        g += GROUPS;
+    }
+    for g in g..shape.groups {
+        one_from::<L, OUT, 1>(layers, x, (shape, g), sums, out);
+    }
+}
+
+#[inline(always)]
+fn dense_from_to_one<L: Lanes>(
+    layers: [(&[f32], Ending<'_>); 2],
+    x: (&[Lane], &[Lane]),
+    (inputs, from): (usize, usize),
+    sums: &[Lane],
+    y: &mut [Lane],
+) {
+    let shape = shape_of(layers[0].0, x, (inputs, from..inputs), sums);
+    let outputs = layers[0].0.len() / inputs;
+    assert!(
+        layers[1].0.len() == outputs && outputs <= CHAIN,
+        "a layer that reads {outputs} outputs in one chain"
+    );
+    assert_eq!(y.len(), shape.groups, "one output");
+    if L::WIDE {
+        ones_from::<L, 4, 4>(layers, x, &shape, sums, y);
+    } else {
+        ones_from::<L, 2, 2>(layers, x, &shape, sums, y);
+    }
+}
+
 kernels! {
     /// The chains of a linear layer of at most 256 inputs, as they are after some more of them.
     ///
@@ -144,6 +242,14 @@ kernels! {
     pub fn dense_from(
         weights: &[f32], ending: Ending<'_>, x: (&[Lane], &[Lane]), shape: (usize, usize), sums: &[Lane], y: &mut [Lane],
     ) = dense_from;
+
+    /// Such a layer, and one output that reads what it gives: the bits of both layers one after the other.
+    ///
+    /// # Shapes
+    /// `layers` = weights `[J, K]` and `[J]`, J at most 256, with what follows each; others as in [`Kernels::dense_from`], `y` `[1, R]`.
+    pub fn dense_from_to_one(
+        layers: [(&[f32], Ending<'_>); 2], x: (&[Lane], &[Lane]), shape: (usize, usize), sums: &[Lane], y: &mut [Lane],
+    ) = dense_from_to_one;
 }
 
 #[cfg(test)]
@@ -176,6 +282,18 @@ mod tests {
                     kernels.dense_from(&weights, ending, (&[], &x), (inputs, from), &sums, &mut y);
                     let bits = |y: &[Lane]| y.as_flattened().iter().map(|y| y.to_bits()).collect::<Vec<_>>();
                     assert_eq!(bits(&y), bits(&whole), "{inputs} inputs left at {from} on {path}");
+                    let next: Vec<f32> = (0..outputs).map(|j| number(j + 3)).collect();
+                    let last =
+                        Ending { bias: &bias[..1], scale: Some((&bias[..1], &next[..1])), rectify: true };
+                    let (mut then, mut one) = (zeros[..groups].to_vec(), vec![[9.0; LANES]; groups]);
+                    kernels.dense(&next, last, &whole, outputs, &mut then);
+                    let layers = [(&weights[..], ending), (&next[..], last)];
+                    kernels.dense_from_to_one(layers, (&[], &x), (inputs, from), &sums, &mut one);
+                    assert_eq!(
+                        bits(&one),
+                        bits(&then),
+                        "{inputs} inputs left at {from}, and then one, on {path}"
+                    );
                     if from == inputs {
                         continue;
                     }

@@ -116,6 +116,8 @@ enum Step<'a> {
         finish: Finish<'a>,
         /// Whether its chains go on from golden ones.
         resumes: bool,
+        /// A dense unit to one output that alone reads this one's, which are not written then.
+        then: Option<(usize, Finish<'a>)>,
     },
     Layer {
         layer: usize,
@@ -185,13 +187,15 @@ impl<'a> Together<'a> {
                 }
                 Redo::Dense { unit, .. } => {
                     let finish = dense(&units, *unit).finish(graph, weights);
-                    Step::Dense { unit: *unit, finish, resumes: resumes.is_some_and(|of| of.0 == *unit) }
+                    let resumes = resumes.is_some_and(|of| of.0 == *unit);
+                    Step::Dense { unit: *unit, finish, resumes, then: None }
                 }
                 Redo::Layer(layer) => {
                     Step::Layer { layer: *layer, derived: graph.layers()[*layer].derive(weights) }
                 }
             });
-            let steps: Vec<Step<'_>> = steps.collect();
+            let mut steps: Vec<Step<'_>> = steps.collect();
+            join(graph, &units, &mut steps);
             let stays = stays(graph, &units, &steps, resumes);
             changes.push(Ready { weights, steps, resumes, stays });
         }
@@ -301,21 +305,27 @@ impl<'a> Together<'a> {
                 match step {
                     Step::Columns { .. } if stays(at) => {}
                     Step::Columns { .. } => self.exchange(step, values, spare, stacked),
-                    Step::Dense { unit, finish, resumes } => {
+                    Step::Dense { unit, finish, resumes, then } => {
                         self.exchange(step, values, spare, stacked);
+                        let output = self.output(*unit, then.as_ref());
                         let unit = dense(&self.units, *unit);
                         let linear = unit.linear(self.graph);
-                        let weights = change.weights.f32s(linear.weight);
-                        values.write(unit.output, |values, out| {
-                            let (x, ending) = (values.get(linear.input), finish.ending());
-                            match change.resumes {
-                                Some((_, from)) if *resumes => {
-                                    let first = stay.as_ref().filter(|(slot, _)| *slot == linear.input);
-                                    let first = first.map_or(&[][..], |(_, at)| &stacked[at.clone()]);
-                                    let (sums, shape) = (&sums.now[..out.len()], (linear.inputs, from));
-                                    self.kernels.dense_from(weights, ending, (first, x), shape, sums, out);
-                                }
-                                _ => unit.run(self.graph, self.kernels, (weights, ending), x, out),
+                        let layer = (change.weights.f32s(linear.weight), finish.ending());
+                        values.write(output, |values, out| {
+                            let x = values.get(linear.input);
+                            let Some((_, from)) = change.resumes.filter(|_| *resumes) else {
+                                return unit.run(self.graph, self.kernels, layer, x, out);
+                            };
+                            let first = stay.as_ref().filter(|(slot, _)| *slot == linear.input);
+                            let first = first.map_or(&[][..], |(_, at)| &stacked[at.clone()]);
+                            let (x, shape) = ((first, x), (linear.inputs, from));
+                            let sums = &sums.now[..linear.outputs * groups];
+                            if let Some((next, finish)) = then {
+                                let weight = dense(&self.units, *next).linear(self.graph).weight;
+                                let next = (change.weights.f32s(weight), finish.ending());
+                                self.kernels.dense_from_to_one([layer, next], x, shape, sums, out);
+                            } else {
+                                self.kernels.dense_from(layer.0, layer.1, x, shape, sums, out);
                             }
                         });
                     }
@@ -389,6 +399,11 @@ impl<'a> Together<'a> {
         Scope { kernels: self.kernels, weights, derived, ids, bags: rows.bags, training: None }
     }
 
+    /// Where what a dense step gives goes, of one unit or of two.
+    fn output(&self, unit: usize, then: Option<&(usize, Finish<'_>)>) -> Slot {
+        dense(&self.units, then.map_or(unit, |then| then.0)).output
+    }
+
     /// Puts what a step writes in the places of golden values, or these back.
     fn exchange(&self, step: &Step<'_>, values: &mut Values, spare: &mut Values, stacked: &mut [Lane]) {
         match step {
@@ -401,7 +416,7 @@ impl<'a> Together<'a> {
                         .swap_with_slice(&mut stacked[at..at + groups]);
                 }
             }
-            Step::Dense { unit, .. } => values.exchange(dense(&self.units, *unit).output, spare),
+            Step::Dense { unit, then, .. } => values.exchange(self.output(*unit, then.as_ref()), spare),
             Step::Layer { layer, .. } => {
                 for slot in &self.graph.ties()[*layer].writes {
                     values.exchange(*slot, spare);
@@ -439,6 +454,38 @@ fn dense(units: &[Unit], at: usize) -> &Dense {
     }
 }
 
+/// Joins a dense step whose chains go on from golden ones with that to one output which alone reads what it gives.
+fn join(graph: &Graph, units: &[Unit], steps: &mut Vec<Step<'_>>) {
+    let Some(at) = steps.iter().position(|step| matches!(step, Step::Dense { resumes: true, .. })) else {
+        return;
+    };
+    let Step::Dense { unit, .. } = steps[at] else { return };
+    let output = dense(units, unit).output;
+    let mut readers = (0..steps.len()).filter(|&at| reads(graph, units, &steps[at], output));
+    let (Some(next), None) = (readers.next(), readers.next()) else { return };
+    let Step::Dense { unit, .. } = steps[next] else { return };
+    let linear = dense(units, unit).linear(graph);
+    let one = linear.outputs == 1 && linear.fields.is_none() && linear.inputs <= CHAIN;
+    if !one || terms(graph).contains(&output) {
+        return;
+    }
+    if let Step::Dense { finish, .. } = steps.remove(next)
+        && let Step::Dense { then, .. } = &mut steps[at]
+    {
+        *then = Some((unit, finish));
+    }
+}
+
+/// Whether a step reads what another of its change gives as this value.
+fn reads(graph: &Graph, units: &[Unit], step: &Step<'_>, slot: Slot) -> bool {
+    match step {
+        // Of golden values only.
+        Step::Columns { .. } => false,
+        Step::Dense { unit, .. } => dense(units, *unit).linear(graph).input == slot,
+        Step::Layer { layer, .. } => graph.ties()[*layer].reads.contains(&slot),
+    }
+}
+
 /// The columns that stay where they are stacked: one output that chains begin with which go on from golden ones, or that is all of a
 /// term of the logit, while nothing else reads it.
 fn stays(
@@ -452,11 +499,7 @@ fn stays(
     steps.iter().enumerate().find_map(|(at, step)| {
         let Step::Columns { slot, places } = step else { return None };
         let [(stack, place, column)] = places[..] else { return None };
-        let readers = steps.iter().filter(|step| match step {
-            Step::Columns { .. } => false,
-            Step::Dense { unit, .. } => dense(units, *unit).linear(graph).input == *slot,
-            Step::Layer { layer, .. } => graph.ties()[*layer].reads.contains(slot),
-        });
+        let readers = steps.iter().filter(|step| reads(graph, units, step, *slot));
         let stays = match (readers.count(), terms.contains(slot)) {
             (0, true) => graph.widths()[*slot] == 1,
             (1, false) => resumed == Some((*slot, column)),
