@@ -84,9 +84,21 @@ impl Engine {
     ) -> Vec<(Exposed, Option<Outcome>)> {
         let together = (PROBABILITIES_BYTES / (rows.len() * size_of::<f32>()).max(1)).clamp(1, MOST_TOGETHER);
         let mut all = Vec::with_capacity(chips.len());
-        for chips in chips.chunks(together.max(crew.works.len())) {
+        // Chips that change tables alone leave nothing behind: the more of them at a time, the less a long one is waited for.
+        let elsewhere = |chip: &Changes| chip.iter().any(|(index, _)| lent.model().table_of(index).is_none());
+        let most = together.max(crew.works.len());
+        let mut rest = chips;
+        while !rest.is_empty() {
+            let mut deferred = 0;
+            let beyond = |chip: &&Changes| {
+                deferred += usize::from(elsewhere(chip));
+                deferred > most
+            };
+            let (chips, later) = rest.split_at(rest.iter().position(beyond).unwrap_or(rest.len()));
+            rest = later;
             let prepared: Vec<Prepared> = chips
                 .par_iter()
+                .with_max_len(1)
                 .enumerate()
                 .map(|(place, chip)| self.prepare(lent, rows, reference, (place, chip), crew))
                 .collect();
