@@ -246,7 +246,7 @@ kernels! {
     /// Such a layer, and one output that reads what it gives: the bits of both layers one after the other.
     ///
     /// # Shapes
-    /// `layers` = weights `[J, K]` and `[J]`, J at most 256, with what follows each; others as in [`Kernels::dense_from`], `y` `[1, R]`.
+    /// `layers` = weights `[J, K]` and `[J]`, J at most 256, with what follows each; others as in [`dense_from`](crate::Kernels::dense_from), `y` `[1, R]`.
     pub fn dense_from_to_one(
         layers: [(&[f32], Ending<'_>); 2], x: (&[Lane], &[Lane]), shape: (usize, usize), sums: &[Lane], y: &mut [Lane],
     ) = dense_from_to_one;
