@@ -69,6 +69,20 @@ pub(crate) fn chains_from<L: Lanes, const OUT: usize, const GROUPS: usize>(
     }
 }
 
+/// The sums of blocks of a chain, after those that are finished.
+#[inline(always)]
+pub(crate) fn added<L: Lanes, const GROUPS: usize>(
+    before: Option<[L; GROUPS]>,
+    mut sums: [L; GROUPS],
+) -> [L; GROUPS] {
+    if let Some(before) = before {
+        for i in 0..GROUPS {
+            sums[i] = before[i].add(sums[i]);
+        }
+    }
+    sums
+}
+
 /// What follows the sums of a linear layer, one value an output each.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Ending<'a> {

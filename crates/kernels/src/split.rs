@@ -1,6 +1,7 @@
 //! A linear layer to one value whose chain is kept half way.
 
 use crate::lanes::{Lane, Lanes};
+use crate::linear::added;
 use crate::plain::CHAIN;
 
 /// Lane groups whose chains go on side by side: as many as hide how long one addition takes.
@@ -48,16 +49,6 @@ fn blocks<L: Lanes, const GROUPS: usize>(
             return (finished, sums, room);
         }
     }
-}
-
-#[inline(always)]
-fn added<L: Lanes, const GROUPS: usize>(before: Option<[L; GROUPS]>, mut sums: [L; GROUPS]) -> [L; GROUPS] {
-    if let Some(before) = before {
-        for i in 0..GROUPS {
-            sums[i] = before[i].add(sums[i]);
-        }
-    }
-    sums
 }
 
 #[inline(always)]

@@ -2,6 +2,7 @@
 
 use crate::held::{Held, suspects};
 use crate::lanes::{LANES, Lane};
+use crate::linear::added;
 use crate::plain::CHAIN;
 use crate::words::{Checks, Wide as _};
 
@@ -116,16 +117,6 @@ fn chain<L: Checks, const M: usize, const GROUPS: usize, const HELD: bool>(
         (finished, sums) = (Some(added(finished, sums)), zero);
     }
     Chained { finished, sums, pieces }
-}
-
-#[inline(always)]
-fn added<L: Checks, const GROUPS: usize>(before: Option<[L; GROUPS]>, mut sums: [L; GROUPS]) -> [L; GROUPS] {
-    if let Some(before) = before {
-        for i in 0..GROUPS {
-            sums[i] = before[i].add(sums[i]);
-        }
-    }
-    sums
 }
 
 #[inline(always)]
