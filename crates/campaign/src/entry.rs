@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use radhard_fault::{Persistence, StoredBits};
-use radhard_records::{Cell, CellKey, Difference, Golden, Header, RecordsError, Store};
+use radhard_records::{Cell, CellKey, Difference, Golden, Header, RecordsError, Store, metric};
 
 use crate::cells::PlannedCell;
 use crate::guard::Guard;
 use crate::lend::LentModel;
+use crate::named;
 use crate::plan::CheckedPlan;
 use crate::prediction::Predictor;
 use crate::subject::{GoldenRun, Subject};
@@ -15,8 +16,8 @@ use crate::subject::{GoldenRun, Subject};
 /// Cells outside the plan that a refusal names.
 const NAMED_CELLS: usize = 5;
 
-/// The header, with the keys whose values decide what a trial is.
-pub(crate) fn header(plan: &CheckedPlan, subjects: &[Subject]) -> Header {
+/// The header, with the keys whose values decide what a trial is; the plan has so many cells.
+pub(crate) fn header(plan: &CheckedPlan, subjects: &[Subject], cells: u64) -> Header {
     let mut identity = BTreeMap::from([
         ("split".to_owned(), plan.split().to_string()),
         ("non_finite".to_owned(), plan.non_finite().to_string()),
@@ -26,6 +27,10 @@ pub(crate) fn header(plan: &CheckedPlan, subjects: &[Subject]) -> Header {
         identity.insert(format!("model {}", subject.model_name), subject.model_fingerprint.clone());
         identity.insert(format!("data {}", subject.data_name), subject.data.fingerprint.clone());
     }
+    if !plan.metrics().is_empty() {
+        let listed = metric::listed(plan.metrics().iter().map(String::as_str));
+        identity.insert(metric::IDENTITY.to_owned(), listed);
+    }
     Header {
         plan: plan.text().to_owned(),
         identity,
@@ -33,6 +38,7 @@ pub(crate) fn header(plan: &CheckedPlan, subjects: &[Subject]) -> Header {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         stream_version: radhard_fault::STREAM_VERSION,
         numeric_contract: radhard_kernels::NUMERIC_CONTRACT,
+        trials_planned: Some(cells * plan.plan().chips),
     }
 }
 
@@ -49,6 +55,9 @@ pub(crate) fn golden(plan: &CheckedPlan, subject: &Subject, run: &GoldenRun, pro
         model_fingerprint: subject.model_fingerprint.clone(),
         data_fingerprint: subject.data.fingerprint.clone(),
         seconds: run.seconds,
+        baseline: None,
+        auc_ci: run.auc_ci,
+        metrics: named::of(plan.metrics(), &run.scores, labels, &subject.options()),
     }
 }
 

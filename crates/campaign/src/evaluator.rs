@@ -115,6 +115,16 @@ impl<'a> Evaluator<'a> {
         Ok(chips.par_iter().zip(&self.passes[..chips.len()]).map(score).collect())
     }
 
+    /// The labels of the rows.
+    pub fn labels(&self) -> &'a [u8] {
+        self.rows.labels
+    }
+
+    /// What the last full passes gave, in the order of their chips.
+    pub fn passed(&self) -> impl Iterator<Item = &Scores> {
+        self.passes.iter().map(|(scores, _)| scores)
+    }
+
     /// The scores of a full pass under changes, row by row.
     ///
     /// # Errors

@@ -1,10 +1,12 @@
 //! A subject under one protection of the plan: prepared, with a golden run of its own where it acts on clean data.
 
+use std::collections::BTreeMap;
+
 use radhard_engine::{Computed, LentModel};
 use radhard_fault::{Exposure, Parameters, TargetError};
 use radhard_metrics::Detection;
 use radhard_models::{Component, Model};
-use radhard_protect::{Combination, Events, ProtectError, Protected, ProtectedExposure};
+use radhard_protect::{Combination, Events, ProtectError, Protected, ProtectedExposure, StageBounds};
 use radhard_records::{Noticed, ProtectionCost, TimeRatio};
 
 use crate::subject::{GoldenError, GoldenRun, Subject, SubjectError};
@@ -125,7 +127,19 @@ impl Guard {
             acts_on_clean: self.own.is_some(),
             time: self.time(subject),
             assumptions: assumptions.join("; "),
+            bounds: self.bounds(),
         }
+    }
+
+    /// Bounds that calibration found, as records hold them: stage → what is bounded → [low, high], as JSON.
+    pub fn bounds(&self) -> Option<String> {
+        let bounds = self.protected.taken_bounds();
+        // An f32 is written as the double that it is, so that it reads back exactly.
+        let wide: BTreeMap<_, BTreeMap<_, _>> = bounds
+            .into_iter()
+            .map(|(stage, of)| (stage, of.into_iter().map(|(name, of)| (name, of.map(f64::from))).collect()))
+            .collect();
+        if wide.is_empty() { None } else { serde_json::to_string(&wide).ok() }
     }
 
     /// Bits that it keeps beside the model's own, as a share of these.
@@ -146,6 +160,18 @@ impl Guard {
     fn stored<'a>(&'a self, subject: &'a Subject) -> &'a LentModel {
         self.own.as_ref().and_then(|own| own.lent.as_ref()).unwrap_or(&subject.lent)
     }
+}
+
+/// Reads bounds as [`Guard::bounds`] writes them.
+///
+/// Errors: what is wrong with the text.
+pub fn read_bounds(text: &str) -> Result<StageBounds, String> {
+    let wide: BTreeMap<String, BTreeMap<String, [f64; 2]>> =
+        serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let narrow = |of: [f64; 2]| of.map(|bound| bound as f32);
+    let stage =
+        |of: BTreeMap<String, [f64; 2]>| of.into_iter().map(|(name, of)| (name, narrow(of))).collect();
+    Ok(wide.into_iter().map(|(name, of)| (name, stage(of))).collect())
 }
 
 /// Words of each parameter that one scored row looks up.

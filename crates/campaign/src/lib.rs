@@ -6,6 +6,7 @@ mod entry;
 pub mod evaluator;
 pub mod files;
 pub mod guard;
+mod named;
 pub mod plan;
 pub mod prediction;
 mod reading;

@@ -9,6 +9,7 @@ use radhard_data::Part;
 use radhard_fault::{BitErrorRate, ErrorModel, Expose, Persistence, Target, parse_error_model};
 use radhard_metrics::NonFinite;
 use radhard_protect::{Combination, parse_protection};
+use radhard_records::metric;
 use serde::{Deserialize, Serialize};
 
 /// A plan as it is written: every key of docs/formats/plan.md, nothing checked but its types.
@@ -48,6 +49,9 @@ pub struct Plan {
     /// What protects the model; `none` is the unprotected model.
     #[serde(default = "defaults::protections")]
     pub protections: Vec<String>,
+    /// Metrics that are recorded beside the fixed scores: `auc_logit`.
+    #[serde(default)]
+    pub metrics: Vec<String>,
     /// The pairs of model and data that are measured.
     #[serde(default, rename = "subject")]
     pub subjects: Vec<SubjectPaths>,
@@ -168,6 +172,7 @@ pub struct CheckedPlan {
     error_models: Vec<Box<dyn ErrorModel>>,
     rates: Vec<BitErrorRate>,
     protections: Vec<Combination>,
+    metrics: Vec<String>,
 }
 
 impl CheckedPlan {
@@ -252,6 +257,16 @@ impl CheckedPlan {
                 .push(parse_protection(text).map_err(|e| wrong(format!("protections[{i}]"), e.to_string()))?);
         }
         unique("protections", protections.iter().map(Combination::name), &wrong)?;
+        for (i, name) in plan.metrics.iter().enumerate() {
+            if !metric::KNOWN.iter().any(|(known, _)| known == name) {
+                let known: Vec<&str> = metric::KNOWN.iter().map(|(known, _)| *known).collect();
+                let rule = format!("{name} is no metric that can be added; there are: {}", known.join(", "));
+                return Err(wrong(format!("metrics[{i}]"), rule));
+            }
+        }
+        unique("metrics", plan.metrics.iter().cloned(), &wrong)?;
+        let mut metrics = plan.metrics.clone();
+        metrics.sort();
         let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
         Ok(Self {
             plan,
@@ -264,6 +279,7 @@ impl CheckedPlan {
             error_models,
             rates,
             protections,
+            metrics,
         })
     }
 
@@ -315,6 +331,11 @@ impl CheckedPlan {
     /// The protections, in the plan's order; `none` has no stage.
     pub fn protections(&self) -> &[Combination] {
         &self.protections
+    }
+
+    /// The metrics beside the fixed scores, sorted.
+    pub fn metrics(&self) -> &[String] {
+        &self.metrics
     }
 
     /// The bit error rates, in the plan's order.
@@ -410,6 +431,8 @@ mod tests {
             ("rates = [1e-3]\npersistence = \"disk\"", &["persistence", "disk"]),
             ("rates = [1e-3]\nnon_finite = \"drop\"", &["non_finite", "drop"]),
             ("rates = [1e-3]\ntargets = []", &["targets", "empty"]),
+            ("rates = [1e-3]\nmetrics = [\"auc\"]", &["metrics[0]", "auc_logit"]),
+            ("rates = [1e-3]\nmetrics = [\"auc_logit\", \"auc_logit\"]", &["metrics[1]", "twice"]),
         ] {
             let message = error(&format!("{text}\n{SUBJECT}"));
             for part in parts {

@@ -6,14 +6,15 @@ use std::time::Instant;
 
 use radhard_engine::{Exposed, LentModel, Under};
 use radhard_fault::{BitErrorRate, Chip, DrawError, DrawnMap, Persistence, TargetError};
-use radhard_metrics::Reference;
-use radhard_records::{CellId, RecordsError, Store, Trial};
+use radhard_metrics::{Reference, ScoreOptions};
+use radhard_records::{CellId, Metrics, RecordsError, Store, Trial};
 use rayon::prelude::*;
 
 use crate::cells::{PlannedCell, cells, computed, exposures};
 use crate::entry;
 use crate::evaluator::Evaluator;
 use crate::guard::{Guard, GuardError};
+use crate::named;
 use crate::plan::{CheckedPlan, Evaluation};
 use crate::prediction::Predictor;
 use crate::subject::{GoldenError, GoldenRun, Ground, Subject, SubjectError};
@@ -156,10 +157,9 @@ pub fn run(plan: &CheckedPlan, dir: &Path, how: How, watch: &dyn Watch) -> Resul
     if let Ok(recorded) = Store::open(dir) {
         entry::refuse_cells_outside(plan, &recorded, &planned)?;
     }
-    let mut store = Store::create_or_continue(dir, &entry::header(plan, &subjects))?;
-
     let mut report =
         RunReport { cells: planned.iter().map(|c| c.len() as u64).sum(), ..RunReport::default() };
+    let mut store = Store::create_or_continue(dir, &entry::header(plan, &subjects, report.cells))?;
     let total = report.cells * plan.plan().chips;
     let recorded = store.trial_count()?;
     watch.size(total, recorded);
@@ -173,6 +173,7 @@ pub fn run(plan: &CheckedPlan, dir: &Path, how: How, watch: &dyn Watch) -> Resul
                 watch.stage(&format!("what {} costs on {}", key.protection, key.model));
                 store.put_protection(&guard.cost(subject))?;
             }
+            store.put_bounds(&key, guard.bounds())?;
         }
     }
     for (index, subject) in subjects.iter_mut().enumerate() {
@@ -335,7 +336,12 @@ impl SubjectRun<'_, '_> {
             }
             watch.cell(&cell.key);
             let evaluation = how.evaluation;
-            let mut of_cell = CellRun { plan, evaluation, watch, cell, id, guard, report: &mut *self.report };
+            let of = store.golden(&cell.key.subject());
+            let of_golden = of.map(|golden| golden.metrics.clone()).unwrap_or_default();
+            let options = &scoring.options;
+            let report = &mut *self.report;
+            let mut of_cell =
+                CellRun { plan, evaluation, watch, cell, id, guard, of_golden, options, report };
             of_cell.run(&mut evaluator, store, &chips)?;
             if self.report.interrupted {
                 break;
@@ -358,6 +364,9 @@ struct CellRun<'a, 'p> {
     cell: &'a PlannedCell<'p>,
     id: CellId,
     guard: &'a Guard,
+    /// The named metrics of the golden run.
+    of_golden: Metrics,
+    options: &'a ScoreOptions<'a>,
     report: &'a mut RunReport,
 }
 
@@ -416,11 +425,14 @@ impl CellRun<'_, '_> {
         let (mut left, known): (Vec<_>, Vec<_>) = drawn.iter().partition(|chip| full || !chip.is_known());
         let golden = evaluator.reference().metrics();
         let protected = &self.guard.protected;
-        let mut trials: Vec<Trial> = known.iter().map(|chip| chip.known(golden)).collect();
+        let names = self.plan.metrics();
+        let known_trial = |chip: &&DrawnChip| Trial { metrics: self.of_golden.clone(), ..chip.known(golden) };
+        let mut trials: Vec<Trial> = known.iter().map(known_trial).collect();
         let mut since = Instant::now();
         let mut dear: Vec<(&DrawnChip, Exposed)> = Vec::new();
         let mut piece = rayon::current_num_threads();
-        if full {
+        // Named metrics are taken of whole passes.
+        if full || !names.is_empty() {
             dear = left.drain(..).map(|chip| (chip, evaluator.exposed(chip.under(protected)))).collect();
         }
         let mut left = left.as_slice();
@@ -449,10 +461,13 @@ impl CellRun<'_, '_> {
             let chips: Vec<Under<'_>> = group.iter().map(|(chip, _)| chip.under(protected)).collect();
             let outcomes = evaluator.full(&chips).map_err(TrialError::from)?;
             let seconds = start.elapsed().as_secs_f64() / group.len() as f64;
-            let records = group
-                .iter()
-                .zip(outcomes)
-                .map(|((chip, exposed), acted)| chip.record(acted, *exposed, seconds));
+            let labels = evaluator.labels();
+            let records = group.iter().zip(outcomes).zip(evaluator.passed()).map(
+                |(((chip, exposed), acted), scores)| Trial {
+                    metrics: named::of(names, scores, labels, self.options),
+                    ..chip.record(acted, *exposed, seconds)
+                },
+            );
             trials.extend(records);
             if self.pause(store, &mut trials, &mut since)? {
                 return Ok(());

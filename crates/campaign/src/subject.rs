@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use radhard_data::{DataSet, Meta, Part, Rows};
 use radhard_engine::{Engine, Readers};
-use radhard_metrics::{Golden, NonFinite, Observed, Reference, ScoreOptions, TrialScores, UserRows};
+use radhard_metrics::{Golden, NonFinite, Observed, Reference, ScoreOptions, TrialScores, UserRows, delong};
 use radhard_models::{HookEvents, Hooks, Model, Scores};
 use radhard_records::SubjectKey;
 
@@ -67,6 +67,8 @@ pub struct GoldenRun {
     pub metrics: TrialScores,
     /// Its AUC; none where scores are raw outputs, which have no labels.
     pub auc: Option<f64>,
+    /// 95 % interval of the AUC that the choice of rows gives it; none below two rows of a class, and for raw outputs.
+    pub auc_ci: Option<[f64; 2]>,
     /// What hooks noticed on clean words.
     pub noticed: HookEvents,
     /// Time it took.
@@ -365,6 +367,11 @@ impl Subject {
             return Err(GoldenError::OneClass { model, data, rows, positives });
         }
         let seconds = start.elapsed().as_secs_f64();
-        Ok(GoldenRun { scores, metrics, auc, noticed, seconds })
+        let (probabilities, labels) = (&scores.probabilities, self.rows.labels());
+        let substitute = options.non_finite.rank_score(options.fallback);
+        let interval =
+            options.probabilities.then(|| delong(probabilities, labels, substitute, 0.95)).flatten();
+        let auc_ci = interval.map(|of| [of.interval.low, of.interval.high]);
+        Ok(GoldenRun { scores, metrics, auc, auc_ci, noticed, seconds })
     }
 }

@@ -7,7 +7,7 @@ use radhard_fault::{Chip, DrawError, DrawnMap, InjectError, TargetError};
 use radhard_metrics::TrialScores;
 use radhard_models::ScoresError;
 use radhard_protect::{Events, Protected, ProtectedExposure, ReadWork};
-use radhard_records::{Noticed, Path as TrialPath, Trial};
+use radhard_records::{Metrics, Noticed, Path as TrialPath, Trial};
 
 use crate::cells::PlannedCell;
 use crate::guard;
@@ -144,6 +144,7 @@ impl DrawnChip {
                 Way::Full => TrialPath::Full,
             },
             seconds: self.seconds + seconds,
+            metrics: Metrics::default(),
         }
     }
 

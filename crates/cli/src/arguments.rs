@@ -361,6 +361,9 @@ pub(crate) struct Evaluate {
     /// What protects activations: clip:paper, clip:artefact, or clip and zero with fixed bounds
     #[arg(long, default_value = "none", value_name = "P")]
     pub(crate) protection: String,
+    /// Bounds that a campaign in this directory calibrated for the protection
+    #[arg(long, value_name = "DIR", requires = "protection")]
+    pub(crate) bounds: Option<PathBuf>,
     /// compute: transient faults strike what layers compute, as they do a chip of a campaign; faults in memory are inject's
     #[arg(long, value_name = "WHERE", requires = "ber")]
     pub(crate) persistence: Option<String>,
@@ -478,9 +481,25 @@ pub(crate) struct Export {
     /// Where the files go [default: DIR]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Print the digest that equal campaigns share, and write nothing
-    #[arg(long)]
-    pub(crate) digest: bool,
+    /// Print the digest that equal campaigns share, and write nothing; =all covers also what protections noticed and cost
+    #[arg(
+        long,
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "scores",
+        value_name = "WHAT"
+    )]
+    pub(crate) digest: Option<DigestOf>,
+}
+
+/// What a digest covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DigestOf {
+    /// Golden runs, cells and trials with every score
+    Scores,
+    /// Besides, exposure of chips, what protections noticed, and what they cost but time
+    All,
 }
 
 /// Formats of an export.

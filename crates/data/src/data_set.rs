@@ -1,9 +1,10 @@
 //! The prepared file, mapped and checked.
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 
-use radhard_memory::{Buffer, MapError, Mapped};
+use radhard_memory::{Buffer, Mapped};
 use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors, tensor::Metadata};
 
@@ -11,108 +12,14 @@ use crate::bags::Bags;
 use crate::bytes::Bytes;
 use crate::column::{first, gathered};
 use crate::file::{self, Columns};
+use crate::fingerprint::{Checksum, Fingerprint};
 use crate::layout::{self, META_KEY};
 use crate::meta::{FORMAT_VERSION, Meta};
+use crate::open_error::OpenError;
 use crate::part::Part;
 use crate::row_reader::RowReader;
 use crate::rows::Rows;
 use crate::vocabulary::Vocabulary;
-
-/// Why a file is no prepared data set.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The file could not be mapped.
-    #[error(transparent)]
-    Map(#[from] MapError),
-    /// The file is not in safetensors format, or cut short.
-    #[error("not a whole safetensors file: {0}")]
-    NotSafetensors(String),
-    /// A safetensors file of something else.
-    #[error("no metadata key `radhard.data`: the file was not written by `radhard data`")]
-    Foreign,
-    /// A prepared file of another version.
-    #[error("data format version {found}, but this program reads version {FORMAT_VERSION}")]
-    Version {
-        /// What the file says.
-        found: String,
-    },
-    /// The metadata could not be read.
-    #[error("metadata `radhard.data` cannot be read: {0}")]
-    Meta(String),
-    /// The metadata contradict themselves or the tensors.
-    #[error("metadata `radhard.data`: {0}")]
-    Contradiction(String),
-    /// A tensor is missing.
-    #[error("tensor `{0}` is missing")]
-    Missing(String),
-    /// A tensor has another type or shape than the metadata ask for.
-    #[error("tensor `{name}` is {found}, expected {expected}")]
-    Tensor {
-        /// The tensor.
-        name: String,
-        /// Type and shape in the file.
-        found: String,
-        /// Type and shape that the metadata ask for.
-        expected: String,
-    },
-    /// A tensor does not begin on a multiple of its word.
-    #[error("tensor `{0}` does not begin on a multiple of its word")]
-    Misaligned(String),
-    /// An index is outside its field.
-    #[error("row {row}: index {value} of field `{field}` is not below its dim {dim}")]
-    Index {
-        /// The row, from 0.
-        row: u64,
-        /// The field.
-        field: String,
-        /// The index.
-        value: u32,
-        /// Rows of the field.
-        dim: u32,
-    },
-    /// A numeric value is NaN or infinite.
-    #[error("row {row}: value {value} of column `{column}` is not finite")]
-    Numeric {
-        /// The row, from 0.
-        row: u64,
-        /// The column.
-        column: String,
-        /// The value.
-        value: f32,
-    },
-    /// A label is neither 0 nor 1.
-    #[error("row {row}: label {value} is neither 0 nor 1")]
-    Label {
-        /// The row, from 0.
-        row: u64,
-        /// The label.
-        value: u8,
-    },
-    /// A part is none of train, validation, test.
-    #[error("row {row}: part {value} is none of 0 train, 1 validation, 2 test")]
-    Part {
-        /// The row, from 0.
-        row: u64,
-        /// The code.
-        value: u8,
-    },
-    /// A bag's end, or an index in a bag, is out of range.
-    #[error("row {row}: {reason}")]
-    Bag {
-        /// The row, from 0.
-        row: u64,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A vocabulary cannot be read.
-    #[error("vocabulary of field `{field}`: {reason}")]
-    Vocabulary {
-        /// The field.
-        field: String,
-        /// What is wrong.
-        reason: String,
-    },
-}
 
 /// Bytes of indices from which on what was read is given back: below, it is read again too soon.
 const RELEASED_FROM: usize = 1 << 28;
@@ -143,12 +50,12 @@ impl std::fmt::Debug for DataSet {
 impl DataSet {
     /// Maps the prepared file at `path` and checks all of it.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        Self::checked(Bytes::Mapped(Mapped::open(path)?))
+        Self::checked(Bytes::Mapped(Mapped::open(path)?), true)
     }
 
     /// The data set in the bytes of a prepared file.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, OpenError> {
-        Self::checked(Bytes::Owned(Buffer::from_slice(bytes)))
+        Self::checked(Bytes::Owned(Buffer::from_slice(bytes)), true)
     }
 
     /// A data set in memory, as [`Columns::write`] and [`DataSet::open`] would give it.
@@ -156,7 +63,8 @@ impl DataSet {
         let mut bytes = Vec::new();
         let meta = columns.describe(meta);
         columns.encode(&meta, &mut bytes).map_err(|error| OpenError::Meta(error.to_string()))?;
-        Self::from_bytes(&bytes)
+        // The fingerprint was computed of these rows a moment ago.
+        Self::checked(Bytes::Owned(Buffer::from_slice(&bytes)), false)
     }
 
     /// What the file says about itself.
@@ -286,16 +194,24 @@ impl DataSet {
         row_ids
     }
 
-    /// The fingerprint of the rows as they are now, which equals the stored one unless the file was changed.
+    /// The fingerprint of the rows as they are now, which [`DataSet::open`] has compared with the stored one.
     pub fn computed_fingerprint(&self) -> String {
-        file::fingerprint(
-            &self.meta.field_dims,
-            (self.indices(), self.numeric(), self.labels(), self.parts()),
+        let mut fingerprint = Fingerprint::new(&self.meta.field_dims);
+        let indices: &[u8] = bytemuck::cast_slice(self.indices());
+        fingerprint.begin(indices.len() as u64);
+        let rows = (4 * self.fields()).max(1) * PIECE_ROWS;
+        for (piece, bytes) in indices.chunks(rows).enumerate() {
+            fingerprint.add(bytes);
+            self.release_rows(piece * PIECE_ROWS..piece * PIECE_ROWS + bytes.len() / (4 * self.fields()));
+        }
+        file::fingerprint_rest(
+            fingerprint,
+            (self.numeric(), self.labels(), self.parts()),
             self.bags().as_ref(),
         )
     }
 
-    fn checked(bytes: Bytes) -> Result<Self, OpenError> {
+    fn checked(bytes: Bytes, compare: bool) -> Result<Self, OpenError> {
         let (header, metadata) = SafeTensors::read_metadata(&bytes)
             .map_err(|error| OpenError::NotSafetensors(error.to_string()))?;
         let tensors = Tensors { metadata: &metadata, start: header + 8 };
@@ -328,12 +244,26 @@ impl DataSet {
         let vocabularies = (meta.field_names.iter().zip(&meta.field_dims))
             .map(|(field, dim)| read_vocabulary(&bytes, &tensors, field, *dim))
             .collect::<Result<Vec<_>, _>>()?;
+        let checksums = checksums(&bytes, &tensors, &meta);
         let data = Self { bytes, meta, indices, numeric, labels, parts, bags, vocabularies };
-        data.check_indices()?;
-        data.check_numeric()?;
-        data.check_labels_and_parts()?;
-        data.check_bags()?;
-        Ok(data)
+        // The hash runs on one core, the checks on all of them.
+        let computed = || compare.then(|| data.computed_fingerprint());
+        let (checked, computed) = rayon::join(|| data.check_rows(), computed);
+        checked?;
+        if let Some(computed) = computed.filter(|computed| *computed != data.meta.fingerprint) {
+            return Err(OpenError::Fingerprint { computed, stored: data.meta.fingerprint });
+        }
+        match checksums {
+            Some((computed, stored)) if computed != stored => Err(OpenError::Checksum { computed, stored }),
+            _ => Ok(data),
+        }
+    }
+
+    fn check_rows(&self) -> Result<(), OpenError> {
+        self.check_indices()?;
+        self.check_numeric()?;
+        self.check_labels_and_parts()?;
+        self.check_bags()
     }
 
     fn check_indices(&self) -> Result<(), OpenError> {
@@ -498,6 +428,26 @@ fn check_meta(meta: &Meta) -> Option<String> {
         return Some(format!("the parts do not add up to {} rows", meta.rows));
     }
     None
+}
+
+/// The checksum of description, vocabularies and the list of tensors, as it is and as it was written; files of old have none.
+fn checksums(bytes: &[u8], tensors: &Tensors<'_>, meta: &Meta) -> Option<(String, String)> {
+    let pairs = tensors.metadata.metadata().as_ref()?;
+    let (stored, description) = (pairs.get(layout::CHECKSUM_KEY)?, pairs.get(META_KEY)?);
+    let of_fields = |name: fn(&str) -> String| meta.field_names.iter().map(move |field| name(field));
+    let vocabularies: BTreeSet<String> =
+        of_fields(layout::vocabulary_tensor).chain(of_fields(layout::vocabulary_offsets_tensor)).collect();
+    let names: BTreeSet<&str> = vocabularies.iter().map(String::as_str).chain(layout::COLUMNS).collect();
+    let mut checksum = Checksum::default();
+    for name in names {
+        let Some(info) = tensors.metadata.info(name) else { continue };
+        checksum.tensor(name, &format!("{:?}", info.dtype), &info.shape);
+        if vocabularies.contains(name) {
+            let (begin, end) = info.data_offsets;
+            checksum.section(&bytes[tensors.start + begin..tensors.start + end]);
+        }
+    }
+    Some((checksum.finish(description), stored.clone()))
 }
 
 fn read_vocabulary(

@@ -100,6 +100,15 @@ pub(crate) fn fingerprint(
 ) -> String {
     let mut fingerprint = Fingerprint::new(dims);
     fingerprint.section(bytemuck::cast_slice(indices));
+    fingerprint_rest(fingerprint, (numeric, labels, parts), bags)
+}
+
+/// The same, from after the indices on.
+pub(crate) fn fingerprint_rest(
+    mut fingerprint: Fingerprint,
+    (numeric, labels, parts): (&[f32], &[u8], &[u8]),
+    bags: Option<&Bags<'_>>,
+) -> String {
     fingerprint.section(bytemuck::cast_slice(numeric));
     fingerprint.section(labels);
     fingerprint.section(parts);

@@ -39,6 +39,44 @@ impl Fingerprint {
     }
 }
 
+/// The checksum of what the fingerprint leaves out: the description, the vocabularies, and which tensors there are.
+#[derive(Debug, Clone)]
+pub(crate) struct Checksum {
+    hash: Sha256,
+}
+
+impl Default for Checksum {
+    fn default() -> Self {
+        let mut hash = Sha256::new();
+        hash.update(b"radhard.data checksum 1\n");
+        Self { hash }
+    }
+}
+
+impl Checksum {
+    /// Takes the next tensor, in the order of names.
+    pub(crate) fn tensor(&mut self, name: &str, dtype: &str, shape: &[usize]) {
+        self.section(name.as_bytes());
+        self.section(dtype.as_bytes());
+        self.hash.update((shape.len() as u64).to_le_bytes());
+        for length in shape {
+            self.hash.update((*length as u64).to_le_bytes());
+        }
+    }
+
+    /// Takes bytes with their length before them.
+    pub(crate) fn section(&mut self, bytes: &[u8]) {
+        self.hash.update((bytes.len() as u64).to_le_bytes());
+        self.hash.update(bytes);
+    }
+
+    /// The checksum in hexadecimal, of a file with this description.
+    pub(crate) fn finish(mut self, description: &str) -> String {
+        self.section(description.as_bytes());
+        hex(&self.hash.finalize())
+    }
+}
+
 /// Bytes as hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     let digit = |d: u8| char::from(b"0123456789abcdef"[usize::from(d)]);

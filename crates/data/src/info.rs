@@ -75,7 +75,7 @@ pub struct Info {
     pub attainable_auc: Option<f64>,
     /// The stored fingerprint.
     pub fingerprint: String,
-    /// Whether the rows still have that fingerprint.
+    /// Whether the rows have that fingerprint; a file with another one does not open.
     pub intact: bool,
     /// What a reader should know besides.
     pub notes: Vec<String>,

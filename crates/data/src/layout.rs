@@ -4,17 +4,23 @@ use std::io;
 
 use serde_json::{Map, Value, json};
 
+use crate::fingerprint::Checksum;
 use crate::meta::{FORMAT_VERSION, Meta};
 use crate::vocabulary::Vocabulary;
 
 /// The metadata key that makes a safetensors file a prepared file.
 pub(crate) const META_KEY: &str = "radhard.data";
+/// The metadata key of the checksum over the description, the vocabularies, and which tensors there are.
+pub(crate) const CHECKSUM_KEY: &str = "radhard.checksum";
 pub(crate) const INDICES: &str = "indices";
 pub(crate) const NUMERIC: &str = "numeric";
 pub(crate) const LABEL: &str = "label";
 pub(crate) const PART: &str = "part";
 pub(crate) const BAG_INDICES: &str = "bag_indices";
 pub(crate) const BAG_OFFSETS: &str = "bag_offsets";
+
+/// Every tensor that is no vocabulary.
+pub(crate) const COLUMNS: [&str; 6] = [INDICES, NUMERIC, LABEL, PART, BAG_INDICES, BAG_OFFSETS];
 
 /// The tensor that holds a field's values: the integers themselves, or the bytes of all strings.
 pub(crate) fn vocabulary_tensor(field: &str) -> String {
@@ -58,6 +64,8 @@ pub(crate) struct Section {
 #[derive(Debug, Default)]
 pub(crate) struct Layout {
     pub(crate) sections: Vec<Section>,
+    /// Of tensors and vocabularies; the description follows.
+    checksum: Checksum,
 }
 
 impl Layout {
@@ -101,7 +109,26 @@ impl Layout {
                 layout.add(Content::VocabularyText(field), vocabulary_tensor(name), "U8", vec![bytes])?;
             }
         }
+        layout.take_checksum(vocabularies);
         Ok(layout)
+    }
+
+    fn take_checksum(&mut self, vocabularies: &[Option<Vocabulary>]) {
+        let mut sections: Vec<&Section> = self.sections.iter().collect();
+        sections.sort_by(|a, b| a.name.cmp(&b.name));
+        for section in sections {
+            self.checksum.tensor(&section.name, section.dtype, &section.shape);
+            let of = |field: usize| vocabularies.get(field).and_then(Option::as_ref);
+            match section.content {
+                Content::VocabularyWords(field) => {
+                    self.checksum.section(&of(field).map_or(Cow::default(), vocabulary_words));
+                }
+                Content::VocabularyText(field) => {
+                    self.checksum.section(&of(field).map_or_else(Vec::new, vocabulary_text));
+                }
+                _ => {}
+            }
+        }
     }
 
     fn add(
@@ -134,7 +161,9 @@ impl Layout {
     pub(crate) fn header(&self, meta: &Meta, room: usize) -> io::Result<Vec<u8>> {
         debug_assert_eq!(meta.format_version, FORMAT_VERSION);
         let mut entries = Map::new();
-        entries.insert("__metadata__".to_owned(), json!({ META_KEY: serde_json::to_string(meta)? }));
+        let description = serde_json::to_string(meta)?;
+        let checksum = self.checksum.clone().finish(&description);
+        entries.insert("__metadata__".to_owned(), json!({ META_KEY: description, CHECKSUM_KEY: checksum }));
         for section in &self.sections {
             let offsets = [section.begin, section.begin + section.bytes];
             let entry = json!({ "dtype": section.dtype, "shape": section.shape, "data_offsets": offsets });

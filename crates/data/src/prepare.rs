@@ -11,10 +11,11 @@ pub use crate::parquet::parquet;
 pub use crate::table::{Condition, TableOptions};
 
 use crate::bad_line::{BadLine, BadLines};
-use crate::data_set::{DataSet, OpenError};
+use crate::data_set::DataSet;
 use crate::file::Columns;
 use crate::id_rule::{FieldRule, Places, UNDECLARED_DIM};
 use crate::meta::{IdRule, Meta};
+use crate::open_error::OpenError;
 use crate::progress::{Progress, Report, Stage};
 use crate::split::Split;
 use crate::vocabulary::Vocabulary;

@@ -215,6 +215,21 @@ pub fn auc(scores: &[f32], labels: &[u8]) -> Option<f64> {
     crate::Ranking::default().count(scores, labels, f32::NEG_INFINITY).finite.auc()
 }
 
+/// The AUC of logits, which tells apart what probabilities of exactly 0 or 1 do not; `None` where one class is missing.
+///
+/// A NaN stands at the logit of the fallback, or below or above all numbers, as `non_finite` says.
+///
+/// # Panics
+///
+/// If the lengths differ, or if the fallback is needed and NaN.
+pub fn auc_logit(logits: &[f32], labels: &[u8], non_finite: NonFinite, fallback: f64) -> Option<f64> {
+    let substitute = match non_finite {
+        NonFinite::Fallback => (libm::log(fallback) - libm::log1p(-fallback)) as f32,
+        NonFinite::Lowest | NonFinite::Highest => non_finite.rank_score(fallback),
+    };
+    crate::Ranking::default().count(logits, labels, substitute).substituted().auc()
+}
+
 /// The plain version of [`crate::Ranking::count`]: a comparison sort, then one walk over groups of ties.
 ///
 /// # Panics

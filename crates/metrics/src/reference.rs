@@ -13,7 +13,7 @@ use crate::order::{Exchange, Order, key};
 use crate::outcome::{Detection, Outcome};
 use crate::ranking::Ranking;
 use crate::start_rows::{Group, Groups, StartRow, StartRows};
-use crate::trial::{Golden, Observed, Saturated, ScoreOptions, TrialScores};
+use crate::trial::{Golden, Observed, Saturated, ScoreOptions, TrialScores, is_bound};
 use crate::users::{Users, UsersWork};
 
 /// More than one changed row in so many costs as much as all of them.
@@ -222,7 +222,7 @@ impl<'a> Reference<'a> {
                 last = at;
             }
         }
-        let Moved { mut counts, doubled, probability, differing } =
+        let Moved { mut counts, doubled, probability, differing, ties_at_bounds } =
             self.moved(quick, work, rows, probabilities);
         let Differing { changed, decision_flips, samples } = differing;
         let nan = counts.nan_positives + counts.nan_negatives;
@@ -290,6 +290,10 @@ impl<'a> Reference<'a> {
             ndcg: top_k.ndcg,
             hit_rate: top_k.hit_rate,
             top_k_overlap: top_k.overlap,
+            ties_at_bounds: self
+                .metrics
+                .ties_at_bounds
+                .map(|start| start.wrapping_add_signed(ties_at_bounds)),
         }
     }
 
@@ -307,6 +311,7 @@ impl<'a> Reference<'a> {
             doubled: 0,
             probability: quick.probability,
             differing: quick.differing,
+            ties_at_bounds: 0,
         };
         work.exchange.clear();
         for ((start, row), &p) in work.rows.iter().zip(rows).zip(probabilities) {
@@ -322,6 +327,7 @@ impl<'a> Reference<'a> {
             moved.probability.add(f64::from(if p.is_nan() { substitute } else { p }));
             let golden = self.golden_of(quick, *row, before);
             moved.differing.exchange([before, p, golden], substitute, options.tolerance);
+            moved.ties_at_bounds += i64::from(is_bound(p)) - i64::from(is_bound(before));
         }
         moved
     }
@@ -358,6 +364,8 @@ struct Moved {
     doubled: u64,
     probability: ExactSum,
     differing: Differing,
+    /// More rows with a probability of exactly 0 or 1 than before.
+    ties_at_bounds: i64,
 }
 
 impl Quick {

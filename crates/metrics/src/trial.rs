@@ -47,6 +47,18 @@ impl std::ops::AddAssign for Saturated {
     }
 }
 
+/// Whether a probability is one of the two that logits far from 0 share, so that rows with it tie.
+#[inline]
+pub(crate) fn is_bound(probability: f32) -> bool {
+    probability == 0.0 || probability == 1.0
+}
+
+/// Rows whose probability is exactly 0 or 1.
+pub(crate) fn ties_at_bounds(probabilities: &[f32]) -> u64 {
+    let groups = probabilities.chunks(1 << 16);
+    groups.map(|group| u64::from(group.iter().map(|p| u32::from(is_bound(*p))).sum::<u32>())).sum()
+}
+
 /// The fault-free answers that a trial is compared with.
 #[derive(Clone, Copy, Debug)]
 pub struct Golden<'a> {
@@ -146,6 +158,10 @@ pub struct TrialScores {
     pub hit_rate: Option<f64>,
     /// Overlap of the first k with golden, over users.
     pub top_k_overlap: Option<f64>,
+    /// Rows whose probability is exactly 0 or 1: f32 tells no two of a bound apart, so they tie in the ranking whatever their
+    /// logits are. `None` for raw outputs. Not one of the score columns of exports and digests.
+    #[serde(default)]
+    pub ties_at_bounds: Option<u64>,
 }
 
 impl TrialScores {
@@ -239,6 +255,7 @@ impl TrialScores {
             ndcg: top_k.ndcg,
             hit_rate: top_k.hit_rate,
             top_k_overlap: top_k.overlap,
+            ties_at_bounds: labelled.then(|| ties_at_bounds(probabilities)),
         }
     }
 

@@ -1,9 +1,10 @@
 //! Scores and outcomes of single trials, on rows small enough to check by hand.
 
+use radhard_metrics::auc::auc_logit;
 use radhard_metrics::loss::{base_entropy, log_loss, log_loss_by_row};
 use radhard_metrics::{
     Detection, Golden, NonFinite, Observed, Outcome, Ranking, SampleOutcomes, ScoreOptions, TopK,
-    TrialScores, UserRows,
+    TrialScores, UserRows, auc,
 };
 
 const LABELS: [u8; 4] = [1, 0, 1, 0];
@@ -219,4 +220,27 @@ fn the_overlap_with_golden_counts_the_rows_that_stay() {
     assert_eq!(top(&golden).overlap, Some(1.0));
     assert_eq!(top(&[0.9, 0.1, 0.8, 0.2, 0.5]).overlap, Some(0.75));
     assert_eq!(top(&[f32::NAN, 0.1, 0.8, 0.2, f32::NAN]).overlap, Some(0.5));
+}
+
+#[test]
+fn rows_with_a_probability_of_exactly_0_or_1_are_counted_and_raw_outputs_have_none() {
+    let probabilities = [0.0, -0.0, 1.0, 1.0 - f32::EPSILON / 2.0, f32::from_bits(1), f32::NAN, 0.5];
+    let observed = Observed { probabilities: &probabilities, logits: None, labels: &[0, 1, 0, 1, 0, 1, 0] };
+    let options = ScoreOptions::new(0.5);
+    assert_eq!(TrialScores::of(&observed, None, &options).ties_at_bounds, Some(3));
+    let raw = ScoreOptions { probabilities: false, ..options };
+    assert_eq!(TrialScores::of(&observed, None, &raw).ties_at_bounds, None);
+}
+
+#[test]
+fn logits_tell_apart_what_probabilities_of_exactly_1_do_not() {
+    let (logits, labels) = ([20.0_f32, 21.0, 22.0, 23.0], [0, 1, 0, 1]);
+    assert_eq!(auc(&[1.0; 4], &labels), Some(0.5));
+    assert_eq!(auc_logit(&logits, &labels, NonFinite::Fallback, 0.5), Some(0.75));
+    // A NaN stands at the logit of the fallback: log(0.9 / 0.1) = 2.197.
+    let logits = [2.19_f32, f32::NAN, 2.2];
+    assert_eq!(auc_logit(&logits, &[0, 1, 0], NonFinite::Fallback, 0.9), Some(0.5));
+    assert_eq!(auc_logit(&logits, &[0, 1, 0], NonFinite::Highest, 0.9), Some(1.0));
+    assert_eq!(auc_logit(&logits, &[0, 1, 0], NonFinite::Lowest, 0.9), Some(0.0));
+    assert_eq!(auc_logit(&logits, &[1, 1, 1], NonFinite::Fallback, 0.9), None);
 }

@@ -1,5 +1,7 @@
 //! Protections one after another, as a cell has them, and what they make of a chip together.
 
+use std::collections::BTreeMap;
+
 use radhard_fault::{
     DrawnMap, DrawnParameter, Effect, Exposure, Format, InjectError, ParameterSpec, Parameters, StoredBits,
     TargetError,
@@ -9,7 +11,7 @@ use radhard_kernels::{Bounds, Lane};
 use radhard_models::{Checksum, HookCall, HookEvents, Hooks, LookupResult, LookupSite, Model};
 
 use crate::protection::{
-    Cost, Events, Kept, Prepared, ProtectError, Protection, SliceReader, Subject, Touched,
+    Cost, Events, Kept, LayerBounds, Prepared, ProtectError, Protection, SliceReader, Subject, Touched,
 };
 use crate::stored::GatherHooks;
 
@@ -50,6 +52,20 @@ impl Combination {
         self.stages.iter().any(|stage| stage.calibrates())
     }
 
+    /// The same with bounds that were taken before, for every stage that would take them from clean rows.
+    ///
+    /// Errors: the name of the first such stage without bounds.
+    pub fn with_bounds(self, bounds: &StageBounds) -> Result<Self, String> {
+        let of = |stage: Box<dyn Protection>| {
+            if !stage.calibrates() {
+                return Ok(stage);
+            }
+            let given = bounds.get(&stage.name()).and_then(|bounds| stage.with_bounds(bounds));
+            given.ok_or_else(|| stage.name())
+        };
+        Ok(Self { stages: self.stages.into_iter().map(of).collect::<Result<_, _>>()? })
+    }
+
     /// Brings words into the form in which they are stored.
     pub fn rewrite(&self, parameters: &mut dyn Parameters) {
         self.stages.iter().for_each(|stage| stage.rewrite(parameters));
@@ -62,6 +78,9 @@ impl Combination {
         Protected::new(self.name(), stages, subject.parameters.specs())
     }
 }
+
+/// Bounds that stages took from clean rows, by the name of the stage.
+pub type StageBounds = BTreeMap<String, LayerBounds>;
 
 /// The protections of one model.
 pub struct Protected {
@@ -201,6 +220,15 @@ impl Protected {
     /// Canonical name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Bounds that its stages took from clean rows; stages that took none are left out.
+    pub fn taken_bounds(&self) -> StageBounds {
+        let names = self.name.split('+').map(str::to_owned);
+        names
+            .zip(self.stages.iter().map(|stage| stage.taken_bounds()))
+            .filter(|(_, of)| !of.is_empty())
+            .collect()
     }
 
     /// Whether a draw is read otherwise than it was drawn.

@@ -17,8 +17,9 @@ pub mod results;
 pub mod stored;
 mod touched;
 
-pub use combination::{Combination, NONE, Protected, ProtectedExposure, ReadWork};
+pub use combination::{Combination, NONE, Protected, ProtectedExposure, ReadWork, StageBounds};
 pub use parse::{ParseError, parse_protection};
 pub use protection::{
-    Checked, Cost, Events, Kept, Prepared, ProtectError, Protection, SliceReader, Subject, Touched,
+    Checked, Cost, Events, Kept, LayerBounds, Prepared, ProtectError, Protection, SliceReader, Subject,
+    Touched,
 };

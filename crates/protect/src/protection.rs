@@ -1,5 +1,7 @@
 //! The two traits: what a protection is called, and what it is once it knows the model it protects.
 
+use std::collections::BTreeMap;
+
 use radhard_data::RowsView;
 use radhard_fault::{Effect, ParameterSpec, Parameters, TargetError, Words};
 use radhard_models::{Hooks, Model};
@@ -28,6 +30,11 @@ pub trait Protection: Send + Sync {
         false
     }
 
+    /// The same protection with bounds that were taken before; `None` for those that take none from clean rows.
+    fn with_bounds(&self, _bounds: &LayerBounds) -> Option<Box<dyn Protection>> {
+        None
+    }
+
     /// Brings the words into the form in which they are stored.
     fn rewrite(&self, _parameters: &mut dyn Parameters) {}
 
@@ -36,6 +43,9 @@ pub trait Protection: Send + Sync {
     /// Errors: there is no place to act at, or a setting that makes no sense for this model.
     fn prepare(&self, subject: &Subject<'_>) -> Result<Box<dyn Prepared>, ProtectError>;
 }
+
+/// Bounds by the layer that they bound, lowest and highest.
+pub type LayerBounds = BTreeMap<String, [f32; 2]>;
 
 /// What a protection is prepared for.
 #[derive(Clone, Copy)]
@@ -127,6 +137,11 @@ pub trait Prepared: Send + Sync {
     /// `None` where there is no such kernel.
     fn gather_reader(&self, _index: usize, _clean: &[f32]) -> Option<Box<dyn GatherReader>> {
         None
+    }
+
+    /// Bounds that it took from clean rows; empty where it took none.
+    fn taken_bounds(&self) -> LayerBounds {
+        LayerBounds::new()
     }
 
     /// What it costs.

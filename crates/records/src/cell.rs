@@ -2,12 +2,20 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 
+use crate::checks::{self, Sum};
+use crate::checksum::Checksum;
 use crate::error::RecordsError;
+use crate::fields::{Fields, Range};
 use crate::golden::SubjectKey;
+use crate::rows::{each_row, optional, signed};
+use crate::schema;
 
 /// What names a cell: model × data × target × error model × rate × protection.
 ///
@@ -168,6 +176,95 @@ impl FromStr for PredictionKind {
             .map(|(kind, _)| kind)
             .ok_or_else(|| format!("prediction kind \"{text}\" is not one of exact, approximate"))
     }
+}
+
+/// Writes a cell under its number, or its newer prediction.
+pub(crate) fn write(
+    connection: &Connection,
+    file: &Path,
+    id: CellId,
+    cell: &Cell,
+) -> Result<(), RecordsError> {
+    let failed = |source| RecordsError::sqlite(file, "writing a cell", source);
+    let (key, predicted) = (&cell.key, cell.predicted.as_ref());
+    let mut values = vec![
+        Value::from(id.0),
+        key.model.clone().into(),
+        key.data.clone().into(),
+        key.target.clone().into(),
+        key.error_model.clone().into(),
+        optional(key.ber.map(|ber| ber + 0.0)),
+        key.protection.clone().into(),
+        cell.seed.to_string().into(),
+        signed("exposed bits", cell.exposed_bits)?.into(),
+        optional(cell.p_no_flip),
+        optional(predicted.map(|prediction| prediction.mean)),
+        optional(predicted.map(|prediction| prediction.kind.to_string())),
+        optional(predicted.map(|prediction| prediction.note.clone())),
+    ];
+    let mut checksum = Checksum::default();
+    checksum.values("cells", &values);
+    let checksum = checksum.finish();
+    values.push(checksum.into());
+    let mut sum = Sum::of("cells", schema::VERSION);
+    sum.add(checksum);
+    let sql = "SELECT checksum FROM cells WHERE cell = ?1";
+    let before = connection.query_row(sql, [id.0], |row| row.get(0)).optional().map_err(failed)?;
+    if let Some(before) = before {
+        sum.take_back(before);
+    }
+    let sql = "INSERT INTO cells VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+        ON CONFLICT (cell) DO UPDATE SET predicted = excluded.predicted, prediction_kind = excluded.prediction_kind,
+            prediction_note = excluded.prediction_note, checksum = excluded.checksum";
+    connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| statement.execute(rusqlite::params_from_iter(values)))
+        .and_then(|_| checks::add(connection, sum))
+        .map_err(failed)
+}
+
+/// Every cell of a file of this schema version, with its number.
+pub(crate) fn read(
+    connection: &Connection,
+    file: &Path,
+    version: i64,
+) -> Result<Vec<(CellId, Cell)>, RecordsError> {
+    let mut sum = Sum::of("cells", version);
+    let mut cells = Vec::new();
+    each_row(connection, file, ("reading cells", "SELECT * FROM cells"), |row| {
+        let key = || format!("cell {}", row.get::<_, i64>(0).unwrap_or(-1));
+        let fields = Fields { row, file, table: "cells", key: &key };
+        sum.row(&fields, 13)?;
+        let text = |at, column| fields.text(at, column).map(str::to_owned);
+        let mean = fields.real_or_none(10, "predicted", Range::Share)?;
+        let predicted = match (mean, fields.text_or_none(11, "prediction_kind")?) {
+            (Some(mean), Some(_)) => Some(Prediction {
+                mean,
+                kind: fields.parsed(11, "prediction_kind")?,
+                note: fields.text_or_none(12, "prediction_note")?.unwrap_or_default().to_owned(),
+            }),
+            _ => None,
+        };
+        let cell = Cell {
+            key: CellKey {
+                model: text(1, "model")?,
+                data: text(2, "data")?,
+                target: text(3, "target")?,
+                error_model: text(4, "error_model")?,
+                ber: fields.real_or_none(5, "ber", Range::Share)?,
+                protection: text(6, "protection")?,
+            },
+            seed: fields.parsed(7, "seed")?,
+            exposed_bits: fields.count(8, "exposed_bits")?,
+            p_no_flip: fields.real_or_none(9, "p_no_flip", Range::Share)?,
+            predicted,
+        };
+        let id = row.get(0).map(CellId).map_err(|source| fields.damaged("cell", source))?;
+        cells.push((id, cell));
+        Ok::<_, RecordsError>(())
+    })?;
+    sum.check(connection, file)?;
+    Ok(cells)
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! The file: locked for one writer, opened for readers, made and recognised.
 
+use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
+use crate::checks;
 use crate::error::RecordsError;
-use crate::header::Header;
-use crate::rows::write_header_in;
+use crate::fields::Fields;
+use crate::header::{self, Header};
+use crate::rows::each_row;
 use crate::schema;
 
 /// Locks the directory itself for one writer; the lock ends with the process, however it ends.
@@ -45,6 +48,12 @@ fn cannot_open(opened: &rusqlite::Result<Connection>) -> bool {
     refused == Some(rusqlite::ErrorCode::CannotOpen)
 }
 
+/// Whether another connection has the file.
+pub(crate) fn is_busy(source: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+    matches!(source.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked))
+}
+
 /// Whether a write-ahead log with anything in it lies beside the file.
 fn has_log(file: &Path) -> bool {
     let mut log = file.as_os_str().to_owned();
@@ -58,8 +67,8 @@ fn immutable(file: &Path) -> String {
     format!("file:{path}?immutable=1")
 }
 
-/// Whether nothing was ever written to the file; a foreign file is an error.
-pub(crate) fn is_empty(connection: &Connection, file: &Path) -> Result<bool, RecordsError> {
+/// The schema of the file; `None` where nothing was ever written to it. A foreign file is an error.
+pub(crate) fn version(connection: &Connection, file: &Path) -> Result<Option<i64>, RecordsError> {
     let read = |sql: &str| -> rusqlite::Result<i64> { connection.query_row(sql, [], |row| row.get(0)) };
     let failed = |source| RecordsError::sqlite(file, "opening the records", source);
     let application = read("PRAGMA application_id").map_err(failed)?;
@@ -67,8 +76,9 @@ pub(crate) fn is_empty(connection: &Connection, file: &Path) -> Result<bool, Rec
     let tables = read("SELECT count(*) FROM sqlite_schema").map_err(failed)?;
     check_whole_pages(read("PRAGMA page_size").map_err(failed)?, file)?;
     match (application, version) {
-        (0, 0) if tables == 0 => Ok(true),
-        (schema::APPLICATION, schema::VERSION) => Ok(false),
+        (0, 0) if tables == 0 => Ok(None),
+        (schema::APPLICATION, schema::VERSION) => check_schema(connection, file).map(|()| Some(version)),
+        (schema::APPLICATION, found @ schema::OLDEST..schema::VERSION) => Ok(Some(found)),
         (schema::APPLICATION, found) => {
             Err(RecordsError::SchemaVersion { path: file.to_owned(), found, known: schema::VERSION })
         }
@@ -77,6 +87,25 @@ pub(crate) fn is_empty(connection: &Connection, file: &Path) -> Result<bool, Rec
             reason: format!("it is a database with application id {application:#x}"),
         }),
     }
+}
+
+/// Every table, index and view must be made by the statement that makes it here; a user may have added others.
+fn check_schema(connection: &Connection, file: &Path) -> Result<(), RecordsError> {
+    let mut found = BTreeMap::new();
+    let sql = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL";
+    each_row(connection, file, ("reading the schema", sql), |row| {
+        let fields = Fields { row, file, table: "sqlite_schema", key: &String::new };
+        found.insert(fields.text(0, "name")?.to_owned(), fields.text(1, "sql")?.to_owned());
+        Ok::<_, RecordsError>(())
+    })?;
+    let unlike = schema::objects().into_iter().find(|(name, sql)| found.get(*name) != Some(sql));
+    unlike.map_or(Ok(()), |(name, _)| {
+        Err(RecordsError::Damaged {
+            path: file.to_owned(),
+            place: format!("the definition of {name}"),
+            reason: "it is not that of this schema version".to_owned(),
+        })
+    })
 }
 
 /// SQLite reads a last page that is cut short as if zeros followed; here it is damage. A log may hold the page whole.
@@ -99,7 +128,10 @@ pub(crate) fn begin(connection: &mut Connection, header: &Header) -> rusqlite::R
     write_ahead(connection)?;
     let transaction = connection.transaction()?;
     transaction.execute_batch(&schema::create())?;
-    write_header_in(&transaction, header)?;
+    header::write(&transaction, header)?;
+    for table in schema::SMALL {
+        checks::seal(&transaction, table)?;
+    }
     transaction.commit()
 }
 

@@ -38,7 +38,10 @@ pub enum RecordsError {
         reason: String,
     },
     /// The file is of another version of the schema.
-    #[error("{} has records schema {found}, this program reads {known}", path.display())]
+    #[error(
+        "{} has records schema {found}, this program reads {} to {known}: use a radhard that knows it",
+        path.display(), crate::schema::OLDEST
+    )]
     SchemaVersion {
         /// The file.
         path: PathBuf,
@@ -48,7 +51,10 @@ pub enum RecordsError {
         known: i64,
     },
     /// A value in the file is none that this program writes, or the file is cut short.
-    #[error("{} is damaged at {place}: {reason}", path.display())]
+    #[error(
+        "{} is damaged at {place}: {reason}; use a copy of it, or run the plan into another directory",
+        path.display()
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -56,6 +62,24 @@ pub enum RecordsError {
         place: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// Another process reads records of an older schema, which are to be rewritten.
+    #[error("{} is being read by another process, and is to be rewritten in a newer schema: try again when it has ended",
+        path.display())]
+    BeingRead {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Where a copy of the records in their older schema is to be kept, another file stands.
+    #[error(
+        "{} is there and is no copy of the records of schema {version} that are to be rewritten: move it away",
+        path.display()
+    )]
+    CopyThere {
+        /// The other file.
+        path: PathBuf,
+        /// The older schema.
+        version: i64,
     },
     /// A killed process left a log that cannot be read where it lies.
     #[error(
@@ -157,7 +181,7 @@ pub enum RecordsError {
         id: CellId,
     },
     /// A whole number is larger than the file can hold.
-    #[error("{what} {value} is above {}, the largest that records hold", i64::MAX)]
+    #[error("{what} {value} is above {}, the largest that records hold", crate::fields::LARGEST)]
     TooLarge {
         /// What it counts.
         what: &'static str,
@@ -199,6 +223,18 @@ impl RecordsError {
                 place: action.to_owned(),
                 reason: "the database is malformed or cut short".to_owned(),
             },
+            // Statements are fixed, so that only a damaged schema can make one wrong.
+            None if matches!(source, rusqlite::Error::SqlInputError { .. }) => {
+                let reason = match source {
+                    rusqlite::Error::SqlInputError { msg, .. } => msg,
+                    other => other.to_string(),
+                };
+                Self::Damaged { path, place: "the schema".to_owned(), reason }
+            }
+            // What SQLite itself had nothing to say about: a value that is not of the type that its column holds.
+            None if !matches!(source, rusqlite::Error::InvalidPath(_)) => {
+                Self::Damaged { path, place: action.to_owned(), reason: source.to_string() }
+            }
             _ => Self::Sqlite { path, action, source },
         }
     }

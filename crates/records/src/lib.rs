@@ -7,12 +7,17 @@
 #![forbid(unsafe_code)]
 
 pub mod cell;
+mod checks;
+mod checksum;
 mod connection;
 pub mod digest;
 pub mod error;
 pub mod export;
+mod fields;
 pub mod golden;
 pub mod header;
+pub mod metric;
+mod migration;
 pub mod protection;
 mod rows;
 mod schema;
@@ -22,9 +27,11 @@ pub mod store;
 pub mod trial;
 
 pub use cell::{Cell, CellId, CellKey, Prediction, PredictionKind};
+pub use digest::Covers;
 pub use error::RecordsError;
 pub use golden::{Golden, SubjectKey};
 pub use header::{Difference, Header};
+pub use metric::Metrics;
 pub use protection::{ProtectionCost, TimeRatio};
 pub use statistics::CellRecord;
 pub use store::{FILE, Store};

@@ -2,12 +2,17 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
 use serde::{Deserialize, Serialize};
 
+use crate::checks::{self, Sum};
+use crate::checksum::Checksum;
 use crate::error::RecordsError;
+use crate::fields::{Fields, Range};
 use crate::golden::SubjectKey;
-use crate::rows::{signed, unsigned};
+use crate::rows::{each_row, optional, signed};
+use crate::schema;
 
 /// Cost of one protection of one model on one data set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +38,8 @@ pub struct ProtectionCost {
     pub time: Option<TimeRatio>,
     /// What is taken as safe though it lies in memory too, separated by semicolons.
     pub assumptions: String,
+    /// Bounds that calibration found, as JSON: what is bounded → [low, high]; none where nothing was calibrated.
+    pub bounds: Option<String>,
 }
 
 /// A ratio of times, measured side by side.
@@ -48,57 +55,80 @@ pub struct TimeRatio {
     pub n: u64,
 }
 
+/// Writes a cost, or the bounds that an older schema lacked.
 pub(crate) fn write(connection: &Connection, file: &Path, cost: &ProtectionCost) -> Result<(), RecordsError> {
-    let values = params![
-        cost.subject.model,
-        cost.subject.data,
-        cost.subject.protection,
-        signed("memory bits", cost.memory_bits)?,
-        cost.memory_share,
-        cost.operations_per_sample,
-        signed("calibration rows", cost.calibration_rows)?,
-        signed("checks", cost.checks)?,
-        cost.false_alarms_per_million,
-        cost.acts_on_clean,
-        cost.time.map(|time| time.median),
-        cost.time.map(|time| time.low),
-        cost.time.map(|time| time.high),
-        cost.time.map(|time| signed("pairs of passes", time.n)).transpose()?,
-        cost.assumptions,
+    let mut values = vec![
+        Value::from(cost.subject.model.clone()),
+        cost.subject.data.clone().into(),
+        cost.subject.protection.clone().into(),
+        signed("memory bits", cost.memory_bits)?.into(),
+        cost.memory_share.into(),
+        cost.operations_per_sample.into(),
+        signed("calibration rows", cost.calibration_rows)?.into(),
+        signed("checks", cost.checks)?.into(),
+        optional(cost.false_alarms_per_million),
+        cost.acts_on_clean.into(),
+        optional(cost.time.map(|time| time.median)),
+        optional(cost.time.map(|time| time.low)),
+        optional(cost.time.map(|time| time.high)),
+        optional(cost.time.map(|time| signed("pairs of passes", time.n)).transpose()?),
+        cost.assumptions.clone().into(),
+        optional(cost.bounds.clone()),
     ];
+    let mut checksum = Checksum::default();
+    checksum.values("protections", &values);
+    values.push(checksum.finish().into());
     let marks = vec!["?"; values.len()].join(", ");
+    let sql = format!(
+        "INSERT INTO protections VALUES ({marks})
+         ON CONFLICT DO UPDATE SET bounds = excluded.bounds, checksum = excluded.checksum"
+    );
     connection
-        .execute(&format!("INSERT INTO protections VALUES ({marks})"), values)
-        .map_err(|source| RecordsError::sqlite(file, "writing a protection", source))?;
-    Ok(())
+        .execute(&sql, params_from_iter(values))
+        .and_then(|_| checks::seal(connection, "protections"))
+        .map_err(|source| RecordsError::sqlite(file, "writing a protection", source))
 }
 
-/// Every protection's cost.
-pub(crate) fn read(connection: &Connection, file: &Path) -> Result<Vec<ProtectionCost>, RecordsError> {
-    let of = |row: &Row<'_>| -> rusqlite::Result<ProtectionCost> {
-        let times: [Option<f64>; 3] = [row.get(10)?, row.get(11)?, row.get(12)?];
-        let pairs: Option<i64> = row.get(13)?;
-        let time = match (times, pairs) {
-            ([Some(median), Some(low), Some(high)], Some(n)) => {
-                Some(TimeRatio { median, low, high, n: n.cast_unsigned() })
-            }
+/// Every protection's cost in a file of this schema version.
+pub(crate) fn read(
+    connection: &Connection,
+    file: &Path,
+    version: i64,
+) -> Result<Vec<ProtectionCost>, RecordsError> {
+    let checked = version >= schema::CHECKED;
+    let mut sum = Sum::of("protections", version);
+    let mut costs = Vec::new();
+    each_row(connection, file, ("reading protections", "SELECT * FROM protections"), |row| {
+        let name = |at| row.get_ref(at).ok().and_then(|name| name.as_str().ok()).unwrap_or("?");
+        let key = || format!("{} on {}, protection {}", name(0), name(1), name(2));
+        let fields = Fields { row, file, table: "protections", key: &key };
+        sum.row(&fields, 16)?;
+        let text = |at, column| fields.text(at, column).map(str::to_owned);
+        let time = |at, column| fields.real_or_none(at, column, Range::Finite);
+        let times = [time(10, "time_ratio")?, time(11, "time_ratio_low")?, time(12, "time_ratio_high")?];
+        let time = match (times, fields.count_or_none(13, "time_ratio_n")?) {
+            ([Some(median), Some(low), Some(high)], Some(n)) => Some(TimeRatio { median, low, high, n }),
             _ => None,
         };
-        Ok(ProtectionCost {
-            subject: SubjectKey { model: row.get(0)?, data: row.get(1)?, protection: row.get(2)? },
-            memory_bits: unsigned(row, 3)?,
-            memory_share: row.get(4)?,
-            operations_per_sample: row.get(5)?,
-            calibration_rows: unsigned(row, 6)?,
-            checks: unsigned(row, 7)?,
-            false_alarms_per_million: row.get(8)?,
-            acts_on_clean: row.get(9)?,
+        costs.push(ProtectionCost {
+            subject: SubjectKey {
+                model: text(0, "model")?,
+                data: text(1, "data")?,
+                protection: text(2, "protection")?,
+            },
+            memory_bits: fields.count(3, "memory_bits")?,
+            memory_share: fields.real(4, "memory_share", Range::Finite)?,
+            operations_per_sample: fields.real(5, "operations_per_sample", Range::Finite)?,
+            calibration_rows: fields.count(6, "calibration_rows")?,
+            checks: fields.count(7, "checks")?,
+            false_alarms_per_million: fields.real_or_none(8, "false_alarms_per_million", Range::Finite)?,
+            acts_on_clean: fields.yes(9, "acts_on_clean")?,
             time,
-            assumptions: row.get(14)?,
-        })
-    };
-    let read = || -> rusqlite::Result<Vec<ProtectionCost>> {
-        connection.prepare("SELECT * FROM protections")?.query_map([], of)?.collect()
-    };
-    read().map_err(|source| RecordsError::sqlite(file, "reading protections", source))
+            assumptions: text(14, "assumptions")?,
+            bounds: if checked { fields.text_or_none(15, "bounds")?.map(str::to_owned) } else { None },
+        });
+        Ok::<_, RecordsError>(())
+    })?;
+    sum.check(connection, file)?;
+    Ok(costs)
 }

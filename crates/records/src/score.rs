@@ -2,10 +2,12 @@
 
 use std::fmt;
 
-use radhard_metrics::{Outcome, TrialScores};
+use radhard_metrics::{Detection, Outcome, SampleOutcomes, TrialScores};
 use rusqlite::types::{Value, ValueRef};
 
 use crate::error::RecordsError;
+use crate::fields::{Fields, LARGEST, Range};
+use crate::rows::{optional, signed};
 
 /// One score as it is stored.
 #[derive(Debug, Clone, Copy)]
@@ -33,9 +35,7 @@ impl Number {
         Ok(match self {
             Self::Undefined => Value::Null,
             Self::Real(real) => Value::Real(real),
-            Self::Count(count) => Value::Integer(
-                i64::try_from(count).map_err(|_| RecordsError::TooLarge { what, value: count })?,
-            ),
+            Self::Count(count) => Value::Integer(signed(what, count)?),
         })
     }
 
@@ -43,7 +43,9 @@ impl Number {
         match value {
             ValueRef::Null => Some(Self::Undefined),
             ValueRef::Real(real) => Some(Self::Real(real)),
-            ValueRef::Integer(count) => u64::try_from(count).ok().map(Self::Count),
+            ValueRef::Integer(count) => {
+                u64::try_from(count).ok().filter(|count| *count <= LARGEST).map(Self::Count)
+            }
             ValueRef::Text(_) | ValueRef::Blob(_) => None,
         }
     }
@@ -154,7 +156,11 @@ macro_rules! scores {
         /// does.
         pub(crate) fn of_numbers(numbers: [Number; COUNT], outcome: Outcome) -> Result<TrialScores, &'static str> {
             let [$($field),+] = numbers;
-            Ok(TrialScores { $($field: <$kind as Stored>::of($field).ok_or(stringify!($field))?,)+ outcome })
+            Ok(TrialScores {
+                $($field: <$kind as Stored>::of($field).ok_or(stringify!($field))?,)+
+                outcome,
+                ties_at_bounds: None,
+            })
         }
     };
 }
@@ -198,6 +204,81 @@ pub(crate) fn place(name: &str) -> usize {
 /// Name and SQL type of each score.
 pub(crate) fn columns() -> impl Iterator<Item = (&'static str, &'static str)> {
     NAMES.into_iter().zip(TYPES)
+}
+
+/// What each score may be, in the order of [`NAMES`]; counts have their own rule.
+fn range(name: &str) -> Range {
+    match name {
+        "auc" | "auc_finite" | "auc_worst" => Range::Share,
+        "changed_share" | "ndcg" | "hit_rate" | "top_k_overlap" => Range::AboutShare,
+        "auc_loss" => Range::Difference,
+        _ => Range::NotNegative,
+    }
+}
+
+/// Errors: the column that holds what no run gives, and the reason.
+fn check(scores: &TrialScores) -> Result<(), (&'static str, String)> {
+    for (name, number) in NAMES.into_iter().zip(numbers(scores)) {
+        let range = range(name);
+        if let Number::Real(value) = number
+            && !range.holds(value)
+        {
+            return Err((name, format!("{value:?} is outside {}", range.words())));
+        }
+    }
+    let TrialScores { rows, masked, tolerable, sdc, due, non_finite, saturated, .. } = *scores;
+    let samples = SampleOutcomes { recovered: 0, due, masked, tolerable, sdc };
+    let within = |name, count: u64| {
+        let reason = || format!("{count} of {rows} rows");
+        if count > rows { Err((name, reason())) } else { Ok(()) }
+    };
+    within("masked", masked + tolerable + sdc + due)?;
+    within("non_finite", non_finite)?;
+    within("saturated", saturated)?;
+    within("ties_at_bounds", scores.ties_at_bounds.unwrap_or(0))?;
+    within("decision_flips", scores.decision_flips.unwrap_or(0))?;
+    if scores.saturated_high + scores.saturated_low != saturated {
+        let reason = format!("{} and {} are not {saturated}", scores.saturated_high, scores.saturated_low);
+        return Err(("saturated", reason));
+    }
+    let silent = Outcome::of_trial(&samples, Detection::Silent);
+    // What detectors do makes a trial recovered or DUE, whatever its rows are.
+    if ![silent, Outcome::Recovered, Outcome::Due].contains(&scores.outcome) {
+        return Err(("outcome", format!("{}, and its rows make it {silent}", scores.outcome)));
+    }
+    Ok(())
+}
+
+/// The scores that stand in a row from column `first` on, checked.
+///
+/// Ties at the bounds stand after them, where the schema has them.
+pub(crate) fn read(
+    fields: &Fields<'_>,
+    first: usize,
+    outcome: Outcome,
+    ties: bool,
+) -> Result<TrialScores, RecordsError> {
+    let another = |column: &str| fields.damaged(column, "a value of another type");
+    let mut numbers = [Number::Undefined; COUNT];
+    for (column, number) in numbers.iter_mut().enumerate() {
+        *number = Number::read(fields.value(first + column)?).ok_or_else(|| another(NAMES[column]))?;
+    }
+    let mut scores = of_numbers(numbers, outcome).map_err(another)?;
+    if ties {
+        scores.ties_at_bounds = fields.count_or_none(first + COUNT, "ties_at_bounds")?;
+    }
+    checked(scores, fields)
+}
+
+/// Ties at the bounds as they are stored.
+pub(crate) fn ties(scores: &TrialScores) -> Result<Value, RecordsError> {
+    Ok(optional(scores.ties_at_bounds.map(|ties| signed("ties at bounds", ties)).transpose()?))
+}
+
+/// Errors: scores that no run gives.
+pub(crate) fn checked(scores: TrialScores, fields: &Fields<'_>) -> Result<TrialScores, RecordsError> {
+    check(&scores).map_err(|(column, reason)| fields.damaged(column, reason))?;
+    Ok(scores)
 }
 
 /// Whether all scores are the same, bit for bit.

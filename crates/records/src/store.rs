@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags, params, params_from_iter};
+use rusqlite::{Connection, OpenFlags, params_from_iter};
 
-use crate::cell::{Cell, CellId, CellKey};
-use crate::connection::{begin, is_empty, lock, open_reading, write_ahead};
+use crate::cell::{self, Cell, CellId, CellKey};
+use crate::checks::{self, Sum};
+use crate::checksum::Checksum;
+use crate::connection::{begin, is_busy, lock, open_reading, version, write_ahead};
 use crate::error::RecordsError;
-use crate::golden::{Golden, SubjectKey};
-use crate::header::Header;
+use crate::golden::{self, Golden, SubjectKey};
+use crate::header::{self, Header};
+use crate::migration;
 use crate::protection::{self, ProtectionCost};
-use crate::rows::{each_trial, read_cells, read_goldens, read_header, signed, write_header};
-use crate::score::{self, Number};
-use crate::trial::{Noticed, Trial};
+use crate::schema;
+use crate::score;
+use crate::trial::{self, Trial, TrialRows};
 
 /// Name of the records file inside a campaign's output directory.
 pub const FILE: &str = "records.sqlite";
@@ -29,6 +31,8 @@ pub const FILE: &str = "records.sqlite";
 pub struct Store {
     connection: Connection,
     file: PathBuf,
+    /// Schema of the file.
+    version: i64,
     /// Held on the directory for as long as this store may write; none in a reading one.
     lock: Option<File>,
     header: Header,
@@ -58,19 +62,25 @@ impl Store {
         );
         let mut connection =
             opened.map_err(|source| RecordsError::sqlite(&file, "opening the records", source))?;
-        if is_empty(&connection, &file)? {
+        let found = version(&connection, &file)?;
+        if found.is_none() {
             begin(&mut connection, header)
                 .map_err(|source| RecordsError::sqlite(&file, "making the records", source))?;
         }
-        let recorded = read_header(&connection, &file)?;
-        let differences = recorded.differences(header);
+        let found = found.unwrap_or(schema::VERSION);
+        let differences = header::read(&connection, &file, found)?.differences(header);
         if !differences.is_empty() {
             return Err(RecordsError::OtherPlan { path: file, differences });
         }
-        write_ahead(&connection)
-            .and_then(|()| write_header(&mut connection, header))
-            .map_err(|source| RecordsError::sqlite(&file, "writing the header", source))?;
-        Self::load(connection, file, Some(lock))
+        if found < schema::VERSION {
+            migration::migrate(&mut connection, &file, found)?;
+        }
+        let mut store = Self::load(connection, file, schema::VERSION, Some(lock))?;
+        // Nothing is written into records that are damaged.
+        store.verify()?;
+        write_ahead(&store.connection).map_err(|source| store.failed("writing the header", source))?;
+        store.write_header(header)?;
+        Ok(store)
     }
 
     /// Opens the records in `dir` for reading, as they are at this moment.
@@ -79,33 +89,70 @@ impl Store {
     pub fn open(dir: &Path) -> Result<Self, RecordsError> {
         let file = dir.join(FILE);
         match file.try_exists() {
-            Ok(true) => {}
-            Ok(false) => return Err(RecordsError::NotFound { path: dir.to_owned() }),
-            Err(source) => return Err(RecordsError::io(&file, "opening the records", source)),
+            Ok(true) => Self::open_file(file)?.ok_or_else(|| RecordsError::NotFound { path: dir.to_owned() }),
+            Ok(false) => Err(RecordsError::NotFound { path: dir.to_owned() }),
+            Err(source) => Err(RecordsError::io(&file, "opening the records", source)),
         }
-        let connection = open_reading(&file)?;
-        if is_empty(&connection, &file)? {
-            return Err(RecordsError::NotFound { path: dir.to_owned() });
-        }
-        Self::load(connection, file, None)
     }
 
-    fn load(connection: Connection, file: PathBuf, lock: Option<File>) -> Result<Self, RecordsError> {
-        let header = read_header(&connection, &file)?;
-        let goldens: BTreeMap<_, _> = read_goldens(&connection, &file)?
+    /// Opens a records file for reading; `None` where nothing was ever written to it.
+    pub(crate) fn open_file(file: PathBuf) -> Result<Option<Self>, RecordsError> {
+        let connection = open_reading(&file)?;
+        let Some(version) = version(&connection, &file)? else { return Ok(None) };
+        if version < schema::CHECKED {
+            migration::check_pages(&connection, &file)?;
+        }
+        Self::load(connection, file, version, None).map(Some)
+    }
+
+    fn load(
+        connection: Connection,
+        file: PathBuf,
+        version: i64,
+        lock: Option<File>,
+    ) -> Result<Self, RecordsError> {
+        let header = header::read(&connection, &file, version)?;
+        let goldens: BTreeMap<_, _> = golden::read(&connection, &file, version)?
             .into_iter()
             .map(|golden| (golden.subject.clone(), golden))
             .collect();
-        let cells: BTreeMap<_, _> = read_cells(&connection, &file)?.into_iter().collect();
+        let cells: BTreeMap<_, _> = cell::read(&connection, &file, version)?.into_iter().collect();
         if let Some(cell) = cells.values().find(|cell| !goldens.contains_key(&cell.key.subject())) {
             return Err(RecordsError::GoldenMissing { cell: Box::new(cell.key.clone()) });
         }
-        let protections = protection::read(&connection, &file)?
+        let protections = protection::read(&connection, &file, version)?
             .into_iter()
             .map(|cost| (cost.subject.clone(), cost))
             .collect();
-        let ids = cells.iter().map(|(id, cell)| (cell.key.clone(), *id)).collect();
-        Ok(Self { connection, file, lock, header, goldens, protections, cells, ids })
+        let ids: BTreeMap<_, _> = cells.iter().map(|(id, cell)| (cell.key.clone(), *id)).collect();
+        if ids.len() != cells.len() {
+            return Err(RecordsError::Damaged {
+                path: file,
+                place: "cells".to_owned(),
+                reason: "a cell is there twice".to_owned(),
+            });
+        }
+        Ok(Self { connection, file, version, lock, header, goldens, protections, cells, ids })
+    }
+
+    /// Reads every trial, and so compares every row with its checksum.
+    pub fn verify(&self) -> Result<(), RecordsError> {
+        for id in self.cells.keys() {
+            self.each_trial(*id, |_| Ok::<_, RecordsError>(()))?;
+        }
+        self.trial_count().map(|_| ())
+    }
+
+    fn write_header(&mut self, header: &Header) -> Result<(), RecordsError> {
+        self.connection
+            .transaction()
+            .and_then(|transaction| {
+                header::write(&transaction, header)?;
+                transaction.commit()
+            })
+            .map_err(|source| RecordsError::sqlite(&self.file, "writing the header", source))?;
+        self.header = header::read(&self.connection, &self.file, self.version)?;
+        Ok(())
     }
 
     /// Ends writing: everything is in the one file [`FILE`], which can be read from a read-only medium.
@@ -114,12 +161,7 @@ impl Store {
         if lock.is_some() {
             // A reader may hold the file at this moment; then it stays in its present form, which is as good.
             match connection.pragma_update(None, "journal_mode", "DELETE") {
-                Err(source)
-                    if !matches!(
-                        source.sqlite_error_code(),
-                        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
-                    ) =>
-                {
+                Err(source) if !is_busy(&source) => {
                     return Err(RecordsError::sqlite(&file, "closing the records", source));
                 }
                 _ => {}
@@ -165,31 +207,17 @@ impl Store {
 
     /// Records a golden run; one that is recorded already must have the same scores and fingerprints.
     pub fn put_golden(&mut self, golden: &Golden) -> Result<(), RecordsError> {
+        let mut golden = golden.clone();
         if let Some(recorded) = self.goldens.get(&golden.subject) {
-            return recorded.check_same(golden);
+            recorded.check_same(&golden)?;
+            let mut refreshed = recorded.clone();
+            if !refreshed.refresh(&golden) {
+                return Ok(());
+            }
+            golden = refreshed;
         }
-        self.check_writable("a golden run")?;
-        let mut values = vec![
-            Value::from(golden.subject.model.clone()),
-            golden.subject.data.clone().into(),
-            golden.subject.protection.clone().into(),
-            signed("positives", golden.positives)?.into(),
-            golden.split.clone().into(),
-            golden.stand_in.into(),
-            signed("parameters", golden.parameters)?.into(),
-            golden.model_fingerprint.clone().into(),
-            golden.data_fingerprint.clone().into(),
-            golden.seconds.into(),
-            golden.scores.outcome.to_string().into(),
-        ];
-        for (number, (name, _)) in score::numbers(&golden.scores).into_iter().zip(score::columns()) {
-            values.push(number.value(name)?);
-        }
-        let marks = vec!["?"; values.len()].join(", ");
-        self.connection
-            .execute(&format!("INSERT INTO goldens VALUES ({marks})"), params_from_iter(values))
-            .map_err(|source| self.failed("writing a golden run", source))?;
-        self.goldens.insert(golden.subject.clone(), golden.clone());
+        self.in_transaction("a golden run", |connection, file| golden::write(connection, file, &golden))?;
+        self.goldens.insert(golden.subject.clone(), golden);
         Ok(())
     }
 
@@ -210,10 +238,36 @@ impl Store {
         if self.protections.contains_key(&cost.subject) {
             return Ok(());
         }
-        self.check_writable("a protection")?;
-        protection::write(&self.connection, &self.file, cost)?;
-        self.protections.insert(cost.subject.clone(), cost.clone());
+        self.write_protection(cost.clone())
+    }
+
+    /// Records the bounds that calibration found for a protection whose cost is on record without any.
+    pub fn put_bounds(&mut self, subject: &SubjectKey, bounds: Option<String>) -> Result<(), RecordsError> {
+        match self.protections.get(subject) {
+            Some(cost) if cost.bounds.is_none() && bounds.is_some() => {
+                self.write_protection(ProtectionCost { bounds, ..cost.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn write_protection(&mut self, cost: ProtectionCost) -> Result<(), RecordsError> {
+        self.in_transaction("a protection", |connection, file| protection::write(connection, file, &cost))?;
+        self.protections.insert(cost.subject.clone(), cost);
         Ok(())
+    }
+
+    /// Runs one change of a small table and of its sum, both or neither.
+    fn in_transaction(
+        &mut self,
+        what: &'static str,
+        change: impl FnOnce(&Connection, &Path) -> Result<(), RecordsError>,
+    ) -> Result<(), RecordsError> {
+        self.check_writable(what)?;
+        let failed = |source| RecordsError::sqlite(&self.file, "writing the records", source);
+        let transaction = self.connection.transaction().map_err(failed)?;
+        change(&transaction, &self.file)?;
+        transaction.commit().map_err(failed)
     }
 
     /// Records a cell and gives its number; one that is recorded already must have the same seed, exposed bits and probability
@@ -234,34 +288,9 @@ impl Store {
         if !self.goldens.contains_key(&cell.key.subject()) {
             return Err(RecordsError::GoldenMissing { cell: Box::new(cell.key.clone()) });
         }
-        self.check_writable("a cell")?;
-        let predicted = cell.predicted.as_ref();
-        let id = self
-            .connection
-            .query_row(
-                "INSERT INTO cells (model, data, target, error_model, ber, protection, seed, exposed_bits, p_no_flip,
-                     predicted, prediction_kind, prediction_note)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
-                 ON CONFLICT DO UPDATE SET predicted = excluded.predicted, prediction_kind = excluded.prediction_kind,
-                     prediction_note = excluded.prediction_note
-                 RETURNING cell",
-                params![
-                    cell.key.model,
-                    cell.key.data,
-                    cell.key.target,
-                    cell.key.error_model,
-                    cell.key.ber,
-                    cell.key.protection,
-                    cell.seed.to_string(),
-                    signed("exposed bits", cell.exposed_bits)?,
-                    cell.p_no_flip,
-                    predicted.map(|prediction| prediction.mean),
-                    predicted.map(|prediction| prediction.kind.to_string()),
-                    predicted.map(|prediction| prediction.note.clone()),
-                ],
-                |row| row.get(0).map(CellId),
-            )
-            .map_err(|source| self.failed("writing a cell", source))?;
+        let next = CellId(self.cells.keys().next_back().map_or(1, |last| last.0 + 1));
+        let id = self.cell_id(&cell.key).unwrap_or(next);
+        self.in_transaction("a cell", |connection, file| cell::write(connection, file, id, cell))?;
         self.ids.insert(cell.key.clone(), id);
         self.cells.insert(id, cell.clone());
         Ok(id)
@@ -276,64 +305,13 @@ impl Store {
         let Self { connection, file, goldens, cells, .. } = self;
         let failed = |source| RecordsError::sqlite(file, "writing trials", source);
         let transaction = connection.transaction().map_err(failed)?;
-        {
-            let mut insert_trial = transaction
-                .prepare_cached(
-                    "INSERT INTO trials VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
-                     ON CONFLICT (cell, chip) DO NOTHING",
-                )
-                .map_err(failed)?;
-            let marks = vec!["?"; 2 + score::COUNT].join(", ");
-            let mut insert_scores = transaction
-                .prepare_cached(&format!("INSERT INTO scores VALUES ({marks})"))
-                .map_err(failed)?;
-            let mut current: Option<(CellId, &Cell, &Golden, [Number; score::COUNT])> = None;
-            for (id, trial) in trials {
-                if current.as_ref().is_none_or(|(current, ..)| current != id) {
-                    let cell = cells.get(id).ok_or(RecordsError::UnknownCell { id: *id })?;
-                    let golden = goldens
-                        .get(&cell.key.subject())
-                        .ok_or_else(|| RecordsError::GoldenMissing { cell: Box::new(cell.key.clone()) })?;
-                    current = Some((*id, cell, golden, score::numbers(&golden.scores)));
-                }
-                let Some((_, cell, golden, golden_numbers)) = &current else { continue };
-                let chip = signed("chip number", trial.chip)?;
-                let counted = |what, count: Option<u64>| count.map(|count| signed(what, count)).transpose();
-                let mut values = vec![
-                    Value::from(id.0),
-                    chip.into(),
-                    signed("number of flips", trial.flips)?.into(),
-                    trial.path.word().to_owned().into(),
-                    trial.scores.outcome.to_string().into(),
-                    trial.seconds.into(),
-                    counted("flips read", trial.flips_read)?.into(),
-                    counted("reads", trial.reads)?.into(),
-                ];
-                for (count, name) in trial.noticed.counts().into_iter().zip(Noticed::NAMES) {
-                    values.push(signed(name, count)?.into());
-                }
-                let inserted = insert_trial.execute(params_from_iter(values)).map_err(failed)?;
-                let numbers = score::numbers(&trial.scores);
-                if inserted == 0 {
-                    let mut recorded = None;
-                    each_trial(&transaction, file, *id, golden, Some(trial.chip), |trial| {
-                        recorded = Some(trial);
-                        Ok::<_, RecordsError>(())
-                    })?;
-                    let recorded = recorded.ok_or_else(|| RecordsError::Damaged {
-                        path: file.clone(),
-                        place: "trials".to_owned(),
-                        reason: format!("chip {chip} of cell {id} is refused and not there"),
-                    })?;
-                    recorded.check_same(trial, &cell.key)?;
-                } else if !score::same(&numbers, golden_numbers) {
-                    let mut values = vec![Value::from(id.0), chip.into()];
-                    for (number, (name, _)) in numbers.into_iter().zip(score::columns()) {
-                        values.push(number.value(name)?);
-                    }
-                    insert_scores.execute(params_from_iter(values)).map_err(failed)?;
-                }
-            }
+        for trials in trials.chunk_by(|(a, _), (b, _)| a == b) {
+            let Some((id, _)) = trials.first() else { continue };
+            let cell = cells.get(id).ok_or(RecordsError::UnknownCell { id: *id })?;
+            let golden = goldens
+                .get(&cell.key.subject())
+                .ok_or_else(|| RecordsError::GoldenMissing { cell: Box::new(cell.key.clone()) })?;
+            append_in(&transaction, file, (*id, cell), golden, trials.iter().map(|(_, trial)| trial))?;
         }
         transaction.commit().map_err(failed)
     }
@@ -351,9 +329,23 @@ impl Store {
 
     /// Number of trials recorded in all cells.
     pub fn trial_count(&self) -> Result<u64, RecordsError> {
-        self.connection
-            .query_row("SELECT count(*) FROM trials", [], |row| row.get::<_, i64>(0).map(i64::cast_unsigned))
-            .map_err(|source| self.failed("counting trials", source))
+        let count = |sql: &str| -> Result<u64, RecordsError> {
+            self.connection
+                .query_row(sql, [], |row| row.get::<_, i64>(0).map(i64::cast_unsigned))
+                .map_err(|source| self.failed("counting trials", source))
+        };
+        let there = count("SELECT count(*) FROM trials")?;
+        if self.version >= schema::CHECKED {
+            let written = count("SELECT ifnull(sum(rows), 0) FROM checks WHERE part = 'trials'")?;
+            if written != there {
+                return Err(RecordsError::Damaged {
+                    path: self.file.clone(),
+                    place: "trials".to_owned(),
+                    reason: format!("it has {there} rows, and {written} were written"),
+                });
+            }
+        }
+        Ok(there)
     }
 
     /// Trials of a cell, by ascending chip.
@@ -377,7 +369,7 @@ impl Store {
             .goldens
             .get(&key.subject())
             .ok_or_else(|| RecordsError::GoldenMissing { cell: Box::new(key.clone()) })?;
-        each_trial(&self.connection, &self.file, cell, golden, None, take)
+        trial::each(&self.connection, (&self.file, self.version), cell, golden, None, take)
     }
 
     fn failed(&self, action: &'static str, source: rusqlite::Error) -> RecordsError {
@@ -392,6 +384,58 @@ impl Store {
     }
 }
 
+/// Records trials of one cell; a chip that is there already must have the same result.
+pub(crate) fn append_in<'a>(
+    connection: &Connection,
+    file: &Path,
+    (id, cell): (CellId, &Cell),
+    golden: &Golden,
+    trials: impl IntoIterator<Item = &'a Trial>,
+) -> Result<(), RecordsError> {
+    let failed = |source| RecordsError::sqlite(file, "writing trials", source);
+    let marks = |count: usize| vec!["?"; count].join(", ");
+    let mut insert_trial = connection
+        .prepare_cached(&format!(
+            "INSERT INTO trials VALUES ({}) ON CONFLICT (cell, chip) DO NOTHING",
+            marks(trial::COLUMNS + 1)
+        ))
+        .map_err(failed)?;
+    let mut insert_scores = connection
+        .prepare_cached(&format!("INSERT INTO scores VALUES ({})", marks(3 + score::COUNT)))
+        .map_err(failed)?;
+    let numbers = score::numbers(&golden.scores);
+    let mut checksum = Checksum::default();
+    let mut sum = Sum::of_trials(id, schema::VERSION);
+    for trial in trials {
+        let rows = TrialRows::of(id, trial, (golden, &numbers), &mut checksum)?;
+        if insert_trial.execute(params_from_iter(rows.trial)).map_err(failed)? == 0 {
+            let mut recorded = None;
+            trial::each(connection, (file, schema::VERSION), id, golden, Some(trial.chip), |trial| {
+                recorded = Some(trial);
+                Ok::<_, RecordsError>(())
+            })?;
+            let recorded = recorded.ok_or_else(|| RecordsError::Damaged {
+                path: file.to_owned(),
+                place: "trials".to_owned(),
+                reason: format!("chip {} of cell {id} is refused and not there", trial.chip),
+            })?;
+            recorded.check_same(trial, &cell.key)?;
+            continue;
+        }
+        sum.add(rows.checksum);
+        if let Some(scores) = rows.scores {
+            insert_scores.execute(params_from_iter(scores)).map_err(failed)?;
+        }
+        for row in rows.metrics {
+            connection
+                .prepare_cached("INSERT INTO metrics VALUES (?, ?, ?, ?)")
+                .and_then(|mut insert| insert.execute(params_from_iter(row)))
+                .map_err(failed)?;
+        }
+    }
+    checks::add(connection, sum).map_err(failed)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -399,7 +443,8 @@ mod tests {
     use radhard_metrics::{Observed, ScoreOptions, TrialScores};
 
     use super::*;
-    use crate::trial::Path as TrialPath;
+    use crate::metric::Metrics;
+    use crate::trial::{Noticed, Path as TrialPath};
 
     #[test]
     fn a_full_disk_is_named_and_leaves_whole_batches() {
@@ -411,6 +456,7 @@ mod tests {
             version: String::new(),
             stream_version: 1,
             numeric_contract: 1,
+            trials_planned: None,
         };
         let probabilities = [0.1, 0.9];
         let observed = Observed { probabilities: &probabilities, logits: None, labels: &[0, 1] };
@@ -437,6 +483,9 @@ mod tests {
                 model_fingerprint: String::new(),
                 data_fingerprint: String::new(),
                 seconds: 0.0,
+                baseline: None,
+                auc_ci: None,
+                metrics: Metrics::default(),
             })
             .unwrap();
         let id = store
@@ -455,6 +504,7 @@ mod tests {
                 scores: scores.clone(),
                 path: TrialPath::Known,
                 seconds: 0.0,
+                metrics: Metrics::default(),
             };
             (first..first + 100).map(|chip| (id, trial(chip))).collect()
         };

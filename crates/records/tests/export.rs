@@ -107,7 +107,10 @@ fn the_digest_sees_every_score() {
             1 => trial.scores.auc = trial.scores.auc.map(f64::next_up),
             2 => trial.scores.rmse_finite = None,
             3 => trial.scores.top_k_overlap = Some(0.5),
-            4 => trial.scores.sdc += 1,
+            4 => {
+                trial.scores.sdc += 1;
+                trial.scores.masked -= 1;
+            }
             5 => trial.flips += 1,
             6 => trial.chip += 1,
             _ => {}

@@ -247,6 +247,7 @@ fn what_a_protection_costs_is_recorded_once_and_needs_its_golden_run() {
         acts_on_clean: false,
         time: Some(TimeRatio { median: 1.2, low: 1.1, high: 1.5, n: 7 }),
         assumptions: "the clean copy".into(),
+        bounds: None,
     };
     assert!(store.put_protection(&cost).is_err());
     store.put_golden(&golden("fm", "secded")).unwrap();
@@ -306,7 +307,7 @@ fn a_cell_has_one_set_of_facts_and_needs_its_golden_run() {
     let error = store.append(&[(id, Trial { chip: u64::MAX, ..trial(0) })]).unwrap_err().to_string();
     assert_eq!(
         error,
-        "chip number 18446744073709551615 is above 9223372036854775807, the largest that records hold"
+        "chip number 18446744073709551615 is above 9007199254740992, the largest that records hold"
     );
 }
 

@@ -13,6 +13,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde_json::json;
 use std::time::Instant;
 
+use super::run::open;
 use crate::arguments::Evaluate;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, OrExit, failure};
@@ -25,7 +26,7 @@ pub(crate) fn run(arguments: &Evaluate, console: &Console) -> Result<Exit, Failu
         .map_err(|error| failure(Exit::Usage, format!("--non-finite: {error}")))?;
     let subject =
         Subject::open(&arguments.model, &arguments.data, None, part, non_finite).or_exit(Exit::Input)?;
-    let protected = protection(&arguments.protection, &subject)?;
+    let protected = protection(arguments, &subject)?;
     let start = Instant::now();
     let (mut scores, mut noted) = (Scores::default(), Noted::default());
     let (model, rows) = (subject.lent.model(), subject.rows.view());
@@ -103,15 +104,27 @@ fn transients(arguments: &Evaluate, subject: &Subject, again: bool) -> Result<Op
 }
 
 /// The protection of activations that a text names; others are refused, since this command has one model and no chip.
-fn protection(text: &str, subject: &Subject) -> Result<Option<Protected>, Failure> {
+fn protection(arguments: &Evaluate, subject: &Subject) -> Result<Option<Protected>, Failure> {
+    let text = &arguments.protection;
     let usage = |reason: &dyn std::fmt::Display| failure(Exit::Usage, format!("--protection: {reason}"));
-    let combination = parse_protection(text).map_err(|error| usage(&error))?;
+    let mut combination = parse_protection(text).map_err(|error| usage(&error))?;
     if combination.is_none() {
         return Ok(None);
     }
-    if combination.calibrates() {
-        let rule = "takes bounds from the clean model, which a faulty file is not; give them as LOW..HIGH";
-        return Err(usage(&format!("{text} {rule}")));
+    match (&arguments.bounds, combination.calibrates()) {
+        (None, true) => {
+            let rule = "takes bounds from the clean model, which a faulty file is not; give them as LOW..HIGH, or give \
+                the directory of a campaign that calibrated them with --bounds";
+            return Err(usage(&format!("{text} {rule}")));
+        }
+        (Some(_), false) => return Err(failure(Exit::Usage, format!("--bounds: {text} takes no bounds"))),
+        (Some(dir), true) => {
+            let bounds = recorded_bounds(dir, &combination.name(), subject)?;
+            combination = combination.with_bounds(&bounds).map_err(|stage| {
+                failure(Exit::Input, format!("{}: no bounds of {stage} are on record", dir.display()))
+            })?;
+        }
+        (None, false) => {}
     }
     let looked_up = vec![0.0; subject.lent.specs().len()];
     let prepared = combination.prepare(&radhard_protect::Subject {
@@ -126,6 +139,30 @@ fn protection(text: &str, subject: &Subject) -> Result<Option<Protected>, Failur
         return Err(usage(&format!("{text} {rule}")));
     }
     Ok(Some(protected))
+}
+
+/// The bounds that a campaign calibrated for a protection, of this model where it has several.
+fn recorded_bounds(
+    dir: &std::path::Path,
+    protection: &str,
+    subject: &Subject,
+) -> Result<radhard_protect::StageBounds, Failure> {
+    let store = open(dir)?;
+    let all = || store.protections().filter(|cost| cost.subject.protection == protection);
+    let own =
+        all().find(|cost| cost.subject.model == subject.model_name && cost.subject.data == subject.data_name);
+    let mut others = all();
+    let only = others.next().filter(|_| others.next().is_none());
+    let found = own.or(only).ok_or_else(|| {
+        let of = format!("{} on {}", subject.model_name, subject.data_name);
+        failure(Exit::Input, format!("{}: it has no protection {protection} of {of}", dir.display()))
+    })?;
+    let text = found.bounds.as_ref().ok_or_else(|| {
+        let rule = "was recorded without its bounds; run the plan again into that directory";
+        failure(Exit::Input, format!("{}: {protection} {rule}", dir.display()))
+    })?;
+    radhard_campaign::guard::read_bounds(text)
+        .map_err(|error| failure(Exit::Input, format!("{}: bounds of {protection}: {error}", dir.display())))
 }
 
 fn write_scores(path: &std::path::Path, probabilities: &[f32], labels: &[u8]) -> Result<(), Failure> {

@@ -1,16 +1,21 @@
 //! `radhard export`: records as csv, or their digest.
 
+use radhard_records::Covers;
 use serde_json::json;
 
 use super::run::open;
-use crate::arguments::{Export, ExportFormat};
+use crate::arguments::{DigestOf, Export, ExportFormat};
 use crate::console::Console;
 use crate::exit::{Exit, Failure, OrExit};
 
 pub(crate) fn run(arguments: &Export, console: &Console) -> Result<Exit, Failure> {
     let store = open(&arguments.dir)?;
-    if arguments.digest {
-        let digest = store.digest().or_exit(Exit::Input)?;
+    if let Some(covers) = arguments.digest {
+        let covers = match covers {
+            DigestOf::Scores => Covers::Scores,
+            DigestOf::All => Covers::All,
+        };
+        let digest = store.digest_of(covers).or_exit(Exit::Input)?;
         console.result(&json!({ "digest": digest }), || digest.clone())?;
         return Ok(Exit::Done);
     }

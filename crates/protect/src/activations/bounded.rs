@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::profile::Profile;
 use super::quantile::{self, Quantiles};
 use super::tuned::{self, TuneError, Tuning};
-use crate::protection::{Cost, Prepared, ProtectError, Protection, Subject};
+use crate::protection::{Cost, LayerBounds, Prepared, ProtectError, Protection, Subject};
 
 /// Values behind layers kept within bounds.
 ///
@@ -145,7 +145,51 @@ impl Protection for Bounded {
         !matches!(self.bounds, BoundsFrom::Fixed(..))
     }
 
+    fn with_bounds(&self, bounds: &LayerBounds) -> Option<Box<dyn Protection>> {
+        self.calibrates()
+            .then(|| Box::new(Given { of: *self, bounds: bounds.clone() }) as Box<dyn Protection>)
+    }
+
     fn prepare(&self, subject: &Subject<'_>) -> Result<Box<dyn Prepared>, ProtectError> {
+        self.limits(subject, None)
+    }
+}
+
+/// Bounds that were taken from the clean model before, as its campaign recorded them.
+struct Given {
+    of: Bounded,
+    bounds: LayerBounds,
+}
+
+impl Protection for Given {
+    fn name(&self) -> String {
+        self.of.name()
+    }
+
+    fn place(&self) -> Option<String> {
+        self.of.place()
+    }
+
+    fn prepare(&self, subject: &Subject<'_>) -> Result<Box<dyn Prepared>, ProtectError> {
+        self.of.limits(subject, Some(&self.bounds))
+    }
+}
+
+/// What records call each layer: its name, with its number where another has the same.
+fn names(sites: &[HookSite]) -> Vec<String> {
+    let twice = |site: &HookSite| sites.iter().filter(|other| other.name == site.name).count() > 1;
+    let of = |site: &HookSite| {
+        if twice(site) { format!("{} ({})", site.name, site.layer) } else { site.name.clone() }
+    };
+    sites.iter().map(of).collect()
+}
+
+impl Bounded {
+    fn limits(
+        &self,
+        subject: &Subject<'_>,
+        given: Option<&LayerBounds>,
+    ) -> Result<Box<dyn Prepared>, ProtectError> {
         let Some(model) = subject.model else {
             let reason = "it acts on activations, and there are stored words alone".to_owned();
             return Err(ProtectError::NoPlace { protection: self.name(), reason });
@@ -161,10 +205,23 @@ impl Protection for Bounded {
             rows[site.layer] = site.gives == LookupResult::Rows;
         }
         let by_layer = vec![None; layers];
-        let mut limits = Limits { rule: self.rule, by_layer, rows, cost: Cost::default() };
+        let mut limits = Limits { rule: self.rule, by_layer, rows, ..Limits::default() };
         let none = !acting.contains(&true);
+        let named: Vec<(String, usize)> =
+            names(&sites).into_iter().zip(sites.iter().map(|site| site.layer)).collect();
+        let named = named.into_iter().filter(|(_, layer)| acting[*layer]);
         if let BoundsFrom::Fixed(low, high) = self.bounds {
             limits.by_layer = acting.iter().map(|&acts| acts.then_some((low, high))).collect();
+        } else if let Some(given) = given {
+            for (name, layer) in named {
+                let unfit = |reason| ProtectError::Setting { protection: self.name(), reason };
+                let [low, high] = *given.get(&name).ok_or_else(|| {
+                    unfit(format!("there is no bound for {name} among those that are given"))
+                })?;
+                limits.by_layer[layer] = Some((low, high));
+            }
+            self.in_order(model, &limits)?;
+            self.check_finite(&sites, &limits)?;
         } else {
             let rows = subject.calibration.filter(|rows| !rows.is_empty()).ok_or_else(|| {
                 let part = "the train part".to_owned();
@@ -174,6 +231,10 @@ impl Protection for Bounded {
                 self.calibrate(subject, model, (&rows, &acting), &mut limits)?;
                 self.check_finite(&sites, &limits)?;
             }
+            let bound = |(name, layer): (String, usize)| {
+                limits.by_layer[layer].map(|(low, high)| (name, [low, high]))
+            };
+            limits.taken = named.filter_map(bound).collect();
         }
         let cost = &mut limits.cost;
         cost.assumptions.insert(0, "the bounds of layers".to_owned());
@@ -284,6 +345,8 @@ struct Limits {
     by_layer: Vec<Option<(f32, f32)>>,
     /// Whether what a layer gives are rows of a table as they are stored, by layer.
     rows: Vec<bool>,
+    /// Those that were taken from clean rows.
+    taken: LayerBounds,
     cost: Cost,
 }
 
@@ -364,6 +427,10 @@ impl Limits {
 impl Prepared for Limits {
     fn hooks(&self) -> Option<&dyn Hooks> {
         self.by_layer.iter().any(Option::is_some).then_some(self)
+    }
+
+    fn taken_bounds(&self) -> LayerBounds {
+        self.taken.clone()
     }
 
     fn cost(&self) -> Cost {
