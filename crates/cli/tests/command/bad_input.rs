@@ -271,3 +271,34 @@ fn a_full_disk_is_an_error_and_leaves_no_half_file() {
     bench.run("run plan.toml --out whole --json").json();
     assert_eq!(bench.digest("run"), bench.digest("whole"));
 }
+
+#[test]
+fn data_with_one_changed_id_are_refused_by_name_with_both_fingerprints() {
+    let bench = Workbench::new();
+    bench.models();
+    let whole = std::fs::read(bench.path("small.data")).unwrap();
+    let stored = bench.run("data info small.data --json").json()["fingerprint"].as_str().unwrap().to_owned();
+    let header = 8 + u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
+    let json: serde_json::Value = serde_json::from_slice(&whole[8..header]).unwrap();
+    let indices = header + json["indices"]["data_offsets"][0].as_u64().unwrap() as usize;
+    let mut changed = whole.clone();
+    // Another user for row 3, who is one of the users too.
+    changed[indices + 3 * 8] ^= 1;
+    std::fs::write(bench.path("small.data"), changed).unwrap();
+    bench.plan("chips = 2\nrates = [1e-3]\n");
+    for words in [
+        "data info small.data",
+        "evaluate fm.model --data small.data",
+        "train --model fm --data small.data --out other.model",
+        "run plan.toml --out run",
+    ] {
+        bench.run(words).fails(5, &["small.data", "fingerprint ", &stored, "prepare it anew"]);
+    }
+    assert!(!bench.path("run").exists() && !bench.path("other.model").exists());
+    // The stored fingerprint changed, the rows as they were.
+    let mut changed = whole.clone();
+    let at = whole.windows(64).position(|bytes| bytes == stored.as_bytes()).unwrap();
+    changed[at] = if changed[at] == b'0' { b'1' } else { b'0' };
+    std::fs::write(bench.path("small.data"), changed).unwrap();
+    bench.run("data info small.data").fails(5, &["small.data", "fingerprint ", &stored]);
+}

@@ -15,9 +15,9 @@ fn threads_and_the_order_of_cells_do_not_show() {
     bench.plan(PLAN);
     bench.run("run plan.toml --out one --threads 1 --json").json();
     bench.run("run plan.toml --out two --threads 2 --json").json();
-    let digest = bench.digest("one");
-    assert_eq!(digest.len(), 64);
-    assert_eq!(bench.digest("two"), digest);
+    let digest = bench.digests("one");
+    assert!(digest[0].len() == 64 && digest[0] != digest[1]);
+    assert_eq!(bench.digests("two"), digest);
 
     let turned = "seed = 11\nchips = 12\ntargets = [\"all\", \"dense\", \"embedding\"]\n\
         error_models = [\"stuck-at:random\", \"flips\", \"count:3\"]\nrates = [1e-2, 1e-6, 1e-4]\n";
@@ -27,7 +27,7 @@ fn threads_and_the_order_of_cells_do_not_show() {
     );
     bench.write("turned.toml", &text);
     bench.run("run turned.toml --out turned --json").json();
-    assert_eq!(bench.digest("turned"), digest);
+    assert_eq!(bench.digests("turned"), digest);
 }
 
 #[test]
@@ -40,7 +40,36 @@ fn full_and_auto_evaluation_give_the_same_digest() {
     assert!(auto["known"].as_u64().unwrap() > 0);
     assert_eq!(full["known"], 0);
     assert_eq!(full["evaluated"], full["trials"]);
-    assert_eq!(bench.digest("auto"), bench.digest("full"));
+    assert_eq!(bench.digests("auto"), bench.digests("full"));
+}
+
+#[test]
+fn named_metrics_are_recorded_of_every_trial_and_go_into_the_digest() {
+    let bench = Workbench::new();
+    bench.models();
+    let plan = "seed = 3\nchips = 4\ntargets = [\"dense\", \"embedding\"]\nrates = [1e-6, 1e-3]\nprotections = [\"none\", \"clip:paper\"]\n";
+    bench.plan(plan);
+    bench.run("run plan.toml --out plain --json").json();
+    bench.plan(&format!("metrics = [\"auc_logit\"]\n{plan}"));
+    bench.run("run plan.toml --out auto --threads 1 --json").json();
+    bench.run("run plan.toml --out full --evaluation full --threads 2 --json").json();
+    assert_eq!(bench.digests("auto"), bench.digests("full"));
+    assert_ne!(bench.digest("auto"), bench.digest("plain"));
+    // The list is part of what a directory is.
+    bench.run("run plan.toml --out plain").fails(4, &["metrics: recorded \"\", requested \"auc_logit\""]);
+    let connection = rusqlite::Connection::open(bench.path("auto/records.sqlite")).unwrap();
+    let golden: Vec<(f64, f64)> = connection
+        .prepare("SELECT auc, value FROM goldens JOIN golden_metrics USING (model, data, protection)")
+        .unwrap()
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(golden.len(), 4);
+    // Without saturation the sigmoid keeps the order of logits but for what rounding ties.
+    assert!(golden.iter().all(|(auc, logit)| (auc - logit).abs() < 1e-3), "{golden:?}");
+    let differing: i64 = connection.query_row("SELECT count(*) FROM metrics", [], |row| row.get(0)).unwrap();
+    assert!(differing > 4, "{differing}");
 }
 
 #[test]
@@ -49,7 +78,7 @@ fn killed_campaigns_continue_to_the_same_records() {
     bench.models();
     bench.plan(PLAN);
     bench.run("run plan.toml --out whole --json").json();
-    let digest = bench.digest("whole");
+    let digest = bench.digests("whole");
     // Instants from before the first record to after the last; each continues what the one before left.
     let mut instants = Vec::new();
     let mut state = 7_u64;
@@ -66,7 +95,7 @@ fn killed_campaigns_continue_to_the_same_records() {
         assert!(status.code().is_none_or(|code| code == 0), "instant {i}: {status}");
     }
     bench.run("run plan.toml --out killed --json").json();
-    assert_eq!(bench.digest("killed"), digest);
+    assert_eq!(bench.digests("killed"), digest);
 }
 
 #[cfg(unix)]
@@ -132,7 +161,7 @@ fn a_plan_that_grew_keeps_the_records_it_has() {
     assert_eq!(more["trials"], 2 * 4 * 9);
     assert_eq!(more["evaluated"].as_u64().unwrap() + more["known"].as_u64().unwrap(), 2 * 4 * 9 - 2 * 6);
     bench.run("run plan.toml --out fresh --json").json();
-    assert_eq!(bench.digest("grown"), bench.digest("fresh"));
+    assert_eq!(bench.digests("grown"), bench.digests("fresh"));
 }
 
 #[test]

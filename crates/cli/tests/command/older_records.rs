@@ -124,13 +124,13 @@ fn damage_that_schema_3_shows_is_told_and_not_continued() {
         ),
         ("UPDATE trials SET path = 'round' WHERE cell = 2 AND chip = 3", "trials path, cell 2, chip 3"),
         ("UPDATE trials SET flips = -1 WHERE cell = 2 AND chip = 3", "trials flips, cell 2, chip 3"),
-        ("UPDATE scores SET auc = 1.5 WHERE cell = 4", "scores auc, cell 4"),
-        ("UPDATE scores SET auc_loss = -7 WHERE cell = 4", "scores auc_loss, cell 4"),
-        ("UPDATE scores SET critical = 2 WHERE cell = 4", "scores critical, cell 4"),
-        ("UPDATE scores SET masked = rows + 1 WHERE cell = 4", "scores masked, cell 4"),
+        ("UPDATE scores SET auc = 1.5 WHERE cell = 8", "scores auc, cell 8"),
+        ("UPDATE scores SET auc_loss = -7 WHERE cell = 8", "scores auc_loss, cell 8"),
+        ("UPDATE scores SET critical = 2 WHERE cell = 8", "scores critical, cell 8"),
+        ("UPDATE scores SET masked = rows + 1 WHERE cell = 8", "scores masked, cell 8"),
         (
-            "UPDATE scores SET sdc = 0, masked = rows - tolerable - due WHERE cell = 4",
-            "scores outcome, cell 4",
+            "UPDATE scores SET sdc = 0, masked = rows - tolerable - due WHERE cell = 8",
+            "scores outcome, cell 8",
         ),
         ("UPDATE cells SET seed = 'x' WHERE cell = 3", "cells seed, cell 3"),
         ("UPDATE cells SET ber = 2.0 WHERE cell = 3", "cells ber, cell 3"),
@@ -144,7 +144,7 @@ fn damage_that_schema_3_shows_is_told_and_not_continued() {
         ("UPDATE header SET value = 'x' WHERE key = 'seed'", "header seed"),
         ("DELETE FROM header WHERE key = 'plan'", "table header"),
         ("DELETE FROM cells WHERE cell = 3", "trials: a row belongs to no row of cells"),
-        ("DELETE FROM trials WHERE cell = 4", "scores: a row belongs to no row of trials"),
+        ("DELETE FROM trials WHERE cell = 8", "scores: a row belongs to no row of trials"),
     ] {
         fs::write(&file, &whole).unwrap();
         let connection = rusqlite::Connection::open(&file).unwrap();

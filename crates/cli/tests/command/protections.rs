@@ -27,7 +27,7 @@ fn full_and_auto_evaluation_give_the_same_digest_under_every_protection() {
     assert_eq!(auto["cells"], 2 * 2 * 5 * 17);
     assert!(auto["known"].as_u64().unwrap() > 0);
     assert_eq!(full["known"], 0);
-    assert_eq!(bench.digest("auto"), bench.digest("full"));
+    assert_eq!(bench.digests("auto"), bench.digests("full"));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn full_and_auto_evaluation_give_the_same_digest_under_protections_of_activation
     let auto = bench.run("run plan.toml --out auto --threads 1 --json").json();
     bench.run("run plan.toml --out full --evaluation full --threads 2 --json").json();
     assert_eq!(auto["cells"], 2 * 2 * 2 * 10);
-    assert_eq!(bench.digest("auto"), bench.digest("full"));
+    assert_eq!(bench.digests("auto"), bench.digests("full"));
     // FM has no activation and no hidden linear layer: a clip can't change it, and the records say so.
     let connection = rusqlite::Connection::open(bench.path("auto/records.sqlite")).unwrap();
     let differ: i64 = connection
@@ -206,6 +206,64 @@ fn injecting_and_evaluating_under_a_clip_gives_the_recorded_scores() {
         .fails(1, &["clip:paper", "stored words alone"]);
 }
 
+#[test]
+fn bounds_that_a_campaign_calibrated_are_on_record_and_give_its_scores_again() {
+    let bench = Workbench::new();
+    bench.models();
+    let calibrated =
+        ["ranger", "clip:activation,profiled", "zero:linear,quantile=0.99", "clip:activation,tuned+ranger"];
+    let list = calibrated.map(|name| format!("\"{name}\"")).join(", ");
+    bench.plan(&format!(
+        "seed = 3\nchips = 3\nrates = [1e-3]\nprotections = [\"none\", \"clip:paper\", {list}]\n"
+    ));
+    bench.run("run plan.toml --out run --json").json();
+    bench.run("export run --json").json();
+    let connection = rusqlite::Connection::open(bench.path("run/records.sqlite")).unwrap();
+    let sql = "SELECT protection, bounds FROM protections WHERE model = 'wide-deep' ORDER BY protection";
+    let mut statement = connection.prepare(sql).unwrap();
+    let rows =
+        statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?)));
+    for (protection, bounds) in rows.unwrap().map(Result::unwrap) {
+        assert_eq!(bounds.is_some(), protection != "clip:paper", "{protection}: {bounds:?}");
+        let Some(bounds) = bounds else { continue };
+        let bounds: serde_json::Value = serde_json::from_str(&bounds).unwrap();
+        for stage in protection.split('+') {
+            let of = bounds[stage].as_object().unwrap();
+            assert!(of.values().all(|of| of[0].as_f64() <= of[1].as_f64()) && !of.is_empty(), "{bounds}");
+        }
+    }
+    let mut compared = 0;
+    for trial in csv(&bench.path("run/trials.csv")).iter().filter(|trial| trial["model"] == "wide-deep") {
+        let protection = &trial["protection"];
+        if !calibrated.contains(&protection.as_str()) {
+            continue;
+        }
+        let inject = format!(
+            "inject wide-deep.model --ber 1e-3 --seed 3 --chip {} --out faulty.model --json",
+            trial["chip"]
+        );
+        std::fs::remove_file(bench.path("faulty.model")).ok();
+        bench.run(&inject).json();
+        let words =
+            format!("evaluate faulty.model --data small.data --protection {protection} --bounds run --json");
+        let scores = bench.run(&words).json();
+        for key in ["auc", "auc_finite", "log_loss"] {
+            assert_eq!(scores[key].as_f64(), trial[key].parse().ok(), "{protection} {key}");
+        }
+        compared += 1;
+    }
+    assert_eq!(compared, 3 * calibrated.len());
+    let evaluate = "evaluate wide-deep.model --data small.data --protection";
+    bench.run(&format!("{evaluate} ranger")).fails(1, &["ranger", "--bounds"]);
+    bench
+        .run(&format!("{evaluate} clip:paper --bounds run"))
+        .fails(1, &["--bounds", "clip:paper takes no bounds"]);
+    bench
+        .run(&format!("{evaluate} clip:linear,profiled --bounds run"))
+        .fails(5, &["run", "clip:linear,profiled"]);
+    bench.run(&format!("{evaluate} ranger --bounds nowhere")).fails(5, &["nowhere"]);
+}
+
 const RESULTS: &str = "[\"none\", \"sbp\", \"mset\", \"clip:paper\", \"zero:linear,-2..2\", \"ranger\", \"abft-gemm:recompute\", \
     \"abft-gemm:reload\", \"abft-gemm:fallback\", \"abft-embedding:recompute\", \"abft-embedding:reload\", \
     \"secded:reload+abft-gemm:recompute\"]";
@@ -226,7 +284,7 @@ fn rows_under_hooks_and_compute_faults_give_the_digest_of_full_passes() {
         assert_eq!(auto["trials"], full["trials"]);
         assert!(auto["paths"]["rows"].as_u64().unwrap() > 100, "{persistence}: {auto}");
         assert_eq!(full["known"], 0);
-        assert_eq!(bench.digest(&one), bench.digest(&two), "{persistence}");
+        assert_eq!(bench.digests(&one), bench.digests(&two), "{persistence}");
     }
 }
 

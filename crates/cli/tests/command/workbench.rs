@@ -114,6 +114,13 @@ impl Workbench {
     pub(crate) fn digest(&self, dir: &str) -> String {
         self.run(&format!("export {dir} --digest")).out.trim().to_owned()
     }
+
+    /// The digest of a campaign directory, and the one that also covers what protections noticed and cost.
+    pub(crate) fn digests(&self, dir: &str) -> [String; 2] {
+        let all = self.run(&format!("export {dir} --digest=all"));
+        assert_eq!((all.code, all.out.trim().len()), (Some(0), 64), "{}", all.err);
+        [self.digest(dir), all.out.trim().to_owned()]
+    }
 }
 
 /// The rows of a csv file as maps from column to text.
