@@ -10,14 +10,17 @@ use radhard_fault::{BitErrorRate, ErrorModel, Expose, Persistence, Target, parse
 use radhard_metrics::NonFinite;
 use radhard_protect::{Combination, parse_protection};
 use radhard_records::metric;
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A plan as it is written: every key of docs/formats/plan.md, nothing checked but its types.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// Seed of every virtual chip; two campaigns with the same seed meet the same chips.
-    #[serde(default = "defaults::seed")]
+    ///
+    /// TOML's whole numbers end at 2^63 - 1; a greater seed is written as a text.
+    #[serde(default = "defaults::seed", deserialize_with = "seed", serialize_with = "seed_as_written")]
     pub seed: u64,
     /// Chips drawn in each cell.
     #[serde(default = "defaults::chips")]
@@ -69,6 +72,12 @@ pub struct SubjectPaths {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
+
+/// Bytes that a plan may have.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// Chips that a cell may have: the largest number that JSON readers keep exactly.
+const MOST_CHIPS: u64 = 1 << 53;
 
 /// How trials are evaluated; both give the same bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -129,6 +138,42 @@ mod defaults {
     }
 }
 
+/// A seed: a whole number, or a text of one.
+fn seed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    struct Seed;
+
+    impl Visitor<'_> for Seed {
+        type Value = u64;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a seed from 0 to 18446744073709551615, above 9223372036854775807 in quotes")
+        }
+
+        fn visit_i64<E: de::Error>(self, value: i64) -> Result<u64, E> {
+            u64::try_from(value).map_err(|_| E::invalid_value(Unexpected::Signed(value), &self))
+        }
+
+        fn visit_u64<E: de::Error>(self, value: u64) -> Result<u64, E> {
+            Ok(value)
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<u64, E> {
+            text.parse().map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+        }
+    }
+
+    deserializer.deserialize_any(Seed)
+}
+
+/// A seed as [`seed`] reads it.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn seed_as_written<S: Serializer>(seed: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    match i64::try_from(*seed) {
+        Ok(small) => serializer.serialize_i64(small),
+        Err(_) => serializer.serialize_str(&seed.to_string()),
+    }
+}
+
 /// Why a plan can't be run as it stands.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
@@ -178,7 +223,7 @@ pub struct CheckedPlan {
 impl CheckedPlan {
     /// Reads and checks a plan file.
     pub fn read(path: &Path) -> Result<Self, PlanError> {
-        let text = std::fs::read_to_string(path)
+        let text = radhard_memory::read_text(path, MOST_BYTES)
             .map_err(|source| PlanError::Read { path: path.to_path_buf(), source })?;
         Self::parse(&text, path)
     }
@@ -196,11 +241,8 @@ impl CheckedPlan {
         if plan.chips == 0 {
             return Err(wrong("chips".into(), "0 chips measure nothing; the least is 1".into()));
         }
-        if plan.chips > u64::from(u32::MAX) {
-            return Err(wrong("chips".into(), format!("{} chips are more than {}", plan.chips, u32::MAX)));
-        }
-        if i64::try_from(plan.seed).is_err() {
-            return Err(wrong("seed".into(), format!("{} is above {}", plan.seed, i64::MAX)));
+        if plan.chips > MOST_CHIPS {
+            return Err(wrong("chips".into(), format!("{} chips are more than {MOST_CHIPS}", plan.chips)));
         }
         if plan.subjects.is_empty() {
             let rule = "no subject given; add [[subject]] with model = \"…\" and data = \"…\"";
@@ -399,6 +441,26 @@ mod tests {
         assert_eq!(plan.targets()[0].to_string(), "all");
         assert_eq!(plan.error_models()[0].name(), "flips");
         assert_eq!(plan.resolve(Path::new("m")), Path::new("a/m"));
+    }
+
+    #[test]
+    fn seeds_go_to_the_last_of_64_bits() {
+        for (written, seed) in [
+            ("0", 0),
+            ("9223372036854775807", i64::MAX as u64),
+            ("\"18446744073709551615\"", u64::MAX),
+            ("\"7\"", 7),
+        ] {
+            let text = format!("seed = {written}\nrates = [1e-3]\n{SUBJECT}");
+            let plan = CheckedPlan::parse(&text, Path::new("plan.toml")).unwrap();
+            assert_eq!(plan.plan().seed, seed);
+            let again = toml::to_string(plan.plan()).unwrap();
+            assert_eq!(CheckedPlan::parse(&again, Path::new("plan.toml")).unwrap().plan().seed, seed);
+        }
+        for written in ["-1", "\"-1\"", "\"18446744073709551616\"", "\"one\"", "1.5"] {
+            let message = error(&format!("seed = {written}\nrates = [1e-3]\n{SUBJECT}"));
+            assert!(message.contains("18446744073709551615") && message.contains("seed"), "{message}");
+        }
     }
 
     #[test]

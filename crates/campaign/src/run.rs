@@ -1,8 +1,10 @@
 //! The campaign: golden runs first, then every cell's chips, recorded as they are done.
 
 use std::collections::BTreeSet;
+use std::iter::Peekable;
 use std::path::Path;
 use std::time::Instant;
+use std::vec;
 
 use radhard_engine::{Exposed, LentModel, Under};
 use radhard_fault::{BitErrorRate, Chip, DrawError, DrawnMap, Persistence, TargetError};
@@ -160,7 +162,7 @@ pub fn run(plan: &CheckedPlan, dir: &Path, how: How, watch: &dyn Watch) -> Resul
     let mut report =
         RunReport { cells: planned.iter().map(|c| c.len() as u64).sum(), ..RunReport::default() };
     let mut store = Store::create_or_continue(dir, &entry::header(plan, &subjects, report.cells))?;
-    let total = report.cells * plan.plan().chips;
+    let total = report.cells.saturating_mul(plan.plan().chips);
     let recorded = store.trial_count()?;
     watch.size(total, recorded);
     report.trials = recorded;
@@ -263,7 +265,7 @@ impl SubjectRun<'_, '_> {
     ) -> Result<bool, RecordsError> {
         for cell in self.planned.iter().filter(|cell| is_among(cell, guards, own)) {
             let Some(id) = store.cell_id(&cell.key) else { return Ok(true) };
-            if !self.left(id, store)?.is_empty() {
+            if self.left(id, store)?.next().is_some() {
                 return Ok(true);
             }
         }
@@ -271,9 +273,12 @@ impl SubjectRun<'_, '_> {
     }
 
     /// The chips of a cell that are not on record.
-    fn left(&self, id: CellId, store: &Store) -> Result<Vec<u64>, RecordsError> {
-        let done: BTreeSet<u64> = store.chips_done(id)?.into_iter().collect();
-        Ok((0..self.plan.plan().chips).filter(|chip| !done.contains(chip)).collect())
+    fn left(&self, id: CellId, store: &Store) -> Result<ChipsLeft, RecordsError> {
+        Ok(ChipsLeft {
+            next: 0,
+            end: self.plan.plan().chips,
+            done: store.chips_done(id)?.into_iter().peekable(),
+        })
     }
 
     /// Runs the cells under the protection at `own`, which has a golden run of its own; without one, all cells under the others.
@@ -330,8 +335,8 @@ impl SubjectRun<'_, '_> {
                 }
                 store.put_cell(&entry::cell(plan, evaluator.lent, cell, guard, predictor.as_ref()))?
             };
-            let chips = self.left(id, store)?;
-            if chips.is_empty() {
+            let mut chips = self.left(id, store)?.peekable();
+            if chips.peek().is_none() {
                 continue;
             }
             watch.cell(&cell.key);
@@ -342,7 +347,7 @@ impl SubjectRun<'_, '_> {
             let report = &mut *self.report;
             let mut of_cell =
                 CellRun { plan, evaluation, watch, cell, id, guard, of_golden, options, report };
-            of_cell.run(&mut evaluator, store, &chips)?;
+            of_cell.run(&mut evaluator, store, chips)?;
             if self.report.interrupted {
                 break;
             }
@@ -354,6 +359,30 @@ impl SubjectRun<'_, '_> {
 /// Whether a cell is one of those under the protection at `own`, or of those under protections without a golden run of their own.
 fn is_among(cell: &PlannedCell<'_>, guards: &[Guard], own: Option<usize>) -> bool {
     own.map_or(guards[cell.protection].own.is_none(), |place| place == cell.protection)
+}
+
+/// The chips of a cell that are not on record, ascending; however many there are, memory holds those that are.
+struct ChipsLeft {
+    next: u64,
+    end: u64,
+    /// Chips on record, ascending.
+    done: Peekable<vec::IntoIter<u64>>,
+}
+
+impl Iterator for ChipsLeft {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        while self.next < self.end {
+            let chip = self.next;
+            self.next += 1;
+            while self.done.next_if(|&done| done < chip).is_some() {}
+            if self.done.next_if_eq(&chip).is_none() {
+                return Some(chip);
+            }
+        }
+        None
+    }
 }
 
 /// The chips of one cell.
@@ -375,14 +404,18 @@ impl CellRun<'_, '_> {
         &mut self,
         evaluator: &mut Evaluator<'_>,
         store: &mut Store,
-        chips: &[u64],
+        mut chips: impl Iterator<Item = u64>,
     ) -> Result<(), RunError> {
         let exposed = self.guard.exposed(self.cell.exposure).bits();
         let expected = self.cell.rate.map_or(1.0, |rate| rate.get() * exposed as f64);
         let most = if expected < RARE { BATCH_OF_RARE } else { BATCH };
         let batch = ((DRAWN_AHEAD / expected.max(1.0)) as usize).min(most).max(rayon::current_num_threads());
         let by_one = ((DRAWN_BY_ONE / expected.max(1.0)) as usize).max(1);
-        for chips in chips.chunks(batch) {
+        loop {
+            let chips: Vec<u64> = chips.by_ref().take(batch).collect();
+            if chips.is_empty() {
+                return Ok(());
+            }
             if self.watch.stop() {
                 self.report.interrupted = true;
                 return Ok(());
@@ -411,7 +444,6 @@ impl CellRun<'_, '_> {
                 return Ok(());
             }
         }
-        Ok(())
     }
 
     /// Evaluates drawn chips: the cheap ones side by side, the dear ones by full passes on all cores.
@@ -508,5 +540,23 @@ impl CellRun<'_, '_> {
         self.report.trials += known + evaluated;
         self.watch.recorded(&paths);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chips_left_are_those_not_on_record_and_cost_nothing_before_they_are_drawn() {
+        let left = |end, done: &[u64]| {
+            let done: Vec<u64> = done.into();
+            ChipsLeft { next: 0, end, done: done.into_iter().peekable() }
+        };
+        assert_eq!(left(6, &[]).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(left(6, &[0, 1, 4]).collect::<Vec<_>>(), [2, 3, 5]);
+        assert_eq!(left(3, &[0, 1, 2]).next(), None);
+        assert_eq!(left(2, &[0, 5]).collect::<Vec<_>>(), [1]);
+        assert_eq!(left(1 << 53, &[0]).take(2).collect::<Vec<_>>(), [1, 2]);
     }
 }

@@ -5,17 +5,24 @@ mod arguments;
 mod commands;
 mod console;
 mod exit;
+mod output;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
+use radhard_memory::TooLittleMemory;
 
 use crate::arguments::{Cli, Command, Data};
-use crate::console::Console;
+use crate::console::{Console, StopFlag};
 use crate::exit::{Exit, Failure, OrExit};
 
+/// Tells of memory that the system refuses; nothing else of the standard library does.
+#[global_allocator]
+static ALLOCATOR: radhard_memory::Allocator = radhard_memory::Allocator;
+
 fn main() -> ExitCode {
+    prepare_for_the_worst();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -29,14 +36,37 @@ fn main() -> ExitCode {
     match std::panic::catch_unwind(|| dispatch(&cli, &console)) {
         Ok(Ok(exit)) => exit.into(),
         Ok(Err(failure)) => {
-            eprintln!("error: {failure}");
+            console::tell(&format!("error: {failure}"));
             failure.exit.into()
         }
-        Err(_) => {
-            eprintln!("error: this is a bug of radhard; please report it with the message above");
+        Err(panic) => {
+            if let Some(too_little) = panic.downcast_ref::<TooLittleMemory>() {
+                console::tell(&format!("error: {too_little}"));
+                return Exit::Input.into();
+            }
+            console::tell("error: this is a bug of radhard; please report it with the message above");
             Exit::Bug.into()
         }
     }
+}
+
+/// What can go wrong anywhere gets a line of its own and its exit code: memory, a file that is cut, a signal.
+fn prepare_for_the_worst() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        // Too little memory is told at the end, and is no bug.
+        if !panic.payload().is::<TooLittleMemory>() {
+            usual(panic);
+        }
+    }));
+    radhard_memory::on_refusal(|bytes| {
+        let there = radhard_memory::available_bytes()
+            .map_or_else(String::new, |there| format!(", and {there} are there"));
+        console::tell(&format!("error: the system refused {bytes} bytes of memory{there}"));
+        console::end(Exit::Input)
+    });
+    radhard_memory::end_where_files_are_cut(Exit::Input as i32);
+    StopFlag::install();
 }
 
 fn dispatch(cli: &Cli, console: &Console) -> Result<Exit, Failure> {

@@ -1,7 +1,7 @@
 //! `train.txt` of the Criteo Display Advertising Challenge, in two passes: one counts values, one writes rows.
 use std::cmp::Reverse;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use radhard_memory::write_atomically;
 use rayon::prelude::*;
@@ -57,6 +57,11 @@ impl Default for CriteoOptions {
     }
 }
 
+/// The file that [`criteo`] reads: `input`, or the file of the set's own name in the directory `input`.
+pub fn criteo_file(input: &Path) -> Result<PathBuf, PrepareError> {
+    text::locate(input, &[FILE])
+}
+
 /// Prepares the file `input`, or `train.txt` in the directory `input`, plain or gzip.
 ///
 /// Values are compared as text, a missing one is the empty text. The values of a field that are seen at least `rare_below`
@@ -70,7 +75,10 @@ pub fn criteo(
     options: &CriteoOptions,
     report: &mut Report<'_>,
 ) -> Result<Meta, PrepareError> {
-    let path = text::locate(input, &[FILE])?;
+    let path = criteo_file(input)?;
+    if !path.is_file() && path.exists() {
+        return Err(PrepareError::ReadTwice { path, format: NAME });
+    }
     let integers = options.integers;
     let mut names: Vec<String> = (0..WORDS).map(criteo_line::word_name).collect();
     let integer_names: Vec<String> = (0..INTEGERS).map(criteo_line::integer_name).collect();

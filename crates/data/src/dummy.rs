@@ -10,6 +10,7 @@ use crate::prepare::{PrepareError, write_split};
 use crate::progress::{Progress, Report, Stage};
 use crate::random::{Draws, Stream, unit};
 use crate::split::Split;
+use crate::synth::need_rows;
 
 const NAME: &str = "dummy";
 
@@ -55,6 +56,10 @@ pub fn dummy(out: &Path, options: &DummyOptions, report: &mut Report<'_>) -> Res
     if sparse_dim == 0 {
         return Err(PrepareError::NoSparseBits);
     }
+    // A row has its dense values, an offset, and on average so many set bits, which are kept twice while they are put together; its
+    // label and part are a byte each.
+    let set_bits = (f64::from(sparse_dim) * sparsity).ceil() as u64;
+    need_rows(rows, 4 * u64::from(dense_dim) + 8 + 24 + 8 * set_bits + 2)?;
     let dense = Draws::new(seed, Stream::Dense);
     let values = rows * u64::from(dense_dim);
     let numeric: Vec<f32> = (0..values).into_par_iter().map(|place| dense.normal(place) as f32).collect();

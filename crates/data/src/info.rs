@@ -1,4 +1,5 @@
 //! What is in a prepared file, for people.
+use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::data_set::DataSet;
@@ -131,14 +132,18 @@ fn parts(data: &DataSet) -> [PartInfo; 3] {
 
 fn field_info(data: &DataSet, field: usize) -> FieldInfo {
     let dim = data.meta().field_dims[field];
-    let mut all = vec![0u64; dim as usize];
-    let mut train = vec![false; dim as usize];
-    for (row, part) in data.indices().chunks_exact(data.fields()).zip(data.parts()) {
-        all[row[field] as usize] += 1;
-        train[row[field] as usize] |= *part == 0;
-    }
-    let unseen = all.iter().zip(&train).filter(|(count, seen)| **count > 0 && !**seen).count();
-    let mut counts: Vec<u64> = all.into_iter().filter(|count| *count > 0).collect();
+    let rows = || {
+        data.indices()
+            .chunks_exact(data.fields())
+            .zip(data.parts())
+            .map(|(row, part)| (row[field], *part == 0))
+    };
+    // A dim may be far larger than the file.
+    let (unseen, mut counts) = if dim as usize <= data.rows().max(1 << 20) {
+        counted(dim as usize, rows())
+    } else {
+        sorted(rows().collect())
+    };
     counts.sort_unstable();
     let n = counts.len();
     let at = |rank: usize| counts.get(rank.clamp(1, n.max(1)) - 1).copied().unwrap_or(0);
@@ -155,6 +160,26 @@ fn field_info(data: &DataSet, field: usize) -> FieldInfo {
     }
 }
 
+/// How many ids occur outside of `train` alone, and how often each occurs; a place for every id there may be.
+fn counted(dim: usize, rows: impl Iterator<Item = (u32, bool)>) -> (usize, Vec<u64>) {
+    let mut all = vec![0u64; dim];
+    let mut train = vec![false; dim];
+    for (id, in_train) in rows {
+        all[id as usize] += 1;
+        train[id as usize] |= in_train;
+    }
+    let unseen = all.iter().zip(&train).filter(|(count, seen)| **count > 0 && !**seen).count();
+    (unseen, all.into_iter().filter(|count| *count > 0).collect())
+}
+
+/// The same by sorting, in memory that follows the rows.
+fn sorted(mut rows: Vec<(u32, bool)>) -> (usize, Vec<u64>) {
+    rows.par_sort_unstable();
+    let ids = || rows.chunk_by(|(a, _), (b, _)| a == b);
+    let unseen = ids().filter(|rows| rows.iter().all(|(_, train)| !train)).count();
+    (unseen, ids().map(|rows| rows.len() as u64).collect())
+}
+
 /// The Gini coefficient of counts sorted upwards.
 fn gini(counts: &[u64]) -> f64 {
     let n = counts.len() as f64;
@@ -167,6 +192,17 @@ fn gini(counts: &[u64]) -> f64 {
 mod tests {
     use super::*;
     use crate::{Columns, Meta, SplitMeta};
+
+    #[test]
+    fn ids_are_counted_alike_by_places_and_by_sorting() {
+        let rows: Vec<(u32, bool)> = (0..200_u32).map(|row| (row * row % 37, row % 3 == 0)).collect();
+        let (unseen, mut counts) = counted(40, rows.iter().copied());
+        let (other, mut sorted) = sorted(rows);
+        counts.sort_unstable();
+        sorted.sort_unstable();
+        assert_eq!((unseen, counts), (other, sorted));
+        assert!(unseen > 0);
+    }
 
     #[test]
     fn a_summary_counts_what_is_there() {

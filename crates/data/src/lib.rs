@@ -30,6 +30,7 @@ mod meta;
 mod movielens;
 mod open_error;
 mod parquet;
+mod parquet_pages;
 mod part;
 mod planted;
 mod popularity;

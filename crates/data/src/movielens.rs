@@ -1,7 +1,7 @@
 //! The MovieLens files as GroupLens publishes them.
 use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::UnknownWord;
@@ -131,6 +131,11 @@ const FIRST_ID: u32 = 1;
 /// In half stars: a row is positive where the rating is above 3.
 const POSITIVE_ABOVE_HALVES: u8 = 6;
 
+/// The file that [`movielens`] reads: `input`, or the file of the set's own name in the directory `input`.
+pub fn movielens_file(set: MovieLens, input: &Path) -> Result<PathBuf, PrepareError> {
+    text::locate(input, &[set.format().file])
+}
+
 /// Prepares the file `input`, or the file of the set's own name in the directory `input`.
 pub fn movielens(
     input: &Path,
@@ -138,7 +143,7 @@ pub fn movielens(
     options: &MovieLensOptions,
     report: &mut Report<'_>,
 ) -> Result<Meta, PrepareError> {
-    let path = text::locate(input, &[options.set.format().file])?;
+    let path = movielens_file(options.set, input)?;
     prepare(Text::open(&path)?, out, options, report)
 }
 

@@ -1,5 +1,4 @@
 //! Tables in Parquet files.
-use std::fs::File;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -14,9 +13,12 @@ use parquet::schema::types::ColumnDescriptor;
 use crate::assembly::{Assembly, Piece};
 use crate::bad_line::Reason;
 use crate::meta::{IdRule, Meta};
+use crate::parquet_pages::{check_footer, check_pages};
 use crate::prepare::{Preparation, PrepareError};
 use crate::progress::{Progress, Report, Stage};
+use crate::synth::need_rows;
 use crate::table::{self, RowRules, TableOptions};
+use radhard_memory::open_regular;
 
 /// Rows that are read at a time.
 const BATCH_ROWS: usize = 1 << 16;
@@ -33,7 +35,11 @@ pub fn parquet(
 ) -> Result<Meta, PrepareError> {
     let wrong =
         |error: ParquetError| PrepareError::Parquet { path: input.to_owned(), reason: error.to_string() };
-    let file = File::open(input).map_err(|source| PrepareError::Read { path: input.to_owned(), source })?;
+    let failed = |source| PrepareError::Read { path: input.to_owned(), source };
+    let mut file = open_regular(input).map_err(failed)?;
+    let damaged = |reason| PrepareError::Parquet { path: input.to_owned(), reason };
+    check_footer(&mut file).map_err(damaged)?;
+    let mut pages = file.try_clone().map_err(failed)?;
     let reader = guarded(|| SerializedFileReader::new(file)).map_err(wrong)?;
     let schema = reader.metadata().file_metadata().schema_descr_ptr();
     let names: Vec<String> = schema.columns().iter().map(|column| column.path().string()).collect();
@@ -62,7 +68,19 @@ pub fn parquet(
     let rows = RowRules { options, rules: &rules.rules };
     let mut assembly = Assembly::new(&rules.rules);
     let total = u64::try_from(reader.metadata().file_metadata().num_rows()).unwrap_or(0);
+    let used = [places.label]
+        .into_iter()
+        .chain(places.categorical.iter().copied())
+        .chain(places.numeric.iter().copied());
+    let used: Vec<usize> = used.collect();
     for group in 0..reader.num_row_groups() {
+        let metadata = reader.metadata().row_group(group);
+        // What is read so far is kept, and taken once more when it is put into the order of the file.
+        let count = u64::try_from(metadata.num_rows()).unwrap_or(0);
+        need_rows(count, 2 * (4 * used.len() as u64 + 2))?;
+        for &column in &used {
+            check_pages(&mut pages, metadata.column(column)).map_err(damaged)?;
+        }
         let opened = guarded(|| columns.open(reader.get_row_group(group)?.as_ref()));
         let mut batches = opened.map_err(wrong)?;
         while let Some(batch) = guarded(|| batches.next(BATCH_ROWS)).map_err(wrong)? {

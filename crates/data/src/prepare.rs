@@ -2,11 +2,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use radhard_memory::MapError;
+use radhard_memory::{MapError, TooLittleMemory};
 
-pub use crate::criteo::{CriteoIntegers, CriteoOptions, criteo};
+pub use crate::criteo::{CriteoIntegers, CriteoOptions, criteo, criteo_file};
 pub use crate::csv::csv;
-pub use crate::movielens::{MovieLens, MovieLensOptions, embedded_ml_latest_small, movielens};
+pub use crate::movielens::{
+    MovieLens, MovieLensOptions, embedded_ml_latest_small, movielens, movielens_file,
+};
 pub use crate::parquet::parquet;
 pub use crate::table::{Condition, TableOptions};
 
@@ -184,6 +186,22 @@ pub enum PrepareError {
     /// A sparse vector without bits.
     #[error("a sparse vector has at least one bit")]
     NoSparseBits,
+    /// The rows need more memory than there is.
+    #[error("{what}: {source}")]
+    Memory {
+        /// What the memory is for.
+        what: String,
+        /// What is needed and what is there.
+        source: TooLittleMemory,
+    },
+    /// A format that is read twice, from where it can be read once only.
+    #[error("{} is no regular file, and {format} is read twice; save it as a file first", path.display())]
+    ReadTwice {
+        /// The input.
+        path: PathBuf,
+        /// The format.
+        format: &'static str,
+    },
     /// More rows than a prepared file can hold.
     #[error("more than {} rows", u32::MAX)]
     TooManyRows,

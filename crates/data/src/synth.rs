@@ -50,6 +50,8 @@ pub fn synth(
     if rows > u64::from(u32::MAX) {
         return Err(PrepareError::TooManyRows);
     }
+    // Labels and parts take a byte a row, and the planted probabilities four.
+    need_rows(rows, 6)?;
     let seed = options.seed;
     let popularities: Vec<Popularity> = shape
         .fields
@@ -85,6 +87,13 @@ pub fn synth(
     let meta = written.map_err(|source| PrepareError::Write { path: out.to_owned(), source })?;
     report(Progress { stage: Stage::Writing, done: rows, total: rows });
     Ok(meta)
+}
+
+/// Whether there is memory for rows of so many bytes.
+pub(crate) fn need_rows(rows: u64, bytes: u64) -> Result<(), PrepareError> {
+    let what = || format!("{rows} rows");
+    radhard_memory::need(rows.saturating_mul(bytes))
+        .map_err(|source| PrepareError::Memory { what: what(), source })
 }
 
 /// Draws all rows into the file and says the AUC of their planted probabilities.

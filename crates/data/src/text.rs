@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
-use radhard_memory::MapError;
+use radhard_memory::open_stream;
 
 use crate::prepare::PrepareError;
 
@@ -41,22 +41,19 @@ pub(crate) struct Text {
 }
 
 impl Text {
-    /// Opens a file; gzip is known by its first two bytes.
+    /// Opens a file or a pipe; gzip is known by its first two bytes.
     ///
     /// The file is read batch by batch, so memory does not grow with it.
     pub(crate) fn open(path: &Path) -> Result<Self, PrepareError> {
-        let file = File::open(path).map_err(|source| MapError::Open { path: path.to_owned(), source })?;
         let failed = |source| PrepareError::Read { path: path.to_owned(), source };
-        let metadata = file.metadata().map_err(failed)?;
-        if !metadata.is_file() {
-            return Err(MapError::NotAFile { path: path.to_owned() }.into());
-        }
+        let (file, length) = open_stream(path).map_err(failed)?;
         let read = Arc::new(AtomicU64::new(0));
         let mut file = BufReader::with_capacity(1 << 18, Counted { file, read: Arc::clone(&read) });
         let zipped = file.fill_buf().map_err(failed)?.starts_with(b"\x1f\x8b");
         let reader: Box<dyn Read> = if zipped { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
         let source = Source::Stream { reader, buffer: Vec::new(), position: 0, ended: false, read };
-        Self { path: path.to_owned(), source, batch_bytes: BATCH_BYTES, total: metadata.len() }.without_mark()
+        Self { path: path.to_owned(), source, batch_bytes: BATCH_BYTES, total: length.unwrap_or(0) }
+            .without_mark()
     }
 
     /// A text in memory, called `name` in messages.
@@ -86,7 +83,7 @@ impl Text {
         &self.path
     }
 
-    /// Bytes of the file.
+    /// Bytes of the file; 0 of a pipe, which does not say.
     pub(crate) fn total_bytes(&self) -> u64 {
         self.total
     }

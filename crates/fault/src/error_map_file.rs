@@ -6,7 +6,6 @@
 //! metadata key `radhard.error_map` holds the origin and the list of parameters as JSON.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -277,7 +276,8 @@ impl ErrorMap {
     /// Reads a map from its file.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, MapFileError> {
         let path = path.as_ref();
-        let bytes = fs::read(path).map_err(|source| MapFileError::Io { path: path.to_owned(), source })?;
+        let bytes = radhard_memory::read_whole(path, u64::MAX)
+            .map_err(|source| MapFileError::Io { path: path.to_owned(), source })?;
         Self::from_bytes(&bytes)
     }
 

@@ -11,7 +11,8 @@ use crate::{BitSelection, Component, Exposure, ParameterSpec};
 /// What is exposed: a list of parameters by component or name, each with a choice of bits.
 ///
 /// Written `all`, `embedding`, `dense` or a glob over names (`*` is any text, dots included, `?` any character), several
-/// of them with commas between, each with bits after an `@`: `embedding@exponent`, `mlp.*.weight@23-31,fc.bias`.
+/// of them with commas between, each with bits after an `@`: `embedding@exponent`, `mlp.*.weight@23-31,fc.bias`. A name in double
+/// quotes is that name alone, whatever it holds: `"a,b"@30`, `"all"`, `"layer.*"`; a quote in it is written twice.
 ///
 /// # Example
 /// ```
@@ -39,6 +40,8 @@ enum Selector {
     Embedding,
     Dense,
     Glob(String),
+    /// A name as it stands; one that can't be written without quotes.
+    Name(String),
 }
 
 /// What of a model is exposed besides its learnt parameters.
@@ -61,6 +64,18 @@ pub enum TargetParseError {
     /// Nothing before the `@`.
     #[error("target \"{0}\" has bits without a parameter before the @")]
     NoSelector(String),
+    /// A quote that is not closed, or something other than bits after it.
+    #[error(
+        "target \"{target}\": after {read} comes {found}; a name in double quotes ends with one, and has a quote in it twice"
+    )]
+    Quote {
+        /// The whole target.
+        target: String,
+        /// What was read of the item.
+        read: String,
+        /// What follows.
+        found: String,
+    },
     /// The bits after the `@` make no sense.
     #[error("target \"{target}\": {reason}")]
     Bits {
@@ -215,6 +230,7 @@ impl Item {
             // The statistics of a BatchNorm belong to a dense layer, so exposing state exposes them here too.
             Selector::Dense => matches!(spec.component, Component::Dense | Component::State),
             Selector::Glob(pattern) => glob_matches(pattern, &spec.name),
+            Selector::Name(name) => *name == spec.name,
         };
         selected && !hidden && !never
     }
@@ -249,39 +265,97 @@ impl FromStr for Target {
     type Err = TargetParseError;
 
     fn from_str(text: &str) -> Result<Self, TargetParseError> {
-        let items = text.split(',').map(|item| {
-            let (selector, bits) = match item.trim().split_once('@') {
-                Some((selector, bits)) => {
-                    let bits = bits
-                        .trim()
-                        .parse()
-                        .map_err(|reason| TargetParseError::Bits { target: text.to_owned(), reason })?;
-                    (selector.trim(), bits)
-                }
-                None => (item.trim(), BitSelection::All),
-            };
-            let selector = match selector {
-                "" if item.trim().is_empty() => return Err(TargetParseError::EmptyItem(text.to_owned())),
-                "" => return Err(TargetParseError::NoSelector(text.to_owned())),
-                "all" => Selector::All,
-                "embedding" => Selector::Embedding,
-                "dense" => Selector::Dense,
-                pattern => Selector::Glob(pattern.to_owned()),
-            };
-            Ok(Item { selector, bits })
-        });
-        Ok(Self { items: items.collect::<Result<_, _>>()? })
+        let mut items = Vec::new();
+        let mut rest = Some(text);
+        while let Some(left) = rest {
+            let (item, after) = Item::first_of(left, text)?;
+            items.push(item);
+            rest = after;
+        }
+        Ok(Self { items })
     }
+}
+
+impl Item {
+    /// The first item of what is left of a target, and what follows its comma, if one does.
+    fn first_of<'a>(left: &'a str, target: &str) -> Result<(Self, Option<&'a str>), TargetParseError> {
+        let bits_of = |bits: &str| {
+            let bits = bits.trim().parse();
+            bits.map_err(|reason| TargetParseError::Bits { target: target.to_owned(), reason })
+        };
+        if let Some(quoted) = left.trim_start().strip_prefix('"') {
+            let (name, behind) = quoted_name(quoted).ok_or_else(|| TargetParseError::Quote {
+                target: target.to_owned(),
+                read: left.trim().to_owned(),
+                found: "no closing quote".to_owned(),
+            })?;
+            let (behind, after) =
+                behind.split_once(',').map_or((behind, None), |(item, after)| (item, Some(after)));
+            let bits = match behind.trim() {
+                "" => BitSelection::All,
+                behind => bits_of(behind.strip_prefix('@').ok_or_else(|| TargetParseError::Quote {
+                    target: target.to_owned(),
+                    read: format!("{name:?}"),
+                    found: format!("\"{behind}\""),
+                })?)?,
+            };
+            if name.is_empty() {
+                return Err(TargetParseError::NoSelector(target.to_owned()));
+            }
+            let selector = if needs_quotes(&name) { Selector::Name(name) } else { Selector::Glob(name) };
+            return Ok((Self { selector, bits }, after));
+        }
+        let (item, after) = left.split_once(',').map_or((left, None), |(item, after)| (item, Some(after)));
+        let (selector, bits) = match item.trim().split_once('@') {
+            Some((selector, bits)) => (selector.trim(), bits_of(bits)?),
+            None => (item.trim(), BitSelection::All),
+        };
+        let selector = match selector {
+            "" if item.trim().is_empty() => return Err(TargetParseError::EmptyItem(target.to_owned())),
+            "" => return Err(TargetParseError::NoSelector(target.to_owned())),
+            "all" => Selector::All,
+            "embedding" => Selector::Embedding,
+            "dense" => Selector::Dense,
+            pattern => Selector::Glob(pattern.to_owned()),
+        };
+        Ok((Self { selector, bits }, after))
+    }
+}
+
+/// A name up to its closing quote, and what follows; quotes that stand twice are one of the name's.
+fn quoted_name(text: &str) -> Option<(String, &str)> {
+    let mut name = String::new();
+    let mut rest = text;
+    loop {
+        let (part, after) = rest.split_once('"')?;
+        name.push_str(part);
+        match after.strip_prefix('"') {
+            Some(more) => {
+                name.push('"');
+                rest = more;
+            }
+            None => return Some((name, after)),
+        }
+    }
+}
+
+/// Whether a name would mean something else, or several things, if it stood without quotes.
+fn needs_quotes(name: &str) -> bool {
+    matches!(name, "" | "all" | "embedding" | "dense")
+        || name.contains([',', '@', '*', '?'])
+        || name.starts_with('"')
+        || name.trim() != name
 }
 
 impl fmt::Display for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match &self.selector {
-            Selector::All => "all",
-            Selector::Embedding => "embedding",
-            Selector::Dense => "dense",
-            Selector::Glob(pattern) => pattern,
-        })?;
+        match &self.selector {
+            Selector::All => f.write_str("all")?,
+            Selector::Embedding => f.write_str("embedding")?,
+            Selector::Dense => f.write_str("dense")?,
+            Selector::Glob(pattern) => f.write_str(pattern)?,
+            Selector::Name(name) => write!(f, "\"{}\"", name.replace('"', "\"\""))?,
+        }
         if self.bits == BitSelection::All { Ok(()) } else { write!(f, "@{}", self.bits) }
     }
 }

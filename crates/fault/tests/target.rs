@@ -234,3 +234,55 @@ proptest! {
         prop_assert_eq!(matches, plain_glob(&p, &n));
     }
 }
+
+#[test]
+fn quoted_names_are_names_and_print_as_they_were_written() {
+    for (written, printed) in [
+        ("\"a,b\"", "\"a,b\""),
+        (" \"a,b\" @ 30 , dense", "\"a,b\"@30,dense"),
+        ("\"fc.bias\"", "fc.bias"),
+        ("\"all\"", "\"all\""),
+        ("\" x\"", "\" x\""),
+        ("\"a\"\"b\"", "a\"b"),
+        ("\"\"\"b\"", "\"\"\"b\""),
+        ("a\"b", "a\"b"),
+        ("\"e*\",e*", "\"e*\",e*"),
+    ] {
+        let target: Target = written.parse().unwrap();
+        assert_eq!(target.to_string(), printed, "{written}");
+        assert_eq!(printed.parse::<Target>().unwrap(), target, "{written}");
+    }
+    for written in ["\"a", "\"a\"b", "\"a\"\"", "\"\"", "\"a\"@", "\"a\","] {
+        assert!(written.parse::<Target>().is_err(), "{written}");
+    }
+    let specs: Vec<ParameterSpec> = ["a,b", "e*", "e1", "all"]
+        .iter()
+        .map(|name| ParameterSpec {
+            name: (*name).to_owned(),
+            shape: vec![3],
+            format: Format::F32,
+            component: Component::Dense,
+        })
+        .collect();
+    for (written, bits) in [("\"a,b\"", 96), ("\"e*\"", 96), ("e*", 192), ("\"all\"@31", 3), ("all", 384)] {
+        let target: Target = written.parse().unwrap();
+        assert_eq!(target.resolve(&specs, Expose::Parameters).unwrap().bits(), bits, "{written}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_name_can_be_quoted(name in "[a-c,@*?\" ]{1,8}") {
+        let written = format!("\"{}\"", name.replace('"', "\"\""));
+        let target: Target = written.parse().unwrap();
+        prop_assert_eq!(target.to_string().parse::<Target>().unwrap(), target.clone());
+        let spec = |name: &str| ParameterSpec {
+            name: name.to_owned(),
+            shape: vec![1],
+            format: Format::F32,
+            component: Component::Dense,
+        };
+        let specs = [spec(&name), spec("another name")];
+        prop_assert_eq!(target.resolve(&specs, Expose::Parameters).unwrap().bits(), 32);
+    }
+}

@@ -1,14 +1,107 @@
 //! Files that appear whole or not at all.
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::fs::{self, File, FileType, OpenOptions};
+use std::io::{self, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::MappedMut;
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// The temporary files of this process that are there now.
+static PRESENT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// Removes the temporary files of this process, which is about to end in the middle of its writing.
+///
+/// None is made after this: whoever would make one waits for the end.
+pub fn remove_temporaries() {
+    let Ok(mut present) = PRESENT.lock() else { return };
+    for path in std::mem::take(&mut *present) {
+        // One that cannot be removed is removed by the next writer beside it.
+        let _ = fs::remove_file(path);
+    }
+    std::mem::forget(present);
+}
+
+/// Links that are followed one after the other; more are a circle, as for the system itself.
+const MOST_LINKS: usize = 40;
+
+/// Where a file on its way into a pipe or a device is put together.
+#[cfg(unix)]
+const SCRATCH: &str = "/tmp";
+#[cfg(not(unix))]
+const SCRATCH: &str = ".";
+
+/// Where writing to a path leads.
+enum Target {
+    /// A regular file, or a name that nothing has yet.
+    File(PathBuf),
+    /// A pipe or a character device, which takes bytes and keeps none.
+    Stream(PathBuf),
+}
+
+impl Target {
+    /// What `path` leads to through any symbolic links.
+    fn of(path: &Path) -> io::Result<Self> {
+        match fs::metadata(path) {
+            Ok(there) if there.is_file() => Ok(Self::File(followed(path)?)),
+            Ok(there) if is_stream(there.file_type()) => Ok(Self::Stream(path.to_owned())),
+            Ok(_) => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{} is there and is not a regular file", path.display()),
+            )),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::File(followed(path)?)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether a file takes bytes and keeps none: a pipe or a character device, such as `/dev/null`.
+pub fn is_stream(kind: FileType) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        kind.is_fifo() || kind.is_char_device()
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = kind;
+        false
+    }
+}
+
+/// The name at the end of a path's symbolic links; nothing need be there yet.
+///
+/// # Errors
+/// If the links lead in a circle, or one of them cannot be read.
+pub fn followed(path: impl AsRef<Path>) -> io::Result<PathBuf> {
+    let mut path = path.as_ref().to_owned();
+    for _ in 0..MOST_LINKS {
+        if !fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink()) {
+            return Ok(path);
+        }
+        path = directory_of(&path).join(fs::read_link(&path)?);
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("{} is a symbolic link that leads in a circle", path.display()),
+    ))
+}
+
+/// Whether a file can be made where `path` leads, found by making a hidden one there and removing it.
+///
+/// # Errors
+/// What the system says against it.
+pub fn can_write(path: impl AsRef<Path>) -> io::Result<()> {
+    match Target::of(path.as_ref())? {
+        Target::File(path) => Temporary::beside(&path)?.create().map(drop),
+        Target::Stream(_) => Ok(()),
+    }
+}
 
 /// A temporary file that is gone when this is dropped, unless it became the target.
 struct Temporary {
@@ -21,22 +114,23 @@ struct Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.kept {
+            forget(&self.path);
             // Nothing can be done about a temporary file that cannot be removed; the target is untouched.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
+/// A temporary file is no longer there, or no longer temporary.
+fn forget(path: &Path) {
+    if let Ok(mut present) = PRESENT.lock() {
+        present.remove(path);
+    }
+}
+
 impl Temporary {
     /// A name beside `path` that nothing else uses; the file is not there yet.
     fn beside(path: &Path) -> io::Result<Self> {
-        // A rename would put a file in the place of a device, or fail only after all is written.
-        if fs::metadata(path).is_ok_and(|target| !target.is_file()) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("{} is there and is not a regular file", path.display()),
-            ));
-        }
         let Some(name) = path.file_name() else {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -51,19 +145,35 @@ impl Temporary {
         Ok(Self { path: directory_of(path).join(hidden), kept: true, lock: None })
     }
 
+    /// A name among the system's own temporary files.
+    fn scratch() -> Self {
+        let name = format!(".radhard.{}.{}.tmp", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        Self { path: Path::new(SCRATCH).join(name), kept: true, lock: None }
+    }
+
     /// Creates the file, which is removed from now on unless it becomes the target.
     fn create(&mut self) -> io::Result<File> {
+        let mut present = PRESENT
+            .lock()
+            .map_err(|_| io::Error::other("a thread died while it held the list of temporary files"))?;
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&self.path)?;
         self.kept = false;
+        present.insert(self.path.clone());
+        drop(present);
         // Where files can't be locked, orphans stay.
         self.lock = file.try_clone().ok().filter(|file| file.try_lock().is_ok());
         Ok(file)
     }
 
-    /// Renames the file to `path`.
+    /// Renames the file to `path`; a file that it replaces gives it its permissions.
     fn become_target(mut self, path: &Path) -> io::Result<()> {
+        if let Ok(replaced) = fs::metadata(path) {
+            // Where permissions can't be set, the file has those of a new one.
+            let _ = fs::set_permissions(&self.path, replaced.permissions());
+        }
         fs::rename(&self.path, path)?;
         self.kept = true;
+        forget(&self.path);
         // The rename itself reaches the disk with its directory. Where a directory cannot be synced the system does so
         // in its own time: the file is whole either way.
         if let Ok(directory) = File::open(directory_of(path)) {
@@ -98,49 +208,72 @@ fn directory_of(path: &Path) -> &Path {
     }
 }
 
+/// Copies a whole file into a pipe or a device.
+fn pour(from: &mut File, into: &Path) -> io::Result<()> {
+    from.rewind()?;
+    io::copy(from, &mut OpenOptions::new().write(true).open(into)?)?;
+    Ok(())
+}
+
 /// Writes a file beside `path`, brings it to the disk and renames it to `path`.
 ///
-/// The file is open for reading too, so `write` can go back to what it wrote.
+/// The file is open for reading too, so `write` can go back to what it wrote. A symbolic link stays one: what it leads to is
+/// written. Into a pipe or a character device the bytes are copied once all are there.
 ///
 /// Errors: on any error, and on a panic in `write`, the temporary file is removed and `path` is what it was; a `path` that
-/// is there and is not a regular file is refused before anything is written.
+/// is there and is neither a regular file nor such a device is refused before anything is written.
 pub fn write_atomically<T>(
     path: impl AsRef<Path>,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>,
 ) -> io::Result<T> {
-    let path = path.as_ref();
-    let mut temporary = Temporary::beside(path)?;
+    let target = Target::of(path.as_ref())?;
+    let mut temporary = match &target {
+        Target::File(path) => Temporary::beside(path)?,
+        Target::Stream(_) => Temporary::scratch(),
+    };
     let mut writer = BufWriter::with_capacity(1 << 20, temporary.create()?);
     let value = write(&mut writer)?;
     writer.flush()?;
-    writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-    temporary.become_target(path)?;
+    let mut file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+    match target {
+        Target::File(path) => {
+            file.sync_all()?;
+            temporary.become_target(&path)?;
+        }
+        Target::Stream(path) => pour(&mut file, &path)?,
+    }
     Ok(value)
 }
 
 /// Copies the file `from` beside `to`, edits the copy in place as mapped bytes, and renames it to `to`.
 ///
-/// The copy goes through the system, so memory holds only the pages that `edit` touches.
+/// The copy goes through the system, so memory holds only the pages that `edit` touches. Links, pipes and devices are written as
+/// by [`write_atomically`].
 ///
 /// Errors: on any error, and on a panic in `edit`, the copy is removed and `to` is what it was; a `to` that is there and is
-/// not a regular file is refused before anything is copied.
+/// neither a regular file nor a device that takes bytes is refused before anything is copied.
 pub fn edit_copy<T, E: From<io::Error>>(
     from: impl AsRef<Path>,
     to: impl AsRef<Path>,
     edit: impl FnOnce(&mut [u8]) -> Result<T, E>,
 ) -> Result<T, E> {
-    let to = to.as_ref();
+    let target = Target::of(to.as_ref())?;
     let mut source = File::open(from)?;
-    let mut temporary = Temporary::beside(to)?;
+    let mut temporary = match &target {
+        Target::File(path) => Temporary::beside(path)?,
+        Target::Stream(_) => Temporary::scratch(),
+    };
     let mut copy = temporary.create()?;
     io::copy(&mut source, &mut copy)?;
     copy.sync_all()?;
-    drop(copy);
     let mut mapped = MappedMut::open(&temporary.path).map_err(io::Error::other)?;
     let value = edit(&mut mapped)?;
     mapped.flush()?;
     drop(mapped);
-    temporary.become_target(to)?;
+    match target {
+        Target::File(path) => temporary.become_target(&path)?,
+        Target::Stream(path) => pour(&mut copy, &path)?,
+    }
     Ok(value)
 }
 
@@ -231,6 +364,87 @@ mod tests {
         refused(&link);
         assert!(fs::metadata(&link).unwrap().file_type().is_socket());
         assert_eq!(names(dir.path()), ["link", "socket"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_written_through_and_stays_a_link() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+
+        let dir = tempfile::tempdir().unwrap();
+        let other = dir.path().join("other");
+        fs::create_dir(&other).unwrap();
+        let (link, chain, target) = (dir.path().join("link"), dir.path().join("chain"), other.join("a"));
+        symlink("other/a", &link).unwrap();
+        symlink("link", &chain).unwrap();
+        // First nothing is at the end of the link, then a file with permissions of its own.
+        write_atomically(&chain, |out| out.write_all(b"one")).unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"one");
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
+        write_atomically(&link, |out| out.write_all(b"two")).unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"two");
+        edit_copy(&target, &chain, |bytes| {
+            bytes[0] = b'T';
+            Ok::<_, io::Error>(())
+        })
+        .unwrap();
+        assert_eq!(fs::read(&link).unwrap(), b"Two");
+        assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o640);
+        for link in [link, chain] {
+            assert!(fs::symlink_metadata(link).unwrap().is_symlink());
+        }
+        assert_eq!(names(&other), ["a"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_in_a_circle_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+        std::os::unix::fs::symlink(&a, &b).unwrap();
+        std::os::unix::fs::symlink(&b, &a).unwrap();
+        write_atomically(&a, |_| Ok(())).unwrap_err();
+        assert!(followed(&a).unwrap_err().to_string().contains("circle"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_takes_the_bytes_and_stays_a_device() {
+        use std::os::unix::fs::FileTypeExt;
+
+        let dir = tempfile::tempdir().unwrap();
+        let (from, link) = (dir.path().join("a"), dir.path().join("link"));
+        fs::write(&from, b"abc").unwrap();
+        std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+        for path in [Path::new("/dev/null"), &link] {
+            // Going back and reading, as a writer of prepared data does.
+            write_atomically(path, |out| {
+                out.write_all(b"abc")?;
+                out.rewind()?;
+                let mut read = Vec::new();
+                io::Read::read_to_end(out.get_mut(), &mut read)?;
+                assert_eq!(read, b"abc");
+                Ok(())
+            })
+            .unwrap();
+            edit_copy(&from, path, |_| Ok::<_, io::Error>(())).unwrap();
+            can_write(path).unwrap();
+            assert!(fs::metadata(path).unwrap().file_type().is_char_device());
+        }
+        assert_eq!(names(dir.path()), ["a", "link"]);
+    }
+
+    #[test]
+    fn whether_a_file_can_be_made_is_found_without_leaving_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        can_write(&path).unwrap();
+        fs::write(&path, b"old").unwrap();
+        can_write(&path).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert!(can_write(path.join("b")).is_err() && can_write(dir.path().join("no").join("b")).is_err());
+        assert!(can_write(dir.path()).is_err());
+        assert_eq!(names(dir.path()), ["a"]);
     }
 
     #[test]

@@ -2,9 +2,12 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
+use std::panic::panic_any;
 
 use bytemuck::Pod;
 use memmap2::MmapMut;
+
+use crate::available::{TooLittleMemory, need};
 
 /// The alignment of every buffer.
 pub const CACHE_LINE_BYTES: usize = 64;
@@ -35,7 +38,8 @@ pub struct Buffer<T: Pod> {
 impl<T: Pod> Buffer<T> {
     /// `len` zeros.
     ///
-    /// Panics: when the system has no such memory, as `Vec` does.
+    /// Panics: when the system has no such memory, with [`TooLittleMemory`] as what the panic carries. Whoever has a size from a file or
+    /// a flag asks [`need`] first.
     pub fn zeroed(len: usize) -> Self {
         const { assert!(align_of::<T>() <= CACHE_LINE_BYTES, "the element needs a larger alignment") }
         let bytes = bytes_of::<T>(len);
@@ -57,9 +61,10 @@ impl<T: Pod> Buffer<T> {
 
     fn mapped(bytes: usize) -> Self {
         // One huge page more than needed, so that the buffer can start on a boundary; untouched pages cost nothing.
-        let map = match MmapMut::map_anon(bytes + HUGE_PAGE_BYTES) {
-            Ok(map) => map,
-            Err(error) => panic!("no memory for a buffer of {bytes} bytes: {error}"),
+        let map = match need(bytes as u64).map(|()| MmapMut::map_anon(bytes + HUGE_PAGE_BYTES)) {
+            Ok(Ok(map)) => map,
+            Ok(Err(_)) => panic_any(TooLittleMemory::refused(bytes as u64)),
+            Err(too_little) => panic_any(too_little),
         };
         let start = map.as_ptr().align_offset(HUGE_PAGE_BYTES);
         // Whole huge pages only: the rest, most of which would be empty, comes in small ones. Advice may be refused (kernels
@@ -73,7 +78,7 @@ impl<T: Pod> Buffer<T> {
 fn bytes_of<T>(len: usize) -> usize {
     match len.checked_mul(size_of::<T>()) {
         Some(bytes) if bytes <= isize::MAX as usize - 2 * HUGE_PAGE_BYTES => bytes,
-        _ => panic!("a buffer of {len} elements does not fit the address space"),
+        _ => panic_any(TooLittleMemory::refused(len.saturating_mul(size_of::<T>()) as u64)),
     }
 }
 

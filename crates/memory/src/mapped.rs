@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use memmap2::{Mmap, MmapMut, MmapOptions};
 
+use crate::signals::Watched;
+
 /// Why a file could not be mapped.
 #[derive(Debug, thiserror::Error)]
 pub enum MapError {
@@ -36,6 +38,8 @@ pub enum MapError {
 /// A file mapped read-only.
 #[derive(Debug)]
 pub struct Mapped {
+    /// Before the map, so that it ends first.
+    _watched: Watched,
     map: Mmap,
     file: File,
 }
@@ -50,7 +54,7 @@ impl Mapped {
         // it replaces files by rename, which leaves the mapped bytes as they were.
         let map = unsafe { Mmap::map(&file) };
         match map {
-            Ok(map) => Ok(Self { map, file }),
+            Ok(map) => Ok(Self { _watched: Watched::new(&map, path), map, file }),
             Err(source) => Err(MapError::Map { path: path.to_owned(), source }),
         }
     }
@@ -113,6 +117,8 @@ impl AsRef<[u8]> for Mapped {
 /// A file mapped for writing in place: what is stored in the bytes reaches the file.
 #[derive(Debug)]
 pub struct MappedMut {
+    /// Before the map, so that it ends first.
+    _watched: Watched,
     map: MmapMut,
 }
 
@@ -124,7 +130,8 @@ impl MappedMut {
         // SAFETY: `&mut self` guards the writes of this process. The contract of memmap2 is that nobody else
         // changes or truncates the file meanwhile; whoever maps a file for writing in place is its only user.
         let map = unsafe { MmapMut::map_mut(&file) };
-        map.map(|map| Self { map }).map_err(|source| MapError::Map { path: path.to_owned(), source })
+        map.map(|map| Self { _watched: Watched::new(&map, path), map })
+            .map_err(|source| MapError::Map { path: path.to_owned(), source })
     }
 
     /// Maps the file at `path` privately: what is changed in the bytes stays in memory, page by page, and never reaches it.
@@ -133,7 +140,8 @@ impl MappedMut {
         let file = open_regular(path, OpenOptions::new().read(true))?;
         // SAFETY: as for `Mapped`: the file keeps its bytes while it is mapped; changed pages are this process's own.
         let map = unsafe { MmapOptions::new().map_copy(&file) };
-        map.map(|map| Self { map }).map_err(|source| MapError::Map { path: path.to_owned(), source })
+        map.map(|map| Self { _watched: Watched::new(&map, path), map })
+            .map_err(|source| MapError::Map { path: path.to_owned(), source })
     }
 
     /// Writes changed pages to the disk and waits until they are there; of a private map there is nothing to write.

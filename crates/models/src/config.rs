@@ -1,5 +1,6 @@
 //! What shapes a model: its architecture, fields and widths.
 
+use radhard_memory::TooLittleMemory;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -117,6 +118,14 @@ pub enum ConfigError {
     Tables {
         /// The format asked for.
         format: TableFormat,
+    },
+    /// More memory than there is.
+    #[error("the parameters of {name}: {source}")]
+    Memory {
+        /// The architecture.
+        name: String,
+        /// What is needed and what is there.
+        source: TooLittleMemory,
     },
     /// More bytes than the address space.
     #[error("the parameters of {name} are more than an address space can hold")]

@@ -246,6 +246,9 @@ impl Model {
             data: self.data.clone(),
         };
         let text = serde_json::to_string(&header).map_err(io::Error::other)?;
+        // The file is put together in memory.
+        let bytes = self.parameters().iter().map(|tensor| tensor.bytes().len() as u64).sum();
+        radhard_memory::need(bytes).map_err(io::Error::other)?;
         let views: Vec<_> = self.parameters().iter().map(|t| (t.name(), Stored(t))).collect();
         let metadata = HashMap::from([(KEY.to_owned(), text)]);
         let bytes = safetensors::serialize(views, Some(metadata)).map_err(io::Error::other)?;

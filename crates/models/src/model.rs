@@ -95,6 +95,9 @@ impl Model {
     /// A model whose parameters are all zero.
     pub(crate) fn zeroed(config: &Config) -> Result<Self, ConfigError> {
         let graph = Graph::of(config)?;
+        let bytes = graph.specs().iter().map(|spec| spec.bytes() as u64).sum();
+        radhard_memory::need(bytes)
+            .map_err(|source| ConfigError::Memory { name: config.name.clone(), source })?;
         let parameters = Parameters::new(graph.specs().iter().map(Tensor::zeroed).collect());
         Ok(Self { graph: Arc::new(graph), parameters, init: None, training: None, data: None })
     }

@@ -444,3 +444,31 @@ fn hostile_arrays_are_refused() {
     let huge = "(4611686018427387904, 4611686018427387904)";
     assert!(matches!(error(&array("<f4", "True", huge, &[])), NpyError::Length { .. }));
 }
+
+#[test]
+fn values_of_a_pickle_are_charged_to_the_file() {
+    const COUNT: usize = 16_000_000;
+    for (name, begin, each) in [
+        ("empty dicts", &b"\x80\x02"[..], &b"}"[..]),
+        ("tuples in tuples", b"\x80\x02N", b"\x85"),
+        ("values on the stack", b"\x80\x02", b"N"),
+        ("marks", b"\x80\x02", b"("),
+        ("memos", b"\x80\x02N", b"\x94"),
+        ("copies in a list", b"\x80\x02]N", b"2"),
+    ] {
+        let mut pickle = begin.to_vec();
+        pickle.extend(each.repeat((COUNT - begin.len()) / each.len()));
+        let file = zip(&[deflated("m/data.pkl", &pickle)]);
+        assert!(file.len() < 20_000, "{name}");
+        let error = read(&file).unwrap_err();
+        assert!(matches!(error, ImportError::Pickle(PickleError::TooMuch { .. })), "{name}: {error}");
+    }
+    // A list that grows by itself again and again: what it holds is charged each time.
+    let mut pickle = b"\x80\x02](".to_vec();
+    pickle.extend(b"N".repeat(1000));
+    pickle.extend(b"e");
+    assert!(matches!(
+        read(&zip(&[stored("m/data.pkl", &[pickle, b".".to_vec()].concat())])),
+        Err(ImportError::NoStateDict { .. })
+    ));
+}

@@ -1,6 +1,9 @@
 //! What can go wrong with records.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+
+use rusqlite::ffi;
 
 use crate::cell::{CellId, CellKey};
 use crate::golden::SubjectKey;
@@ -94,6 +97,18 @@ pub enum RecordsError {
     /// The disk is full; what was being written is not in the file.
     #[error("no space left for {} ({action})", path.display())]
     Full {
+        /// The file.
+        path: PathBuf,
+        /// What was being done.
+        action: &'static str,
+    },
+    /// The file system has no locks.
+    #[error(
+        "{} is on a file system without locks ({action}), and records need them: give --out a directory on a local disk, and copy it \
+         when the campaign is done",
+        path.display()
+    )]
+    NoLocks {
         /// The file.
         path: PathBuf,
         /// What was being done.
@@ -198,6 +213,21 @@ pub enum RecordsError {
     },
 }
 
+/// What SQLite says where the file system refuses to lock or to share memory.
+const LOCKING: [i32; 6] = [
+    ffi::SQLITE_IOERR_LOCK,
+    ffi::SQLITE_IOERR_RDLOCK,
+    ffi::SQLITE_IOERR_UNLOCK,
+    ffi::SQLITE_IOERR_CHECKRESERVEDLOCK,
+    ffi::SQLITE_IOERR_SHMLOCK,
+    ffi::SQLITE_IOERR_SHMMAP,
+];
+
+/// Whether the system refuses to lock a file at all, which SQLite tells as a lock that another holds.
+fn lacks_locks(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::Error(_))))
+}
+
 fn list(differences: &[Difference]) -> String {
     differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
@@ -207,7 +237,16 @@ impl RecordsError {
     pub(crate) fn sqlite(path: &Path, action: &'static str, source: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
         let path = path.to_owned();
+        match source.sqlite_error().map_or(0, |error| error.extended_code) {
+            code if LOCKING.contains(&code) => return Self::NoLocks { path, action },
+            // The index of the log has no room to grow.
+            ffi::SQLITE_IOERR_SHMSIZE => return Self::Full { path, action },
+            _ => {}
+        }
         match source.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) if lacks_locks(&path) => {
+                Self::NoLocks { path, action }
+            }
             Some(ErrorCode::DiskFull) => Self::Full { path, action },
             Some(
                 ErrorCode::ReadOnly
@@ -248,5 +287,27 @@ impl RecordsError {
             ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => Self::ReadOnly { path, action },
             _ => Self::Io { path, action, source },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_sqlite_says_of_locks_and_of_a_full_disk_is_named_as_that() {
+        let told = |code: i32| {
+            let source = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            RecordsError::sqlite(Path::new("a"), "writing", source)
+        };
+        for code in LOCKING {
+            let error = told(code);
+            assert!(error.to_string().contains("without locks (writing)"), "{error}");
+        }
+        for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_SHMSIZE] {
+            assert!(matches!(told(code), RecordsError::Full { .. }));
+        }
+        assert!(matches!(told(ffi::SQLITE_BUSY), RecordsError::Busy { .. }));
+        assert!(matches!(told(ffi::SQLITE_IOERR_READ), RecordsError::Sqlite { .. }));
     }
 }

@@ -104,7 +104,7 @@ impl Store {
         let [auc, auc_finite, auc_worst, log_loss, non_finite, saturated] =
             ["auc", "auc_finite", "auc_worst", "log_loss", "non_finite", "saturated"].map(score::place);
         for (id, cell) in self.cells() {
-            let key = key_fields(&cell.key, cell.seed);
+            let key = shielded_fields(&cell.key, cell.seed);
             self.each_trial(id, |trial| {
                 let numbers = score::numbers(&trial.scores);
                 for field in &key {
@@ -138,7 +138,7 @@ pub fn write_cells(out: impl Write, cells: &[CellRecord]) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(KEY_COLUMNS.iter().chain(&CELL_COLUMNS))?;
     for CellRecord { cell, stand_in, statistics, .. } in cells {
-        for field in key_fields(&cell.key, cell.seed) {
+        for field in shielded_fields(&cell.key, cell.seed) {
             csv.write_field(field)?;
         }
         let interval = statistics.mean_interval;
@@ -188,6 +188,20 @@ pub(crate) fn key_fields(key: &CellKey, seed: u64) -> [String; 7] {
     ]
 }
 
+/// The fields of [`KEY_COLUMNS`] for a csv file: the texts among them as [`shielded`] has them.
+fn shielded_fields(key: &CellKey, seed: u64) -> [String; 7] {
+    let [model, data, target, error_model, ber, protection, seed] = key_fields(key, seed);
+    let [model, data, target, error_model, protection] =
+        [model, data, target, error_model, protection].map(shielded);
+    [model, data, target, error_model, ber, protection, seed]
+}
+
+/// A text that no spreadsheet takes for a formula: where it begins with `=`, `+`, `-`, `@`, a tab or a carriage return, an apostrophe comes
+/// before it. Numbers are written as they are.
+pub fn shielded(text: String) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
+}
+
 /// A value that csv leaves empty where it is undefined or NaN.
 pub(crate) fn real(value: Option<f64>) -> Number {
     value.filter(|value| !value.is_nan()).map_or(Number::Undefined, Number::Real)
@@ -228,5 +242,29 @@ pub fn method(method: Method) -> &'static str {
         Method::Woolf => "woolf",
         Method::Conditional => "conditional",
         Method::Bounds => "bounds",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_a_spreadsheet_would_run_is_shielded_and_a_number_is_not() {
+        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"] {
+            assert_eq!(shielded(text.to_owned()), format!("'{text}"));
+        }
+        for text in ["", "wide-deep", "'=1", "a=1", " =1"] {
+            assert_eq!(shielded(text.to_owned()), text);
+        }
+        let key = CellKey {
+            model: "=cmd()".into(),
+            data: "ml".into(),
+            target: "-a".into(),
+            error_model: "flips".into(),
+            ber: Some(1e-9),
+            protection: "none".into(),
+        };
+        assert_eq!(shielded_fields(&key, 3), ["'=cmd()", "ml", "'-a", "flips", "1e-9", "none", "3"]);
     }
 }

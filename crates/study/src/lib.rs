@@ -45,5 +45,5 @@ pub use outputs::Outputs;
 pub use reproduce::{Part, Reproduced, UnknownPart, reproduce, reproduce_as_artefact};
 pub use scale::Scale;
 pub use sets::{Real, SETS, Set};
-pub use study::{Study, StudyError};
+pub use study::{DIRECTORIES, SCALE_FILE, Study, StudyError};
 pub use training::{MODELS, Trained};

@@ -18,7 +18,7 @@ use crate::injection::Injection;
 use crate::outputs::Outputs;
 use crate::scale::Scale;
 use crate::sets::SETS;
-use crate::study::{Study, StudyError};
+use crate::study::{DIRECTORIES, Study, StudyError};
 
 /// A part of the paper that can be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -130,7 +130,7 @@ pub fn reproduce(
     audience: &dyn Audience,
 ) -> Result<Option<Reproduced>, StudyError> {
     study.begin()?;
-    let mut outputs = Outputs::new(&study.out.join("paper"))?;
+    let mut outputs = Outputs::new(&study.out.join(DIRECTORIES[2]))?;
     let mut reproduced = Reproduced::default();
     let widths = study.scale.dummy_widths;
     if part.covers(Part::Table1) {
@@ -230,7 +230,7 @@ pub fn reproduce_as_artefact(
     audience: &dyn Audience,
 ) -> Result<Option<Reproduced>, StudyError> {
     study.begin()?;
-    let mut outputs = Outputs::new(&study.out.join("paper"))?;
+    let mut outputs = Outputs::new(&study.out.join(DIRECTORIES[2]))?;
     let mut ways = Vec::new();
     for way in WAYS.iter().filter(|way| way.changes(part)) {
         let Some(shown) = way.shown(study, audience)? else { return Ok(None) };

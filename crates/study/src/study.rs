@@ -22,6 +22,12 @@ use crate::training::{MODELS, Trained, Training};
 /// Seed of splits, stand-ins, trainings and chips.
 pub(crate) const SEED: u64 = 1;
 
+/// Name of the file that says at which scale a directory holds a study.
+pub const SCALE_FILE: &str = "scale.txt";
+
+/// Names of the directories that a study fills: prepared data, models, and what is made of them.
+pub const DIRECTORIES: [&str; 3] = ["data", "models", "paper"];
+
 /// A study in a directory: what is there is not made again.
 #[derive(Debug)]
 pub struct Study<'a> {
@@ -137,7 +143,7 @@ impl Study<'_> {
     pub fn begin(&self) -> Result<(), StudyError> {
         std::fs::create_dir_all(self.out)
             .map_err(|source| StudyError::File { path: self.out.to_path_buf(), source })?;
-        let path = self.out.join("scale.txt");
+        let path = self.out.join(SCALE_FILE);
         let asked = self.scale.in_words();
         match std::fs::read_to_string(&path) {
             Ok(found) if found.trim() == asked => Ok(()),
@@ -156,7 +162,7 @@ impl Study<'_> {
     }
 
     fn sets_at(&self, sets: &[usize], audience: &dyn Audience) -> Result<Option<Vec<Meta>>, StudyError> {
-        self.directory("data")?;
+        self.directory(DIRECTORIES[0])?;
         let mut metas = Vec::new();
         for &place in sets {
             if audience.stop() {
@@ -182,7 +188,7 @@ impl Study<'_> {
         if self.sets_at(sets, audience)?.is_none() {
             return Ok(None);
         }
-        self.directory("models")?;
+        self.directory(DIRECTORIES[1])?;
         let mut trained = Vec::new();
         for &place in sets {
             let set = &SETS[place];
@@ -236,7 +242,7 @@ impl Study<'_> {
         options: &DummyOptions,
         audience: &dyn Audience,
     ) -> Result<PathBuf, StudyError> {
-        self.directory("data")?;
+        self.directory(DIRECTORIES[0])?;
         let data = self.data(name);
         if !data.exists() {
             audience.stage(&format!("drawing {name}"));
@@ -248,7 +254,7 @@ impl Study<'_> {
 
     /// An untrained model of this name, made where it is not there yet.
     pub(crate) fn untrained(&self, name: &str, config: &Config) -> Result<(), StudyError> {
-        self.directory("models")?;
+        self.directory(DIRECTORIES[1])?;
         let path = self.model(name);
         if !path.exists() {
             let model = Model::new(config, Init::TorchFm, SEED)?;
@@ -349,12 +355,12 @@ impl Study<'_> {
 
     /// Where a prepared data set lies.
     pub(crate) fn data(&self, name: &str) -> PathBuf {
-        self.out.join("data").join(format!("{name}.data"))
+        self.out.join(DIRECTORIES[0]).join(format!("{name}.data"))
     }
 
     /// Where a model lies.
     pub(crate) fn model(&self, name: &str) -> PathBuf {
-        self.out.join("models").join(format!("{name}.safetensors"))
+        self.out.join(DIRECTORIES[1]).join(format!("{name}.safetensors"))
     }
 
     pub(crate) fn directory(&self, name: &str) -> Result<(), StudyError> {

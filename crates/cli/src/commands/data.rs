@@ -13,8 +13,9 @@ use radhard_data::{IdRule, Info, Meta, Split, SplitRatio};
 use serde_json::{Value, json};
 
 use crate::arguments::{Ids, InputFormat, Prepare, Synth};
-use crate::console::Console;
+use crate::console::{Console, in_line};
 use crate::exit::{Exit, Failure, failure};
+use crate::output::CommandFiles;
 
 const BAR: &str = "{bar:24} {percent}% · {eta} left · {msg}";
 
@@ -31,6 +32,7 @@ pub(crate) fn prepare(arguments: &Prepare, console: &Console) -> Result<Exit, Fa
     {
         return Err(failure(Exit::Usage, "--dense-integers and --rare-below go with criteo"));
     }
+    files(arguments)?.check()?;
     let common = PrepareOptions {
         ids: arguments.ids.map(id_rule),
         field_dims: arguments.field_dims.clone(),
@@ -58,6 +60,22 @@ pub(crate) fn prepare(arguments: &Prepare, console: &Console) -> Result<Exit, Fa
     bar.finish_and_clear();
     let meta = prepared.map_err(prepare_failure)?;
     show(&meta, &arguments.out, console)
+}
+
+/// What a preparation reads and writes.
+fn files(arguments: &Prepare) -> Result<CommandFiles, Failure> {
+    let located = match (movielens(arguments.format), arguments.format) {
+        (Some(set), _) => prepare::movielens_file(set, &arguments.input),
+        (None, InputFormat::Criteo) => prepare::criteo_file(&arguments.input),
+        _ => Ok(arguments.input.clone()),
+    };
+    let mut files = CommandFiles::new(arguments.overwrite.force)
+        .reads("the input", &located.map_err(prepare_failure)?)
+        .writes("--out", &arguments.out);
+    if let Some(vocabulary) = &arguments.vocabulary {
+        files = files.reads("--vocabulary", vocabulary);
+    }
+    Ok(files)
 }
 
 /// The columns of a table, from the flags that name them.
@@ -92,6 +110,7 @@ fn refuse_columns(arguments: &Prepare, set: &str) -> Result<(), Failure> {
 }
 
 pub(crate) fn synth(arguments: &Synth, console: &Console) -> Result<Exit, Failure> {
+    CommandFiles::new(arguments.overwrite.force).writes("--out", &arguments.out).check()?;
     let split = Some(Split { seed: arguments.seed, ..Split::default() });
     let (out, seed) = (&arguments.out, arguments.seed);
     let bar = console.bar(0, BAR);
@@ -143,7 +162,7 @@ fn text(info: &Info) -> String {
             field.percentile_90,
             field.greatest,
         ];
-        let mut cells = vec![Cell::new(&field.name)];
+        let mut cells = vec![Cell::new(in_line(&field.name))];
         cells.extend(counts.map(|count| Cell::new(count).set_alignment(CellAlignment::Right)));
         cells.push(Cell::new(format!("{:.3}", field.gini)).set_alignment(CellAlignment::Right));
         cells.push(Cell::new(field.unseen_in_train).set_alignment(CellAlignment::Right));
@@ -155,10 +174,14 @@ fn text(info: &Info) -> String {
     });
     let (rows, positive) = (info.rows, 100.0 * info.positive_rate);
     let mut lines = vec![
-        format!("{}{stand_in} from {}: {rows} rows, {positive:.3} % positive", info.name, info.source),
+        format!(
+            "{}{stand_in} from {}: {rows} rows, {positive:.3} % positive",
+            in_line(&info.name),
+            in_line(&info.source)
+        ),
         parts.collect::<Vec<_>>().join(" · "),
         table.to_string(),
-        format!("fingerprint {}", info.fingerprint),
+        format!("fingerprint {}", in_line(&info.fingerprint)),
     ];
     lines.extend(
         info.attainable_auc.map(|auc| format!("attainable AUC {auc:.4}: that of the planted model itself")),
@@ -166,7 +189,7 @@ fn text(info: &Info) -> String {
     let left_out = if info.bad_lines == 1 { "line was" } else { "lines were" };
     lines.extend((info.bad_lines > 0).then(|| format!("{} bad {left_out} left out", info.bad_lines)));
     lines.extend((!info.intact).then(|| "the content does not match the stored fingerprint".to_owned()));
-    lines.extend(info.notes.iter().cloned());
+    lines.extend(info.notes.iter().map(|note| in_line(note).into_owned()));
     lines.join("\n")
 }
 
@@ -184,7 +207,7 @@ fn show(meta: &Meta, out: &Path, console: &Console) -> Result<Exit, Failure> {
         let [train, validation, test] = meta.part_counts();
         let stand_in = if meta.stand_in { " (stand-in)" } else { "" };
         let positive = 100.0 * meta.positives as f64 / meta.rows.max(1) as f64;
-        let (path, name, rows, dims) = (out.display(), &meta.name, meta.rows, &meta.field_dims);
+        let (path, name, rows, dims) = (out.display(), in_line(&meta.name), meta.rows, &meta.field_dims);
         let mut lines = vec![
             format!("{path}: {name}{stand_in}, {rows} rows, {positive:.3} % positive, field dims {dims:?}"),
             format!("train {train} · validation {validation} · test {test}"),
@@ -192,7 +215,7 @@ fn show(meta: &Meta, out: &Path, console: &Console) -> Result<Exit, Failure> {
         lines.extend(meta.attainable_auc.map(|auc| format!("attainable AUC {auc:.4}")));
         let plural = if meta.bad_lines == 1 { "" } else { "s" };
         lines.extend((meta.bad_lines > 0).then(|| format!("{} bad line{plural} left out", meta.bad_lines)));
-        lines.extend(meta.notes.iter().cloned());
+        lines.extend(meta.notes.iter().map(|note| in_line(note).into_owned()));
         lines.join("\n")
     })?;
     Ok(Exit::Done)

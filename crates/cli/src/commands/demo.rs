@@ -8,7 +8,10 @@ use radhard_data::prepare::{self, PrepareOptions};
 use radhard_data::{DataSet, Part, Split};
 use radhard_models::training::bias_baseline;
 use radhard_models::{Config, Init, Model, TrainOptions};
+use radhard_records::Store;
+use radhard_records::export::{CELLS_FILE, TRIALS_FILE};
 use radhard_report::Summary;
+use radhard_report::files::{FIGURES, PAGE_FILE};
 
 use super::data::{prepare_failure, told};
 use super::run::{campaign, open};
@@ -16,16 +19,32 @@ use super::train::{text, train};
 use crate::arguments::Demo;
 use crate::console::{Console, StopFlag};
 use crate::exit::{Exit, Failure, OrExit, failure};
+use crate::output::CommandFiles;
 
 const DATA: &str = "ml-latest-small.data";
 const MODEL: &str = "wide-deep.safetensors";
+const PLAN: &str = "plan.toml";
+/// How every plan of the demo begins.
+const PLAN_BEGINS: &str = "# The plan of `radhard demo`";
 /// Of the split, of training and of the chips.
 const SEED: u64 = 1;
 
 pub(crate) fn run(arguments: &Demo, console: &Console) -> Result<Exit, Failure> {
     let out = &arguments.out;
-    let stop = StopFlag::listen()?;
+    let path = out.join(PLAN);
+    let own = is_demo(out);
+    let mut files = CommandFiles::new(arguments.overwrite.force).fills(out.join(FIGURES), own);
+    for name in [DATA, MODEL, PLAN, PAGE_FILE, CELLS_FILE, TRIALS_FILE] {
+        files = files.writes_into(out, name, own);
+    }
+    files.check()?;
+    let stop = StopFlag::listen();
     fs::create_dir_all(out).map_err(|error| failure(Exit::Input, format!("{}: {error}", out.display())))?;
+    let text = plan_text(arguments.chips);
+    // The plan says whose directory this is, so it comes first; that of records stays until they are continued.
+    if !own {
+        write(&path, &text)?;
+    }
     let data = prepared(&out.join(DATA), console)?;
     let baseline = bias_baseline(&data, Part::Test);
     let test = data.select(Part::Test);
@@ -34,8 +53,6 @@ pub(crate) fn run(arguments: &Demo, console: &Console) -> Result<Exit, Failure> 
         console.say("interrupted; the same command starts over");
         return Ok(Exit::Interrupted);
     };
-    let path = out.join("plan.toml");
-    let text = plan_text(arguments.chips);
     let plan = CheckedPlan::parse(&text, &path).or_exit(Exit::Usage)?;
     let report = campaign(&plan, out, How::new(plan.plan().evaluation), console, &stop)?;
     write(&path, &text)?;
@@ -96,9 +113,16 @@ fn trained(
     Ok(Some(()))
 }
 
+/// Whether a directory was begun by the demo: its plan, or that in its records, says so.
+fn is_demo(dir: &Path) -> bool {
+    let is_plan = |text: &str| text.starts_with(PLAN_BEGINS);
+    let plan = fs::read_to_string(dir.join(PLAN)).is_ok_and(|text| is_plan(&text));
+    plan || Store::open(dir).is_ok_and(|store| is_plan(&store.header().plan))
+}
+
 fn plan_text(chips: u64) -> String {
     format!(
-        "# The plan of `radhard demo`; `radhard run` continues it.\n\
+        "{PLAN_BEGINS}; `radhard run` continues it.\n\
          seed = {SEED}\n\
          chips = {chips}\n\
          split = \"test\"\n\

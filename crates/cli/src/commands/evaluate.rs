@@ -17,6 +17,7 @@ use super::run::open;
 use crate::arguments::Evaluate;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, OrExit, failure};
+use crate::output::CommandFiles;
 
 pub(crate) fn run(arguments: &Evaluate, console: &Console) -> Result<Exit, Failure> {
     let part = arguments.split.parse().map_err(|error| failure(Exit::Usage, format!("--split: {error}")))?;
@@ -24,6 +25,13 @@ pub(crate) fn run(arguments: &Evaluate, console: &Console) -> Result<Exit, Failu
         .non_finite
         .parse()
         .map_err(|error| failure(Exit::Usage, format!("--non-finite: {error}")))?;
+    if let Some(scores) = &arguments.scores {
+        CommandFiles::new(arguments.overwrite.force)
+            .reads("the model", &arguments.model)
+            .reads("--data", &arguments.data)
+            .writes("--scores", scores)
+            .check()?;
+    }
     let subject =
         Subject::open(&arguments.model, &arguments.data, None, part, non_finite).or_exit(Exit::Input)?;
     let protected = protection(arguments, &subject)?;

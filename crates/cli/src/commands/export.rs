@@ -7,6 +7,7 @@ use super::run::open;
 use crate::arguments::{DigestOf, Export, ExportFormat};
 use crate::console::Console;
 use crate::exit::{Exit, Failure, OrExit};
+use crate::output::{CommandFiles, holds_records};
 
 pub(crate) fn run(arguments: &Export, console: &Console) -> Result<Exit, Failure> {
     let store = open(&arguments.dir)?;
@@ -21,6 +22,12 @@ pub(crate) fn run(arguments: &Export, console: &Console) -> Result<Exit, Failure
     }
     let ExportFormat::Csv = arguments.format;
     let out = arguments.out.as_ref().unwrap_or(&arguments.dir);
+    let own = holds_records(out);
+    CommandFiles::new(arguments.overwrite.force)
+        .reads("the records", store.file())
+        .writes_into(out, "cells.csv", own)
+        .writes_into(out, "trials.csv", own)
+        .check()?;
     store.export_csv(out).or_exit(Exit::Input)?;
     let names = ["cells.csv", "trials.csv"].map(|name| out.join(name).display().to_string());
     console.result(&json!({ "files": names }), || names.join("\n"))?;

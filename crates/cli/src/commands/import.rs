@@ -8,8 +8,16 @@ use super::train::{config, inputs};
 use crate::arguments::{Convert as ConvertArguments, Import};
 use crate::console::Console;
 use crate::exit::{Exit, Failure, OrExit, failure};
+use crate::output::CommandFiles;
 
 pub(crate) fn import(arguments: &Import, console: &Console) -> Result<Exit, Failure> {
+    let mut files = CommandFiles::new(arguments.overwrite.force)
+        .reads("the file of weights", &arguments.weights)
+        .writes("--out", &arguments.out);
+    if let Some(data) = &arguments.inputs.data {
+        files = files.reads("--data", data);
+    }
+    files.check()?;
     let (field_dims, numeric) = inputs(&arguments.inputs)?;
     let config: Config = config(&arguments.widths, &arguments.model, field_dims, numeric);
     config.check().or_exit(Exit::Usage)?;
@@ -27,6 +35,10 @@ pub(crate) fn import(arguments: &Import, console: &Console) -> Result<Exit, Fail
 pub(crate) fn convert(arguments: &ConvertArguments, console: &Console) -> Result<Exit, Failure> {
     let format: TableFormat =
         arguments.tables.parse().map_err(|error| failure(Exit::Usage, format!("--tables: {error}")))?;
+    CommandFiles::new(arguments.overwrite.force)
+        .reads("the model", &arguments.model)
+        .writes("--out", &arguments.out)
+        .check()?;
     let model = Model::open(&arguments.model).or_exit(Exit::Input)?;
     let model = converted(&model, format)
         .map_err(|error| failure(Exit::Input, format!("{}: {error}", arguments.model.display())))?;

@@ -7,8 +7,14 @@ use super::train::{config, init, inputs};
 use crate::arguments::Init;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, OrExit, failure};
+use crate::output::CommandFiles;
 
 pub(crate) fn run(arguments: &Init, console: &Console) -> Result<Exit, Failure> {
+    let mut files = CommandFiles::new(arguments.overwrite.force).writes("--out", &arguments.out);
+    if let Some(data) = &arguments.inputs.data {
+        files = files.reads("--data", data);
+    }
+    files.check()?;
     let config = shape(arguments)?;
     let model = Model::new(&config, init(&arguments.shape)?, arguments.shape.seed).or_exit(Exit::Usage)?;
     model

@@ -7,6 +7,7 @@ use radhard_protect::parse_protection;
 use crate::arguments::{Inject, Replay};
 use crate::console::Console;
 use crate::exit::{Exit, Failure, failure};
+use crate::output::CommandFiles;
 
 pub(crate) fn inject(arguments: &Inject, console: &Console) -> Result<Exit, Failure> {
     let usage = |flag: &str, error: &dyn std::fmt::Display| failure(Exit::Usage, format!("{flag}: {error}"));
@@ -32,6 +33,13 @@ pub(crate) fn inject(arguments: &Inject, console: &Console) -> Result<Exit, Fail
     };
     let protection =
         parse_protection(&arguments.protection).map_err(|error| usage("--protection", &error))?;
+    let mut outputs = CommandFiles::new(arguments.overwrite.force).reads("the model", &arguments.model);
+    for (flag, path) in [("--out", &arguments.out), ("--map", &arguments.map)] {
+        if let Some(path) = path {
+            outputs = outputs.writes(flag, path);
+        }
+    }
+    outputs.check()?;
     let request = Request {
         target: &target,
         protection: &protection,
@@ -50,6 +58,7 @@ pub(crate) fn inject(arguments: &Inject, console: &Console) -> Result<Exit, Fail
 }
 
 pub(crate) fn apply(arguments: &Replay, console: &Console) -> Result<Exit, Failure> {
+    check_out(arguments)?;
     let injection =
         files::apply(&arguments.model, &arguments.map, arguments.out.as_deref(), arguments.rebase)
             .map_err(file_failure)?;
@@ -60,9 +69,20 @@ pub(crate) fn undo(arguments: &Replay, console: &Console) -> Result<Exit, Failur
     if arguments.rebase {
         return Err(failure(Exit::Usage, "--rebase goes with apply; undo restores the recorded words"));
     }
+    check_out(arguments)?;
     let injection =
         files::undo(&arguments.model, &arguments.map, arguments.out.as_deref()).map_err(file_failure)?;
     show(&injection, "undone", console)
+}
+
+/// Refuses a copy that would lose a file.
+fn check_out(arguments: &Replay) -> Result<(), Failure> {
+    let Some(out) = &arguments.out else { return Ok(()) };
+    CommandFiles::new(arguments.overwrite.force)
+        .reads("the model", &arguments.model)
+        .reads("--map", &arguments.map)
+        .writes("--out", out)
+        .check()
 }
 
 fn show(injection: &Injection, what: &str, console: &Console) -> Result<Exit, Failure> {

@@ -7,7 +7,7 @@ use radhard_memory::Mapped;
 use serde::Serialize;
 
 use crate::arguments::Inspect;
-use crate::console::Console;
+use crate::console::{Console, in_line};
 use crate::exit::{Exit, Failure, failure};
 
 /// One parameter of a file.
@@ -87,7 +87,7 @@ fn text(inspection: &Inspection) -> String {
         let critical = row.critical_bits.map_or_else(|| "–".to_owned(), |bits| bits.to_string());
         let shape = format!("[{}]", shape.join(", "));
         table.add_row([
-            Cell::new(&row.name),
+            Cell::new(in_line(&row.name)),
             Cell::new(shape),
             Cell::new(&row.format),
             Cell::new(component),
@@ -95,7 +95,7 @@ fn text(inspection: &Inspection) -> String {
             right(critical),
         ]);
     }
-    let model = inspection.model.as_deref().unwrap_or("unknown architecture");
+    let model = in_line(inspection.model.as_deref().unwrap_or("unknown architecture"));
     let mut text = format!(
         "{table}\n{model}: {} parameters, {} bits (state left out); {} critical bits: exponent bits that read 0 and whose \
          flip makes a word huge, infinite or NaN",
@@ -103,7 +103,7 @@ fn text(inspection: &Inspection) -> String {
     );
     if !inspection.others.is_empty() {
         text.push_str("\nnot injectable (unknown format): ");
-        text.push_str(&inspection.others.join(", "));
+        text.push_str(&in_line(&inspection.others.join(", ")));
     }
     text
 }

@@ -8,14 +8,16 @@ use radhard_campaign::Watch;
 use radhard_records::CellKey;
 use radhard_study::artefact::WAYS;
 use radhard_study::{
-    Audience, Part, Scale, Study, StudyError, UnknownPart, reproduce, reproduce_as_artefact,
+    Audience, DIRECTORIES, Part, SCALE_FILE, Scale, Study, StudyError, UnknownPart, reproduce,
+    reproduce_as_artefact,
 };
 use serde_json::json;
 
 use super::run::run_failure;
 use crate::arguments::Reproduce;
-use crate::console::{Console, StopFlag};
+use crate::console::{Console, StopFlag, in_line};
 use crate::exit::{Exit, Failure, failure};
+use crate::output::CommandFiles;
 
 const BAR: &str = "{bar:24} {human_pos}/{human_len} · {eta} left · {msg}";
 
@@ -44,9 +46,12 @@ pub(crate) fn run(arguments: &Reproduce, console: &Console) -> Result<Exit, Fail
         let text = format!("--as-artefact: no way of the released artefact changes {part}");
         return Err(failure(Exit::Usage, text));
     }
+    let own = arguments.out.join(SCALE_FILE).is_file();
+    let files = CommandFiles::new(arguments.overwrite.force);
+    DIRECTORIES.iter().fold(files, |files, name| files.fills(arguments.out.join(name), own)).check()?;
     let start = Instant::now();
     let audience =
-        Told { console, bar: console.bar(0, BAR), stop: StopFlag::listen()?, stage: Mutex::default() };
+        Told { console, bar: console.bar(0, BAR), stop: StopFlag::listen(), stage: Mutex::default() };
     let study = Study { real: arguments.data_dir.as_deref(), out: &arguments.out, scale };
     let done = if arguments.as_artefact {
         reproduce_as_artefact(&study, part, &audience)
@@ -110,7 +115,7 @@ impl Told<'_> {
             && *stage != text
         {
             text.clone_into(&mut stage);
-            self.bar.set_message(text.to_owned());
+            self.bar.set_message(in_line(text).into_owned());
         }
     }
 }

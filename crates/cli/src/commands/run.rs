@@ -10,8 +10,9 @@ use radhard_records::{CellKey, RecordsError};
 use serde_json::json;
 
 use crate::arguments::Run;
-use crate::console::{Console, StopFlag};
+use crate::console::{Console, StopFlag, in_line};
 use crate::exit::{Exit, Failure, OrExit, failure};
+use crate::output::CommandFiles;
 
 const BAR: &str = "{bar:24} {human_pos}/{human_len} trials · {per_sec} · {eta} left · {msg}";
 
@@ -30,7 +31,14 @@ pub(crate) fn run(arguments: &Run, console: &Console) -> Result<Exit, Failure> {
         Some(how) => how.parse().map_err(|error| failure(Exit::Usage, error))?,
         None => plan.plan().evaluation,
     };
-    let stop = StopFlag::listen()?;
+    let mut files = CommandFiles::new(false).reads("the plan", &arguments.plan);
+    for subject in &plan.plan().subjects {
+        files = files
+            .reads("a model of the plan", &plan.resolve(&subject.model))
+            .reads("data of the plan", &plan.resolve(&subject.data));
+    }
+    files.continues("the records", &arguments.out.join(radhard_records::FILE)).check()?;
+    let stop = StopFlag::listen();
     let how = How { memory_bytes: arguments.memory, ..How::new(evaluation) };
     let report = campaign(&plan, &arguments.out, how, console, &stop)?;
     console.result(
@@ -124,7 +132,8 @@ struct Bar {
 impl Bar {
     fn show(&self) {
         if let (Ok(paths), Ok(stage)) = (self.paths.lock(), self.stage.lock()) {
-            self.progress.set_message(format!("{stage} · known {} · {}", paths[0], ways(&paths)));
+            let text = format!("{stage} · known {} · {}", paths[0], ways(&paths));
+            self.progress.set_message(in_line(&text).into_owned());
         }
     }
 }
@@ -137,7 +146,7 @@ impl Watch for Bar {
     }
 
     fn stage(&self, what: &str) {
-        self.progress.set_message(what.to_owned());
+        self.progress.set_message(in_line(what).into_owned());
     }
 
     fn cell(&self, key: &CellKey) {

@@ -6,16 +6,30 @@ use std::path::{Path, PathBuf};
 
 use radhard_data::DataSet;
 use radhard_models::training::{CheckpointError, train_with_checkpoint};
-use radhard_models::{Config, Init, Model, Progress, TrainError, TrainOptions, TrainReport, architectures};
+use radhard_models::{
+    Config, ConfigError, Init, Model, Progress, TrainError, TrainOptions, TrainReport, architectures,
+};
 use serde_json::json;
 
 use crate::arguments::{Inputs, Shape, Train, Widths};
 use crate::console::{Console, StopFlag};
-use crate::exit::{Exit, Failure, OrExit, failure};
+use crate::exit::{Exit, Failure, failure};
+use crate::output::CommandFiles;
 
 const BAR: &str = "{bar:24} epoch {msg}";
 
 pub(crate) fn run(arguments: &Train, console: &Console) -> Result<Exit, Failure> {
+    let checkpoint = checkpoint(&arguments.out);
+    // A run that was interrupted goes on to the model that it was allowed to write; that the checkpoint is of this run is
+    // seen before anything is written.
+    let continues = checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.is_file());
+    let mut files = CommandFiles::new(arguments.overwrite.force || continues)
+        .reads("--data", &arguments.data)
+        .writes("--out", &arguments.out);
+    if let Some(checkpoint) = &checkpoint {
+        files = files.continues("the checkpoint", checkpoint);
+    }
+    files.check()?;
     let data = open(&arguments.data)?;
     let shape = &arguments.shape;
     if shape.model == "dummy" {
@@ -46,21 +60,36 @@ pub(crate) fn run(arguments: &Train, console: &Console) -> Result<Exit, Failure>
         seed: arguments.shape.seed,
         ..TrainOptions::default()
     };
-    let mut model =
-        Model::new(&config, init(&arguments.shape)?, arguments.shape.seed).or_exit(Exit::Usage)?;
-    let stop = StopFlag::listen()?;
-    let checkpoint = checkpoint(&arguments.out);
+    let mut model = Model::new(&config, init(&arguments.shape)?, arguments.shape.seed).map_err(|error| {
+        let exit = if matches!(error, ConfigError::Memory { .. }) { Exit::Input } else { Exit::Usage };
+        Failure { exit, error: error.into() }
+    })?;
+    // The first and second moments of every parameter.
+    let bytes: u64 = model.parameters().iter().map(|tensor| tensor.bytes().len() as u64).sum();
+    radhard_memory::need(bytes.saturating_mul(2))
+        .map_err(|error| failure(Exit::Input, format!("training {}: {error}", shape.model)))?;
+    let stop = StopFlag::listen();
     let init = init(&arguments.shape)?;
-    let report = train(&mut model, &data, &options, init, Some(&checkpoint), console, &stop)?;
+    let report = train(&mut model, &data, &options, init, checkpoint.as_deref(), console, &stop);
+    let report = report.map_err(|other| match other.error.downcast_ref() {
+        Some(error @ TrainError::Read(_)) => {
+            let cut = matches!(error, TrainError::Read(error) if error.kind() == ErrorKind::UnexpectedEof);
+            let cut = if cut { " (it was cut while it was in use)" } else { "" };
+            failure(Exit::Input, format!("{}: {error}{cut}", arguments.data.display()))
+        }
+        _ => other,
+    })?;
     if report.interrupted {
         console.say("interrupted; the same command continues after the last whole epoch");
         return Ok(Exit::Interrupted);
     }
     let at = |path: &Path, error| failure(Exit::Input, format!("{}: {error}", path.display()));
     model.save(&arguments.out).map_err(|error| at(&arguments.out, error))?;
-    match std::fs::remove_file(&checkpoint) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(at(&checkpoint, error)),
-        _ => {}
+    if let Some(checkpoint) = &checkpoint {
+        match std::fs::remove_file(checkpoint) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(at(checkpoint, error)),
+            _ => {}
+        }
     }
     let parameters = model.parameters().trained();
     console.result(
@@ -152,11 +181,14 @@ pub(crate) fn open(path: &Path) -> Result<DataSet, Failure> {
     DataSet::open(path).map_err(|error| failure(Exit::Input, format!("{}: {error}", path.display())))
 }
 
-/// Where training keeps what it needs to go on: beside the model that it will write.
-fn checkpoint(out: &Path) -> PathBuf {
+/// Where training keeps what it needs to go on: next to the model that it will write; nowhere for a pipe or a device.
+fn checkpoint(out: &Path) -> Option<PathBuf> {
+    if std::fs::metadata(out).is_ok_and(|there| radhard_memory::is_stream(there.file_type())) {
+        return None;
+    }
     let mut name = out.as_os_str().to_owned();
     name.push(".checkpoint");
-    name.into()
+    Some(name.into())
 }
 
 /// Field dims and numeric inputs that the flags give.

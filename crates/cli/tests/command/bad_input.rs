@@ -172,7 +172,7 @@ fn a_directory_of_another_plan_is_left_alone() {
         bench.run("run plan.toml --out run").fails(4, parts);
         assert_eq!(bench.digest("run"), digest);
     }
-    bench.run("train --model fm --data small.data --out fm.model --epochs 1 --seed 9 --json").json();
+    bench.run("train --model fm --data small.data --out fm.model --epochs 1 --seed 9 --force --json").json();
     bench.plan("seed = 1\nchips = 2\nrates = [1e-3, 1e-2]\n");
     bench.run("run plan.toml --out run").fails(4, &["model fm"]);
     bench.run("report nowhere").fails(5, &["nowhere"]);
@@ -266,6 +266,11 @@ fn a_full_disk_is_an_error_and_leaves_no_half_file() {
     let (code, err) = limited("run plan.toml --out run", 60);
     assert_eq!(code, Some(5), "{err}");
     assert!(err.contains("run"), "{err}");
+    // Wherever the writing fails, it is told as that, and not by what follows from it.
+    for kilobytes in (4..100).step_by(3) {
+        let (code, err) = limited("run plan.toml --out run --quiet", kilobytes);
+        assert!(code == Some(5) && !err.contains("FOREIGN KEY"), "{kilobytes}: {err}");
+    }
     // With room again the same command continues to the same records.
     bench.run("run plan.toml --out run --json").json();
     bench.run("run plan.toml --out whole --json").json();

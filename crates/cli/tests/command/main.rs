@@ -1,10 +1,14 @@
 //! The command as its users run it.
 
 mod bad_input;
+mod door;
 mod imported;
 mod law_same_records;
 mod main_job;
+mod names;
 mod older_records;
+mod outputs;
+mod processes;
 mod protections;
 mod reproduce;
 mod workbench;

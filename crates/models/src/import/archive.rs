@@ -303,7 +303,8 @@ impl<'a> Archive<'a> {
                 .take(entry.size)
                 .map_err(|source| ArchiveError::TooMuch { name: name.to_owned(), source })?;
             let wrong = || ArchiveError::Size { name: name.to_owned(), size: entry.size };
-            let mut bytes = Vec::new();
+            // Paid for, so that nothing is taken while it grows.
+            let mut bytes = Vec::with_capacity(usize::try_from(entry.size).map_err(|_| wrong())? + 1);
             flate2::read::DeflateDecoder::new(entry.data)
                 .take(entry.size.saturating_add(1))
                 .read_to_end(&mut bytes)

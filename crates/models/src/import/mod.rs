@@ -8,6 +8,7 @@ mod budget;
 mod element;
 mod npz;
 mod pickle;
+mod pickle_error;
 mod pickled;
 mod strided;
 mod torch;
@@ -23,7 +24,7 @@ pub use archive::ArchiveError;
 pub use budget::TooMuch;
 pub use element::Element;
 pub use npz::NpyError;
-pub use pickle::PickleError;
+pub use pickle_error::PickleError;
 
 use crate::config::Config;
 use crate::file::{NamedTensor, StateDictError};

@@ -4,90 +4,26 @@
 
 use std::collections::BTreeMap;
 
-use thiserror::Error;
-
+use super::budget::Budget;
 use super::element::{dtype_element, storage_element};
+use super::pickle_error::PickleError;
 use super::pickled::{Id, Name, Node, Pickled, Storage, TensorNode, Value, describe};
 use super::strided::{MAX_RANK, Strided};
 
 /// The longest pickle that is read; tensors are not in it.
 pub(super) const MAX_BYTES: usize = 16 << 20;
 
-/// What is wrong with a pickle.
-#[derive(Debug, Error, PartialEq)]
-#[non_exhaustive]
-pub enum PickleError {
-    /// More bytes than the names and shapes of any model.
-    #[error("the pickle has {bytes} bytes; at most {MAX_BYTES} are read")]
-    TooLong {
-        /// Its length.
-        bytes: usize,
-    },
-    /// It ends inside an instruction, or before its last.
-    #[error("the pickle ends at byte {offset}, inside an instruction or before the last one")]
-    Truncated {
-        /// Where more was needed.
-        offset: usize,
-    },
-    /// A protocol that is not read.
-    #[error("pickle protocol {version}; 2 to 5 are read")]
-    Protocol {
-        /// Its number.
-        version: u8,
-    },
-    /// An instruction that no state dict needs.
-    #[error("pickle byte {offset}: opcode 0x{opcode:02x} is refused")]
-    Opcode {
-        /// The instruction.
-        opcode: u8,
-        /// Where it is.
-        offset: usize,
-    },
-    /// A name that would be called.
-    #[error(
-        "pickle byte {offset}: {name} is refused; only tensors, dicts and modules are read, nothing is called"
-    )]
-    Refused {
-        /// Module and name.
-        name: String,
-        /// Where the call is.
-        offset: usize,
-    },
-    /// The stack has fewer values than an instruction takes, or no mark.
-    #[error("pickle byte {offset}: the stack has too few values")]
-    Stack {
-        /// Where the instruction is.
-        offset: usize,
-    },
-    /// A memo that was never set.
-    #[error("pickle byte {offset}: memo {index} was never set")]
-    Memo {
-        /// Its number.
-        index: u32,
-        /// Where it is read.
-        offset: usize,
-    },
-    /// Bytes that are no text.
-    #[error("pickle byte {offset}: text is not UTF-8")]
-    Text {
-        /// Where it begins.
-        offset: usize,
-    },
-    /// A value of the wrong kind.
-    #[error("pickle byte {offset}: {found} where {wanted} has to be")]
-    Operand {
-        /// What the instruction takes.
-        wanted: &'static str,
-        /// What it was given.
-        found: String,
-        /// Where the instruction is.
-        offset: usize,
-    },
-}
+/// What an allocation takes besides what it holds.
+const ALLOCATION_BYTES: usize = 32;
+
+/// What a memo entry takes: a node of the map holds it, and is half full at least.
+const MEMO_BYTES: usize = 2 * size_of::<(u32, Value<'_>)>() + 8;
 
 /// The machine.
-struct Unpickler<'a> {
+struct Unpickler<'a, 'b> {
     bytes: &'a [u8],
+    /// What values may take of memory.
+    budget: &'b mut Budget,
     /// The next byte.
     at: usize,
     /// The instruction that is carried out.
@@ -103,12 +39,13 @@ struct Unpickler<'a> {
 ///
 /// # Errors
 /// If it is cut short, refers to what is not there, or needs more than tensors, dicts and plain objects.
-pub(super) fn unpickle(bytes: &[u8]) -> Result<Pickled<'_>, PickleError> {
+pub(super) fn unpickle<'a>(bytes: &'a [u8], budget: &mut Budget) -> Result<Pickled<'a>, PickleError> {
     if bytes.len() > MAX_BYTES {
         return Err(PickleError::TooLong { bytes: bytes.len() });
     }
     let mut machine = Unpickler {
         bytes,
+        budget,
         at: 0,
         offset: 0,
         stack: Vec::new(),
@@ -127,7 +64,38 @@ pub(super) fn unpickle(bytes: &[u8]) -> Result<Pickled<'_>, PickleError> {
     }
 }
 
-impl<'a> Unpickler<'a> {
+impl<'a> Unpickler<'a, '_> {
+    /// Makes room for more in a vector, paid for before it is taken; growing doubles, as vectors do.
+    fn room<T>(&mut self, vector: impl Fn(&mut Self) -> &mut Vec<T>, more: usize) -> Result<(), PickleError> {
+        let (length, capacity) = (vector(self).len(), vector(self).capacity());
+        let wanted = length.saturating_add(more);
+        if wanted > capacity {
+            let grown = wanted.max(2 * capacity).max(4);
+            self.pay(grown.saturating_mul(size_of::<T>()))?;
+            vector(self).reserve_exact(grown - length);
+        }
+        Ok(())
+    }
+
+    /// Spends memory of the file's allowance.
+    fn pay(&mut self, bytes: usize) -> Result<(), PickleError> {
+        let offset = self.offset;
+        self.budget.take(bytes as u64).map_err(|source| PickleError::TooMuch { source, offset })
+    }
+
+    fn push(&mut self, value: Value<'a>) -> Result<(), PickleError> {
+        self.room(|machine| &mut machine.stack, 1)?;
+        self.stack.push(value);
+        Ok(())
+    }
+
+    /// The values of the stack from a height on, in a vector of their own.
+    fn split_off(&mut self, height: usize) -> Result<Vec<Value<'a>>, PickleError> {
+        let count = self.stack.len() - height;
+        self.pay(ALLOCATION_BYTES + count.saturating_mul(size_of::<Value<'_>>()))?;
+        Ok(self.stack.split_off(height))
+    }
+
     fn take(&mut self, count: usize) -> Result<&'a [u8], PickleError> {
         let rest = &self.bytes[self.at..];
         let taken = rest.get(..count).ok_or(PickleError::Truncated { offset: self.bytes.len() })?;
@@ -157,14 +125,12 @@ impl<'a> Unpickler<'a> {
     fn text(&mut self, length: usize) -> Result<(), PickleError> {
         let offset = self.at;
         let text = std::str::from_utf8(self.take(length)?).map_err(|_| PickleError::Text { offset })?;
-        self.stack.push(Value::Text(text));
-        Ok(())
+        self.push(Value::Text(text))
     }
 
     fn opaque(&mut self, length: usize) -> Result<(), PickleError> {
         self.take(length)?;
-        self.stack.push(Value::Opaque("bytes"));
-        Ok(())
+        self.push(Value::Opaque("bytes"))
     }
 
     fn line(&mut self) -> Result<&'a str, PickleError> {
@@ -201,22 +167,22 @@ impl<'a> Unpickler<'a> {
     /// The values above the last mark, which is taken away.
     fn marked(&mut self) -> Result<Vec<Value<'a>>, PickleError> {
         let height = self.marks.pop().ok_or(PickleError::Stack { offset: self.offset })?;
-        Ok(self.stack.split_off(height))
+        self.split_off(height)
     }
 
-    fn node(&mut self, node: Node<'a>) -> Id {
+    fn node(&mut self, node: Node<'a>) -> Result<Id, PickleError> {
+        self.room(|machine| &mut machine.nodes, 1)?;
         self.nodes.push(node);
-        self.nodes.len() - 1
+        Ok(self.nodes.len() - 1)
     }
 
     fn tuple(&mut self, count: usize) -> Result<(), PickleError> {
         if self.stack.len() < self.floor() + count {
             return Err(PickleError::Stack { offset: self.offset });
         }
-        let values = self.stack.split_off(self.stack.len() - count);
-        let id = self.node(Node::Values(values));
-        self.stack.push(Value::Tuple(id));
-        Ok(())
+        let values = if count == 0 { Vec::new() } else { self.split_off(self.stack.len() - count)? };
+        let id = self.node(Node::Values(values))?;
+        self.push(Value::Tuple(id))
     }
 
     fn operand(&self, wanted: &'static str, found: Value<'a>) -> PickleError {
@@ -225,14 +191,14 @@ impl<'a> Unpickler<'a> {
 
     fn remember(&mut self, index: u32) -> Result<(), PickleError> {
         let top = self.top()?;
+        self.pay(MEMO_BYTES)?;
         self.memo.insert(index, top);
         Ok(())
     }
 
     fn recall(&mut self, index: u32) -> Result<(), PickleError> {
-        let value = self.memo.get(&index).ok_or(PickleError::Memo { index, offset: self.offset })?;
-        self.stack.push(*value);
-        Ok(())
+        let value = *self.memo.get(&index).ok_or(PickleError::Memo { index, offset: self.offset })?;
+        self.push(value)
     }
 
     fn step(&mut self, opcode: u8) -> Result<(), PickleError> {
@@ -246,20 +212,26 @@ impl<'a> Unpickler<'a> {
             0x95 => {
                 self.array::<8>()?;
             }
-            b'(' => self.marks.push(self.stack.len()),
+            b'(' => {
+                self.room(|machine| &mut machine.marks, 1)?;
+                self.marks.push(self.stack.len());
+            }
             b'0' => {
                 self.pop()?;
             }
             b'1' => {
                 self.marked()?;
             }
-            b'2' => self.stack.push(self.top()?),
-            b'N' => self.stack.push(Value::None),
-            0x88 | 0x89 => self.stack.push(Value::Bool),
+            b'2' => {
+                let top = self.top()?;
+                self.push(top)?;
+            }
+            b'N' => self.push(Value::None)?,
+            0x88 | 0x89 => self.push(Value::Bool)?,
             b'K' | b'M' | b'J' | 0x8a | 0x8b => self.integer(opcode)?,
             b'G' => {
                 self.array::<8>()?;
-                self.stack.push(Value::Opaque("a float"));
+                self.push(Value::Opaque("a float"))?;
             }
             b'X' | 0x8d => {
                 let length = self.length(opcode == 0x8d)?;
@@ -281,17 +253,17 @@ impl<'a> Unpickler<'a> {
             0x85..=0x87 => self.tuple(usize::from(opcode - 0x84))?,
             b't' => {
                 let values = self.marked()?;
-                let id = self.node(Node::Values(values));
-                self.stack.push(Value::Tuple(id));
+                let id = self.node(Node::Values(values))?;
+                self.push(Value::Tuple(id))?;
             }
             b']' | 0x8f => {
-                let id = self.node(Node::Values(Vec::new()));
-                self.stack.push(Value::List(id));
+                let id = self.node(Node::Values(Vec::new()))?;
+                self.push(Value::List(id))?;
             }
             0x91 => {
                 let values = self.marked()?;
-                let id = self.node(Node::Values(values));
-                self.stack.push(Value::List(id));
+                let id = self.node(Node::Values(values))?;
+                self.push(Value::List(id))?;
             }
             b'a' => {
                 let value = self.pop()?;
@@ -301,7 +273,7 @@ impl<'a> Unpickler<'a> {
                 let values = self.marked()?;
                 self.append(values)?;
             }
-            b'}' => self.push_dict(),
+            b'}' => self.push_dict()?,
             b's' => {
                 let value = self.pop()?;
                 let key = self.pop()?;
@@ -315,27 +287,21 @@ impl<'a> Unpickler<'a> {
             b'R' => self.reduce()?,
             0x81 | 0x92 => self.instantiate(opcode == 0x92)?,
             b'b' => self.build()?,
-            b'q' => {
-                let index = self.byte()? as u32;
-                self.remember(index)?;
-            }
-            b'r' => {
-                let index = self.word()?;
-                self.remember(index)?;
-            }
-            0x94 => self.remember(self.memo.len() as u32)?,
-            b'h' => {
-                let index = self.byte()? as u32;
-                self.recall(index)?;
-            }
-            b'j' => {
-                let index = self.word()?;
-                self.recall(index)?;
-            }
+            b'q' | b'r' | 0x94 | b'h' | b'j' => self.memory(opcode)?,
             b'Q' => self.persistent()?,
             _ => return Err(PickleError::Opcode { opcode, offset: self.offset }),
         }
         Ok(())
+    }
+
+    /// The instructions that keep a value under a number, and those that bring it back.
+    fn memory(&mut self, opcode: u8) -> Result<(), PickleError> {
+        let index = match opcode {
+            b'q' | b'h' => self.byte()? as u32,
+            0x94 => self.memo.len() as u32,
+            _ => self.word()?,
+        };
+        if matches!(opcode, b'h' | b'j') { self.recall(index) } else { self.remember(index) }
     }
 
     fn integer(&mut self, opcode: u8) -> Result<(), PickleError> {
@@ -347,8 +313,7 @@ impl<'a> Unpickler<'a> {
                 let length = if opcode == 0x8a { self.byte()? } else { self.length(false)? };
                 let bytes = self.take(length)?;
                 if length > 8 {
-                    self.stack.push(Value::Opaque("an integer of more than 64 bits"));
-                    return Ok(());
+                    return self.push(Value::Opaque("an integer of more than 64 bits"));
                 }
                 let negative = bytes.last().is_some_and(|b| b & 0x80 != 0);
                 let mut word = [if negative { 0xff } else { 0 }; 8];
@@ -356,19 +321,19 @@ impl<'a> Unpickler<'a> {
                 i64::from_le_bytes(word)
             }
         };
-        self.stack.push(Value::Int(value));
-        Ok(())
+        self.push(Value::Int(value))
     }
 
-    fn push_dict(&mut self) {
-        let id = self.node(Node::Pairs(Vec::new()));
-        self.stack.push(Value::Dict(id));
+    fn push_dict(&mut self) -> Result<(), PickleError> {
+        let id = self.node(Node::Pairs(Vec::new()))?;
+        self.push(Value::Dict(id))
     }
 
     fn append(&mut self, values: Vec<Value<'a>>) -> Result<(), PickleError> {
         let top = self.top()?;
         match top {
             Value::List(id) => {
+                self.pay(ALLOCATION_BYTES + 2 * values.len() * size_of::<Value<'_>>())?;
                 if let Some(Node::Values(list)) = self.nodes.get_mut(id) {
                     list.extend(values);
                 }
@@ -387,6 +352,7 @@ impl<'a> Unpickler<'a> {
         }
         match top {
             Value::Dict(id) => {
+                self.pay(ALLOCATION_BYTES + 2 * size_of_val(pairs))?;
                 if let Some(Node::Pairs(dict)) = self.nodes.get_mut(id) {
                     dict.extend(pairs.iter().map(|&[key, value]| (key, value)));
                 }
@@ -406,9 +372,8 @@ impl<'a> Unpickler<'a> {
                 (_, other) => return Err(self.operand("the text of a global", other)),
             }
         };
-        let id = self.node(Node::Global(name));
-        self.stack.push(Value::Global(id));
-        Ok(())
+        let id = self.node(Node::Global(name))?;
+        self.push(Value::Global(id))
     }
 
     fn name(&self, value: Value<'a>) -> Result<Name<'a>, PickleError> {
@@ -436,8 +401,7 @@ impl<'a> Unpickler<'a> {
         let given = self.arguments(arguments)?;
         let value = match (name.module, name.name, given.as_slice()) {
             ("collections", "OrderedDict", []) => {
-                self.push_dict();
-                return Ok(());
+                return self.push_dict();
             }
             ("__builtin__" | "builtins", "set" | "frozenset", [list @ Value::List(_)]) => *list,
             ("torch", "Size", [sizes @ Value::Tuple(_)]) => *sizes,
@@ -469,8 +433,7 @@ impl<'a> Unpickler<'a> {
             }
             _ => return Err(PickleError::Refused { name: name.to_string(), offset: self.offset }),
         };
-        self.stack.push(value);
-        Ok(())
+        self.push(value)
     }
 
     /// A tensor of a storage, a format of its own or the storage's, and offset, size and stride.
@@ -508,11 +471,12 @@ impl<'a> Unpickler<'a> {
             return Err(self.operand("offset, size and stride", storage));
         };
         let (shape, strides) = (self.extents(size)?, self.extents(stride)?);
+        self.pay(2 * (ALLOCATION_BYTES + size_of_val(&shape[..])))?;
         if shape.len() != strides.len() {
             return Err(self.operand("as many strides as dimensions", stride));
         }
         let view = Strided { offset: self.extent(offset)?, shape, strides };
-        let node = self.node(Node::Tensor(TensorNode { storage: id, element, view }));
+        let node = self.node(Node::Tensor(TensorNode { storage: id, element, view }))?;
         Ok(Value::Tensor(node))
     }
 
@@ -541,9 +505,8 @@ impl<'a> Unpickler<'a> {
         self.pop()?;
         let class = self.pop()?;
         let class = self.name(class)?;
-        let id = self.node(Node::Instance { class, state: None });
-        self.stack.push(Value::Instance(id));
-        Ok(())
+        let id = self.node(Node::Instance { class, state: None })?;
+        self.push(Value::Instance(id))
     }
 
     /// The attributes of an object; those of dicts and arrays are read over.
@@ -587,8 +550,7 @@ impl<'a> Unpickler<'a> {
         }
         let count =
             u64::try_from(count).map_err(|_| self.operand("a count of at least 0", Value::Int(count)))?;
-        let node = self.node(Node::Storage(Storage { key, element, count }));
-        self.stack.push(Value::Storage(node));
-        Ok(())
+        let node = self.node(Node::Storage(Storage { key, element, count }))?;
+        self.push(Value::Storage(node))
     }
 }

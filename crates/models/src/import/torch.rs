@@ -18,6 +18,9 @@ const MAX_NAMES: usize = 65_536;
 /// Bytes of a tensor's name.
 const MAX_NAME: usize = 1024;
 
+/// What keeping a name and what belongs to it takes, besides its text.
+const NAME_BYTES: u64 = 256;
+
 /// The keys under which training scripts keep the state dict.
 const NESTED: [&str; 2] = ["state_dict", "model_state_dict"];
 
@@ -42,8 +45,8 @@ pub(super) fn read(
         return Err(ImportError::ByteOrder { found: String::from_utf8_lossy(&order).into_owned() });
     }
     let bytes = archive.read(&format!("{root}/data.pkl"), budget)?.unwrap_or_default();
-    let pickled = unpickle(&bytes)?;
-    let mut found = Found { pickled: &pickled, tensors: Vec::new(), visited: 0 };
+    let pickled = unpickle(&bytes, budget)?;
+    let mut found = Found { pickled: &pickled, tensors: Vec::new(), visited: 0, budget };
     found.checkpoint()?;
     let mut storages = Storages { archive, root, read: BTreeMap::new() };
     let mut state = StateDict::default();
@@ -54,13 +57,14 @@ pub(super) fn read(
 }
 
 /// The tensors of a pickle by name.
-struct Found<'p, 'a> {
+struct Found<'p, 'a, 'b> {
     pickled: &'p Pickled<'a>,
+    budget: &'b mut Budget,
     tensors: Vec<(String, Id)>,
     visited: usize,
 }
 
-impl<'a> Found<'_, 'a> {
+impl<'a> Found<'_, 'a, '_> {
     /// The state dict: the pickle itself, or what it has under a known key.
     fn checkpoint(&mut self) -> Result<(), ImportError> {
         let mut root = self.pickled.root;
@@ -91,7 +95,12 @@ impl<'a> Found<'_, 'a> {
         if self.visited > MAX_NAMES || prefix.len() + key.len() > MAX_NAME {
             return Err(ImportError::TooManyNames);
         }
-        Ok(format!("{prefix}{key}"))
+        let name = format!("{prefix}{key}");
+        // Kept with its tensor, and once more among the names that are taken.
+        if let Err(source) = self.budget.take(2 * name.len() as u64 + NAME_BYTES) {
+            return Err(ImportError::TooMuch { name, source });
+        }
+        Ok(name)
     }
 
     fn tensor(&mut self, prefix: &str, key: Value<'a>, value: Value<'a>) -> Result<(), ImportError> {
