@@ -16,6 +16,8 @@ use crate::trial::TrialError;
 const CRITICAL_BIT: u8 = 30;
 /// Dense words whose bit-30 flip is tried, at most.
 const DENSE_PROBES: usize = 32;
+/// Rates above this lie outside the validity of the closed forms: flips meet in one word, and in one row, too often.
+const VALID_UP_TO: f64 = 0.1;
 /// Rows that are scored under a probe, at most: their AUC says a loss within a few thousandths.
 const PROBED_ROWS: usize = 1 << 16;
 
@@ -111,6 +113,9 @@ impl Predictor {
         if rate == BitErrorRate::ZERO {
             let note = "no bit is in error".to_owned();
             return Some(Prediction { mean: self.golden_auc, kind: PredictionKind::Exact, note });
+        }
+        if rate.get() > VALID_UP_TO {
+            return None;
         }
         let mut reading = Reading {
             golden_auc: self.golden_auc,

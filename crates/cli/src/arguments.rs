@@ -364,6 +364,13 @@ pub(crate) struct Run {
     /// Bytes of golden values kept for quick evaluation, at most: 512MiB, 2GiB … (same records, other cost)
     #[arg(long, default_value = "2GiB", value_name = "BYTES", value_parser = bytes)]
     pub(crate) memory: u64,
+    /// Exit with 2 if the campaign is shown to cross this bound, as in 'severe_share@1e-5 > 0.01' or 'dense/secded/loss@1e-4 > 0.05';
+    /// one of bad_share, severe_share, loss, loss_q95
+    #[arg(long, value_name = "[TARGET/][PROTECTION/]KEY@RATE OP NUMBER")]
+    pub(crate) fail_if: Vec<String>,
+    /// Exit with 2 also where the chips do not decide about a bound
+    #[arg(long, requires = "fail_if")]
+    pub(crate) fail_undecided: bool,
 }
 
 /// `radhard report`.
@@ -371,9 +378,23 @@ pub(crate) struct Run {
 pub(crate) struct Report {
     /// A campaign directory
     pub(crate) dir: PathBuf,
-    /// Write only the page, here [default: page, figures and csv files into DIR]
+    /// Another one on the same chips: report the paired differences between the two
+    pub(crate) other: Option<PathBuf>,
+    /// Write the page here [default: report.html in DIR, comparison.html for two]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Decide what to protect at this bit error rate [default: the lowest at which more than 1 % of chips are shown to lose more than 0.05]
+    #[arg(long, value_name = "RATE")]
+    pub(crate) at: Option<f64>,
+    /// Print a line for every cell too
+    #[arg(long)]
+    pub(crate) cells: bool,
+    /// Write a chart for each model and protection into DIR/figures, as svg and png
+    #[arg(long)]
+    pub(crate) figures: bool,
+    /// Write cells.csv and trials.csv into DIR
+    #[arg(long)]
+    pub(crate) csv: bool,
     #[command(flatten)]
     pub(crate) overwrite: Overwrite,
 }

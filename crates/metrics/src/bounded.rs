@@ -4,7 +4,7 @@
 //! are many. Anderson's is narrower for a handful of chips and does not depend on their order; it never adapts.
 //! Reporting the narrower of the two after a look at both would have no level.
 
-use crate::interval::{Interval, Method};
+use crate::interval::{Interval, LEVEL, Method};
 use crate::sum::tree_sum;
 
 /// Bets are capped at this share of what could be lost on one chip.
@@ -31,32 +31,72 @@ pub fn betting_interval(scores: &[f64], bounds: [f64; 2], level: f64) -> Option<
     Some(Interval::two_sided(low, high, level, Method::Betting).mapped(bounds[0], bounds[1] - bounds[0]))
 }
 
+/// One-sided p-values of "the mean is at most `mean`" and "the mean is at least `mean`", by the gamblers of [`betting_interval`]: each is
+/// at most 2.5 % exactly where that interval at 95 % leaves the mean out on its side. `None` of no scores.
+///
+/// Numerics: the inverse of the largest wealth (Ville's inequality), bets sized for 2.5 %.
+///
+/// # Panics
+///
+/// If a score or the mean lies outside the bounds or is NaN.
+pub fn betting_p_values(scores: &[f64], bounds: [f64; 2], mean: f64) -> Option<[f64; 2]> {
+    let (unit, mean) = (to_unit(scores, bounds)?, to_unit(&[mean], bounds)?[0]);
+    let mirrored: Vec<f64> = unit.iter().map(|x| 1.0 - x).collect();
+    let p = |unit: &[f64], mean: f64| libm::exp(-Gambler::new(unit, LEVEL).largest_log_wealth(mean));
+    Some([p(&unit, mean), p(&mirrored, 1.0 - mean)])
+}
+
 /// The largest refuted mean (or 0) of scores in [0, 1], from the gambler who bets on higher scores.
 fn betting_lower(unit: &[f64], level: f64) -> f64 {
-    let n = unit.len() as f64;
-    let log_threshold = libm::log(2.0 / (1.0 - level));
-    let mut bets = Vec::with_capacity(unit.len());
-    let (mut sum, mut squares) = (0.5, 0.25);
-    for (i, &x) in unit.iter().enumerate() {
-        let t = (i + 1) as f64;
-        bets.push(libm::sqrt(2.0 * log_threshold * t / (n * squares)));
-        sum += x;
-        let mean = sum / (t + 1.0);
-        squares += (x - mean) * (x - mean);
-    }
-    let refuted = |m: f64| {
-        let mut log_wealth = 0.0;
-        unit.iter().zip(&bets).any(|(&x, &bet)| {
-            log_wealth += libm::log1p(f64::min(bet, CAP / m) * (x - m));
-            log_wealth >= log_threshold
-        })
-    };
+    let gambler = Gambler::new(unit, level);
     let (mut low, mut high) = (0.0, 1.0);
     while high - low > f64::powi(2.0, -50) {
         let middle = f64::midpoint(low, high);
-        if refuted(middle) { low = middle } else { high = middle }
+        if gambler.refutes(middle) { low = middle } else { high = middle }
     }
     low
+}
+
+/// Bets on scores in [0, 1] being higher than a mean.
+struct Gambler<'a> {
+    unit: &'a [f64],
+    bets: Vec<f64>,
+    /// Logarithm of the wealth that refutes a mean.
+    log_threshold: f64,
+}
+
+impl<'a> Gambler<'a> {
+    fn new(unit: &'a [f64], level: f64) -> Self {
+        let n = unit.len() as f64;
+        let log_threshold = libm::log(2.0 / (1.0 - level));
+        let mut bets = Vec::with_capacity(unit.len());
+        let (mut sum, mut squares) = (0.5, 0.25);
+        for (i, &x) in unit.iter().enumerate() {
+            let t = (i + 1) as f64;
+            bets.push(libm::sqrt(2.0 * log_threshold * t / (n * squares)));
+            sum += x;
+            let mean = sum / (t + 1.0);
+            squares += (x - mean) * (x - mean);
+        }
+        Self { unit, bets, log_threshold }
+    }
+
+    /// The logarithm of the wealth after each score, against a mean.
+    fn log_wealth(&self, mean: f64) -> impl Iterator<Item = f64> {
+        self.unit.iter().zip(&self.bets).scan(0.0, move |wealth, (&x, &bet)| {
+            *wealth += libm::log1p(f64::min(bet, CAP / mean) * (x - mean));
+            Some(*wealth)
+        })
+    }
+
+    fn refutes(&self, mean: f64) -> bool {
+        self.log_wealth(mean).any(|wealth| wealth >= self.log_threshold)
+    }
+
+    /// At least 0, the wealth at the start.
+    fn largest_log_wealth(&self, mean: f64) -> f64 {
+        self.log_wealth(mean).fold(0.0, |most, wealth| if wealth > most { wealth } else { most })
+    }
 }
 
 /// Anderson's interval of the mean of scores in `bounds`; `None` of no scores.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::bootstrap::bootstrap_interval;
 use crate::bounded::betting_interval;
 use crate::interval::{Interval, LEVEL, Method};
-use crate::proportion::Proportion;
+use crate::proportion::{ChipCounts, Proportion};
 use crate::quantile::{median_interval, quantile};
 use crate::stream::shuffle;
 use crate::sum::{mean, tree_sum, variance};
@@ -168,7 +168,6 @@ impl CellStatistics {
         }
         let undefined = n - all.len() as u64;
         let complete = undefined == 0 && n > 0 && !golden.is_nan();
-        let drawn = if p_no_flip == 0.0 { n } else { n - known };
         let draws = if complete { sample.draws() } else { Cow::Borrowed(&[][..]) };
         let over_all_chips = |inner: Interval| inner.mapped(p_no_flip * golden, 1.0 - p_no_flip);
         let interval = if complete { mean_interval(golden, p_no_flip, bounds, &draws) } else { None };
@@ -176,9 +175,12 @@ impl CellStatistics {
         let stratified_mean = mean(&draws).map(|inner| p_no_flip * golden + (1.0 - p_no_flip) * inner);
         let (centre, sd) = (mean(&all), variance(&all).map(f64::sqrt));
         let threshold = collapse_threshold(golden);
-        let collapsed = all.iter().filter(|&&score| score < threshold).count() as u64;
+        let collapsed = with_flips.iter().filter(|&&score| score < threshold).count() as u64;
         let can_collapse = complete && bounds == AUC_BOUNDS && golden > 0.5;
-        let share = |count| Proportion::among_drawn(count, drawn, n, p_no_flip);
+        let share = |with_flips| {
+            let drawn = n - known;
+            Proportion::of_chips(&ChipCounts { with_flips, drawn, known, known_have_it: false, p_no_flip })
+        };
 
         all.sort_unstable_by(f64::total_cmp);
         let at = |share: f64| (!all.is_empty()).then(|| quantile(&all, share));

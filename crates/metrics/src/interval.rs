@@ -32,8 +32,6 @@ pub enum Method {
     Bootstrap,
     /// Order statistics; exact for a continuous distribution, conservative else.
     OrderStatistics,
-    /// Wilson's score interval; approximate.
-    Wilson,
     /// Clopper and Pearson's; conservative.
     ClopperPearson,
     /// The upper bound from no event in n, one-sided.

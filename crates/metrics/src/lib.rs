@@ -27,10 +27,10 @@
 //! |---|---|---|
 //! | mean of a bounded score | hedged betting, Waudby-Smith & Ramdas 2024 ([`bounded`]) | at least 95 % at every n |
 //! | the same, beside it | BCa bootstrap, Efron 1987 ([`bootstrap`]), n ≥ 30 and 5 distinct values | about 95 % |
-//! | median | order statistics ([`mod@quantile`]), n ≥ 6 | at least 95 % |
-//! | proportion | Wilson; Clopper–Pearson where n < 40 or a count < 5 ([`proportion`]) | about, at least 95 % |
-//! | proportion without an event | 1 - 0.05^(1/n), one-sided | at least 95 % |
-//! | tolerable rate, BER_50 | betting, one-sided per rate, in a fixed sequence ([`tolerable`]) | at least 95 % |
+//! | median, 95 % quantile | order statistics ([`mod@quantile`]), n ≥ 6, n ≥ 72 | at least 95 % |
+//! | share of chips | Clopper–Pearson at every n, exact in P0 ([`proportion`]) | at least 95 % |
+//! | tolerable rate, BER_50 | betting, one-sided at 2.5 % per rate, in fixed sequences ([`mod@bracket`]) | at least 95 % |
+//! | several comparisons | paired betting or exact paired events, with Holm ([`mod@holm`]) | at most 5 % any wrong |
 //! | mean where looks decide the n | betting at spent levels ([`stopping`]) | at least 95 % |
 //! | mean at any rate from k flips | betting at 1 - 5 %/m, scores not rising with k ([`k_flips`]) | at least 95 % |
 //! | vulnerability over strata | Clopper–Pearson at 1 - 5 %/m ([`mod@vulnerability`]) | at least 95 % |
@@ -60,13 +60,14 @@ pub mod auc;
 pub mod beta;
 pub mod bootstrap;
 pub mod bounded;
+pub mod bracket;
 pub mod cell;
 pub mod delong;
 pub mod deviation;
 mod distances;
 mod exact_sum;
 pub mod fit;
-
+pub mod holm;
 pub mod interval;
 pub mod k_flips;
 pub mod loss;
@@ -84,6 +85,7 @@ mod start_rows;
 pub mod stopping;
 mod stream;
 pub mod sum;
+pub mod tail;
 pub mod tolerable;
 pub mod top_k;
 pub mod trial;
@@ -93,19 +95,22 @@ pub mod vulnerability;
 pub use association::{Concordance, OddsRatio, kendall, odds_ratio};
 pub use auc::{AucCounts, Aucs, MannWhitney, NonFinite, auc};
 pub use bootstrap::bootstrap_interval;
-pub use bounded::{anderson_interval, betting_interval};
+pub use bounded::{anderson_interval, betting_interval, betting_p_values};
+pub use bracket::{Bracket, BracketStatus, RateInterval, chips_to_decide};
 pub use cell::{CellSample, CellStatistics};
 pub use delong::{DeLong, delong, delong_difference};
+pub use holm::{holm, paired_event_p};
 pub use interval::{Interval, Method, Sides};
 pub use k_flips::{AtRate, Flipped, KFlipProfile};
 pub use noticed::{Noticing, RowsNoticed};
 pub use outcome::{Detection, Outcome, SampleOutcomes};
 pub use paired::{ByChip, PairedDifference, paired_by_chip, paired_difference};
-pub use proportion::{Proportion, clopper_pearson, wilson, zero_event_bound};
-pub use quantile::median_interval;
+pub use proportion::{ChipCounts, Proportion, clopper_pearson, zero_event_bound};
+pub use quantile::{median_interval, quantile_interval};
 pub use ranking::Ranking;
 pub use reference::{MetricsWork, Reference};
 pub use stopping::{Looked, Step, StopReason, StopRule};
+pub use tail::{LossBounds, LossSample, LossTail};
 pub use tolerable::{RateLoss, RateSample, Reached, TolerableRate, half_of_lead, reached, tolerable_rate};
 pub use top_k::{TopK, UserRows};
 pub use trial::{Golden, Observed, Saturated, ScoreOptions, TrialScores};

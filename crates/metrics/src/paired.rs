@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounded::betting_p_values;
 use crate::cell::{DIFFERENCE_BOUNDS, draws, mean_interval};
 use crate::interval::Interval;
 use crate::sum::{mean, variance};
@@ -17,6 +18,9 @@ pub struct PairedDifference {
     pub sd: Option<f64>,
     /// 95 % interval of the mean difference, valid at every n.
     pub mean_interval: Option<Interval>,
+    /// One-sided p-values of "the first is no better on average" and "the second is no better", by the same bets; 1 where nothing
+    /// was drawn.
+    pub p_values: [f64; 2],
 }
 
 /// Compares the scores of the same chips in two cells, first minus second.
@@ -40,11 +44,12 @@ pub fn paired_difference(
     let mut differences: Vec<f64> = first.iter().zip(second).map(|(a, b)| a - b).collect();
     let n = known + differences.len() as u64;
     if n == 0 || differences.iter().any(|d| d.is_nan()) {
-        return PairedDifference { n, mean: None, sd: None, mean_interval: None };
+        return PairedDifference { n, mean: None, sd: None, mean_interval: None, p_values: [1.0; 2] };
     }
-    let interval = {
+    let (interval, p_values) = {
         let draws = draws(golden, p_no_flip, known, &differences);
-        mean_interval(golden, p_no_flip, DIFFERENCE_BOUNDS, &draws)
+        let interval = mean_interval(golden, p_no_flip, DIFFERENCE_BOUNDS, &draws);
+        (interval, p_values(golden, p_no_flip, &draws))
     };
     differences.resize(differences.len() + known as usize, golden);
     PairedDifference {
@@ -52,7 +57,20 @@ pub fn paired_difference(
         mean: mean(&differences),
         sd: variance(&differences).map(f64::sqrt),
         mean_interval: interval,
+        p_values,
     }
+}
+
+/// The p-values of a mean difference of 0 over all chips, of which a share `p_no_flip` has the difference `golden`.
+fn p_values(golden: f64, p_no_flip: f64, draws: &[f64]) -> [f64; 2] {
+    let [low, high] = DIFFERENCE_BOUNDS;
+    // The mean over drawn chips at which that over all is 0.
+    let zero = if golden == 0.0 { 0.0 } else { -p_no_flip * golden / (1.0 - p_no_flip) };
+    if (low..=high).contains(&zero) {
+        return betting_p_values(draws, DIFFERENCE_BOUNDS, zero).unwrap_or([1.0; 2]);
+    }
+    // No mean of the drawn chips outweighs the known ones.
+    if golden > 0.0 { [0.0, 1.0] } else { [1.0, 0.0] }
 }
 
 /// The scores of a cell by chip, in order of the chips; `None` is a known chip, whose score is golden.

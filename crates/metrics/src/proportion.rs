@@ -1,14 +1,9 @@
-//! Shares of chips: Wilson, Clopper–Pearson, and what no event at all still allows.
+//! Shares of chips: Clopper–Pearson at every n, exact in the share of chips without a flip.
 
 use serde::{Deserialize, Serialize};
 
+use crate::beta;
 use crate::interval::{Interval, LEVEL, Method, Sides};
-use crate::{beta, normal};
-
-/// Below this n the interval of a share is Clopper–Pearson.
-pub const EXACT_BELOW_N: u64 = 40;
-/// Below this count of events, or of non-events, it is too.
-pub const EXACT_BELOW_COUNT: u64 = 5;
 
 /// A share of chips with its interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,8 +14,25 @@ pub struct Proportion {
     pub n: u64,
     /// `count / n`, `None` of no chips.
     pub share: Option<f64>,
-    /// 95 % interval of the probability: two-sided, but one-sided where no event was seen.
+    /// The same with the exact share of chips without a flip in place of the sampled one: it lies in the interval always.
+    pub estimate: Option<f64>,
+    /// 95 % interval of the probability, two-sided: without an event the upper end is at 97.5 % as all others.
     pub interval: Option<Interval>,
+}
+
+/// Chips by whether they have a flip and an event.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ChipCounts {
+    /// Chips with a flip and the event.
+    pub with_flips: u64,
+    /// Chips with a flip.
+    pub drawn: u64,
+    /// Chips without one.
+    pub known: u64,
+    /// Whether these, which are all alike, have the event.
+    pub known_have_it: bool,
+    /// Exact probability of a chip without a flip; 0 where it has no closed form.
+    pub p_no_flip: f64,
 }
 
 impl Proportion {
@@ -30,60 +42,33 @@ impl Proportion {
     ///
     /// If the count exceeds n.
     pub fn of(count: u64, n: u64) -> Self {
-        Self { count, n, share: (n > 0).then(|| count as f64 / n as f64), interval: interval(count, n) }
+        let share = (n > 0).then(|| count as f64 / n as f64);
+        Self { count, n, share, estimate: share, interval: clopper_pearson(count, n, LEVEL) }
     }
 
-    /// `count` events in n chips of which the known ones, a share of exactly `p_no_flip` of all, cannot have one:
-    /// only the `drawn` others inform the interval, weighted by 1 - `p_no_flip`.
-    ///
-    /// Where there are more events than drawn chips, known ones had them, and all n chips inform it.
+    /// Events in chips of which those without a flip are all alike and a share of exactly `p_no_flip`: only the others inform the
+    /// interval, weighted by 1 - `p_no_flip`. Where that probability has no closed form, all chips inform it.
     ///
     /// # Panics
     ///
-    /// If the count exceeds n.
-    pub fn among_drawn(count: u64, drawn: u64, n: u64, p_no_flip: f64) -> Self {
-        let plain = Self::of(count, n);
-        if count > drawn {
+    /// If more chips have the event than were drawn.
+    pub fn of_chips(chips: &ChipCounts) -> Self {
+        let ChipCounts { with_flips, drawn, known, known_have_it, p_no_flip } = *chips;
+        assert!(with_flips <= drawn, "{with_flips} events in {drawn} chips");
+        let plain = Self::of(with_flips + if known_have_it { known } else { 0 }, known + drawn);
+        if p_no_flip == 0.0 || plain.n == 0 {
             return plain;
         }
+        let offset = if known_have_it { p_no_flip } else { 0.0 };
         let nothing = Interval::two_sided(0.0, 1.0, LEVEL, Method::Bounds);
-        let inner = interval(count, drawn).unwrap_or(nothing);
-        Self { interval: (n > 0).then(|| inner.mapped(0.0, 1.0 - p_no_flip)), ..plain }
+        let inner = clopper_pearson(with_flips, drawn, LEVEL).unwrap_or(nothing);
+        let among = if drawn > 0 { with_flips as f64 / drawn as f64 } else { 0.0 };
+        Self {
+            estimate: Some(offset + (1.0 - p_no_flip) * among),
+            interval: Some(inner.mapped(offset, 1.0 - p_no_flip)),
+            ..plain
+        }
     }
-}
-
-/// The default 95 % interval of a probability: the zero-event bound where none was seen, Clopper–Pearson where n or a
-/// count is small, else Wilson; `None` of no chips.
-///
-/// # Panics
-///
-/// If the count exceeds n.
-pub fn interval(count: u64, n: u64) -> Option<Interval> {
-    if count == 0 {
-        zero_event_bound(n, LEVEL)
-    } else if n < EXACT_BELOW_N || count.min(n - count) < EXACT_BELOW_COUNT {
-        clopper_pearson(count, n, LEVEL)
-    } else {
-        wilson(count, n, LEVEL)
-    }
-}
-
-/// Wilson's score interval; `None` of no chips.
-///
-/// Source: Wilson 1927; Brown, Cai & DasGupta 2001, eq. 4.
-///
-/// # Panics
-///
-/// If the count exceeds n.
-pub fn wilson(count: u64, n: u64, level: f64) -> Option<Interval> {
-    assert!(count <= n, "{count} events in {n} chips");
-    let (x, m) = (count as f64, n as f64);
-    let z = normal::quantile(0.5 + level / 2.0);
-    let centre = (x + z * z / 2.0) / (m + z * z);
-    let half = z / (m + z * z) * libm::sqrt(x * (m - x) / m + z * z / 4.0);
-    let low = if count == 0 { 0.0 } else { centre - half };
-    let high = if count == n { 1.0 } else { centre + half };
-    (n > 0).then(|| Interval::two_sided(low, high, level, Method::Wilson))
 }
 
 /// Clopper and Pearson's interval; `None` of no chips.
@@ -101,7 +86,8 @@ pub fn clopper_pearson(count: u64, n: u64, level: f64) -> Option<Interval> {
     (n > 0).then(|| Interval::two_sided(low, high, level, Method::ClopperPearson))
 }
 
-/// The one-sided upper bound from no event in n chips: (1 - p)^n = 1 - level; `None` of no chips.
+/// The one-sided upper bound from no event in n trials: (1 - p)^n = 1 - level; `None` of no trials. For bounds that are called so;
+/// the intervals of shares are two-sided.
 ///
 /// Example: 0 of 10 at 95 % allows up to 25.9 %.
 pub fn zero_event_bound(n: u64, level: f64) -> Option<Interval> {

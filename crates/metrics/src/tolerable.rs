@@ -3,9 +3,11 @@
 use std::fmt::{Display, Formatter};
 
 use crate::bounded::betting_interval;
+use crate::bracket::{Bracket, RateInterval};
 use crate::cell::{AUC_BOUNDS, CellSample, CellStatistics};
 use crate::interval::LEVEL;
 use crate::proportion::Proportion;
+use crate::tail::{LossBounds, LossSample, LossTail};
 
 /// One rate of a curve.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +25,7 @@ pub struct RateLoss {
     pub rate: f64,
     /// Mean loss, weighted by P0; `None` where a score is undefined.
     pub mean: Option<f64>,
-    /// One-sided 95 % bounds of the mean loss, each at its own risk of 5 %.
+    /// Bounds of the mean loss, each at its own risk of 2.5 %.
     pub at_least: Option<f64>,
     /// The upper one.
     pub at_most: Option<f64>,
@@ -70,10 +72,9 @@ pub struct TolerableRate {
 
 /// Tests the rates of a curve against a mean loss of AUC below the unprotected, fault-free `golden`.
 ///
-/// Rates are tested one-sided at 95 %, tolerable ones from the lowest up, intolerable ones from the highest down, each
-/// until the first that fails: a fixed sequence, so that a rate which is not tolerable is shown to be with probability
-/// 5 % at most, however many are tested (Maurer, Hothorn & Lehmacher 1995). The bounds of the mean are
-/// those of hedged betting, valid at every n. A rate without chips that flipped is decided by P0 alone, where it can be.
+/// Rates are tested in the fixed sequences of [`Bracket::of`], so that either statement is wrong with probability 2.5 % at most, however
+/// many rates are tested. The bounds of the mean are those of hedged betting, valid at every n. A rate without chips that flipped is
+/// decided by P0 alone, where it can be.
 ///
 /// With half of the lead over guessing as the loss this is BER_50 ([`half_of_lead`]).
 ///
@@ -81,15 +82,16 @@ pub struct TolerableRate {
 ///
 /// If the rates do not ascend, or a score lies outside [0, 1].
 pub fn tolerable_rate(golden: f64, loss: f64, curve: &[RateSample<'_>]) -> TolerableRate {
-    assert!(curve.is_sorted_by(|a, b| a.rate < b.rate), "rates do not ascend");
     let rates: Vec<RateLoss> = curve.iter().map(|sample| RateLoss::of(golden, loss, sample)).collect();
-    let shown = |bound: Option<f64>, holds: fn(&f64, &f64) -> bool| bound.is_some_and(|b| holds(&b, &loss));
-    let tolerable = rates.iter().take_while(|rate| shown(rate.at_most, f64::le)).last();
-    let intolerable = rates.iter().rev().take_while(|rate| shown(rate.at_least, f64::gt)).last();
+    let tested = |rate: &RateLoss| RateInterval {
+        rate: rate.rate,
+        loss: rate.at_least.zip(rate.at_most).map(|(low, high)| [low, high]),
+    };
+    let shown = Bracket::of(loss, &rates.iter().map(tested).collect::<Vec<_>>());
     TolerableRate {
         loss,
-        tolerable: tolerable.map(|rate| rate.rate),
-        intolerable: intolerable.map(|rate| rate.rate),
+        tolerable: shown.largest_within,
+        intolerable: shown.smallest_beyond,
         reached: reached(loss, rates.iter().map(|rate| (rate.rate, rate.mean))),
         rates,
     }
@@ -110,19 +112,17 @@ impl RateLoss {
         }
         let statistics = CellStatistics::of(&CellSample { bounds: AUC_BOUNDS, ..cell });
         let draws = cell.draws();
-        // Each end of a two-sided interval at 90 % misses in 5 %.
-        let inner = betting_interval(&draws, AUC_BOUNDS, 2.0 * LEVEL - 1.0).map(|i| [i.low, i.high]);
+        let inner = betting_interval(&draws, AUC_BOUNDS, LEVEL).map(|i| [i.low, i.high]);
         let [low, high] = inner.unwrap_or(AUC_BOUNDS);
         let lost = |auc: f64| golden - (p_no_flip * start + (1.0 - p_no_flip) * auc);
-        let count = |aucs: &[f64]| aucs.iter().filter(|auc| golden - **auc > loss).count() as u64;
-        let of_known = if golden - start > loss { known } else { 0 };
-        let n = known + with_flips.len() as u64;
-        let beyond = Proportion::among_drawn(count(with_flips) + of_known, draws.len() as u64, n, p_no_flip);
+        let losses: Vec<f64> = with_flips.iter().map(|auc| golden - auc).collect();
+        let sample = LossSample { of_known: golden - start, known, p_no_flip, with_flips: &losses };
+        let tail = LossTail::of(&sample, LossBounds { bad: loss, ..LossBounds::default() });
         Self {
             mean: statistics.stratified_mean.or(statistics.mean).map(|mean| golden - mean),
             at_least: Some(lost(high)),
             at_most: Some(lost(low)),
-            beyond: (n > 0).then_some(beyond),
+            beyond: tail.map(|tail| tail.bad),
             ..nothing
         }
     }

@@ -6,8 +6,8 @@ use radhard_metrics::cell::{
 };
 use radhard_metrics::quantile::quantile;
 use radhard_metrics::{
-    Method, Proportion, Sides, auc, bootstrap_interval, clopper_pearson, delong, delong_difference,
-    median_interval, paired_difference, wilson, zero_event_bound,
+    ChipCounts, Method, Proportion, Sides, auc, betting_p_values, bootstrap_interval, clopper_pearson,
+    delong, delong_difference, median_interval, paired_difference, quantile_interval, zero_event_bound,
 };
 
 #[test]
@@ -31,20 +31,6 @@ fn clopper_pearson_agrees_with_exact_binomial_tails() {
 }
 
 #[test]
-fn wilson_agrees_with_its_formula() {
-    for (count, n, low, high) in [
-        (3, 20, 0.052_368_745_896_216_6, 0.360_418_864_740_757),
-        (50, 1000, 0.038_130_262_392_748_8, 0.065_313_820_244_250_8),
-        (0, 10, 0.0, 0.277_532_799_862_889),
-        (10, 10, 0.722_467_200_137_111, 1.0),
-    ] {
-        let interval = wilson(count, n, 0.95).unwrap();
-        assert!((interval.low - low).abs() < 1e-14 && (interval.high - high).abs() < 1e-14, "{interval:?}");
-    }
-    assert_eq!(wilson(0, 0, 0.95), None);
-}
-
-#[test]
 fn no_event_in_ten_allows_25_9_percent_and_says_that_it_is_one_sided() {
     let bound = zero_event_bound(10, 0.95).unwrap();
     assert!((bound.high - (1.0 - f64::powf(0.05, 0.1))).abs() < 1e-15);
@@ -54,25 +40,59 @@ fn no_event_in_ten_allows_25_9_percent_and_says_that_it_is_one_sided() {
 }
 
 #[test]
-fn a_proportion_picks_its_interval_by_n_and_count() {
-    let method = |count, n| Proportion::of(count, n).interval.map(|interval| interval.method);
-    assert_eq!(method(0, 1000), Some(Method::ZeroEvents));
-    assert_eq!(method(3, 20), Some(Method::ClopperPearson));
-    assert_eq!(method(4, 1000), Some(Method::ClopperPearson));
-    assert_eq!(method(998, 1000), Some(Method::ClopperPearson));
-    assert_eq!(method(500, 1000), Some(Method::Wilson));
-    assert_eq!((method(0, 0), Proportion::of(0, 0).share), (None, None));
+fn a_share_is_exact_and_two_sided_at_every_n_and_count() {
+    for (count, n) in [(0, 12), (0, 1000), (3, 20), (500, 1000), (1000, 1000)] {
+        let share = Proportion::of(count, n);
+        assert_eq!(share.interval, clopper_pearson(count, n, 0.95), "{count} of {n}");
+        assert_eq!(share.interval.unwrap().sides, Sides::Two);
+        assert_eq!(share.estimate, share.share);
+    }
+    // 0 of 12: the upper end is at 97.5 %, 1 - 0.025^(1/12).
+    assert_eq!(format!("{:.3}", Proportion::of(0, 12).interval.unwrap().high), "0.265");
+    assert_eq!((Proportion::of(0, 0).interval, Proportion::of(0, 0).share), (None, None));
 }
 
 #[test]
-fn chips_that_cannot_fail_narrow_a_proportion_exactly() {
-    let few = Proportion::among_drawn(0, 10, 1000, 0.99);
-    assert!((few.interval.unwrap().high - 0.01 * zero_event_bound(10, 0.95).unwrap().high).abs() < 1e-15);
-    let none_run = Proportion::among_drawn(0, 0, 1000, 0.99).interval.unwrap();
+fn chips_that_cannot_fail_narrow_a_share_exactly() {
+    let chips = ChipCounts { with_flips: 0, drawn: 10, known: 990, known_have_it: false, p_no_flip: 0.99 };
+    let high = |chips: &ChipCounts| Proportion::of_chips(chips).interval.unwrap().high;
+    assert!((high(&chips) - 0.01 * clopper_pearson(0, 10, 0.95).unwrap().high).abs() < 1e-15);
+    let none_run = Proportion::of_chips(&ChipCounts { drawn: 0, ..chips }).interval.unwrap();
     assert_eq!(none_run.method, Method::Bounds);
     assert!((none_run.high - 0.01).abs() < 1e-15);
-    // Known chips with the event: the split says nothing, all chips count.
-    assert_eq!(Proportion::among_drawn(20, 10, 1000, 0.99), Proportion::of(20, 1000));
+    // By chance more chips have flips than 1 - P0 of them: the share of the sample leaves the interval, the estimate does not.
+    let lucky = ChipCounts { with_flips: 20, drawn: 20, known: 980, ..chips };
+    let share = Proportion::of_chips(&lucky);
+    assert_eq!((share.share, share.estimate), (Some(0.02), Some(1.0 - 0.99)));
+    assert!(!share.interval.unwrap().contains(0.02) && share.interval.unwrap().contains(1.0 - 0.99));
+    // Known chips with the event are a share of exactly P0.
+    let known = Proportion::of_chips(&ChipCounts { known_have_it: true, ..chips });
+    assert_eq!((known.count, known.n, known.interval.unwrap().low), (990, 1000, 0.99));
+    // Without a closed form all chips count.
+    assert_eq!(Proportion::of_chips(&ChipCounts { p_no_flip: 0.0, ..lucky }), Proportion::of(20, 1000));
+}
+
+#[test]
+fn order_statistics_bound_a_quantile_with_the_risk_on_each_side() {
+    let sorted: Vec<f64> = (1..=500).map(f64::from).collect();
+    // Ranks with P(Bin(n, q) < r) and P(Bin(n, q) >= s) at most 0.025, from exact binomial sums.
+    for (n, share, low, high) in [
+        (6, 0.5, Some(1.0), Some(6.0)),
+        (5, 0.5, None, None),
+        (10, 0.5, Some(2.0), Some(9.0)),
+        (100, 0.95, Some(90.0), Some(100.0)),
+        (72, 0.95, Some(64.0), Some(72.0)),
+        (71, 0.95, Some(63.0), None),
+        (300, 0.95, Some(277.0), Some(293.0)),
+        (1, 0.95, None, None),
+    ] {
+        assert_eq!(quantile_interval(&sorted[..n], share, 0.95), [low, high], "n {n}, {share}");
+    }
+    assert_eq!(quantile_interval(&[], 0.5, 0.95), [None, None]);
+    for n in 6..60 {
+        let median = median_interval(&sorted[..n], 0.95).unwrap();
+        assert_eq!(quantile_interval(&sorted[..n], 0.5, 0.95), [Some(median.low), Some(median.high)], "{n}");
+    }
 }
 
 #[test]
@@ -112,6 +132,20 @@ fn betting_refutes_exactly_the_means_beyond_its_ends() {
     assert!((wealth - 40.0).abs() < 1e-9, "{three:?} {wealth}");
     assert_eq!(three.high, 1.0);
     assert_eq!(betting_interval(&[], AUC_BOUNDS, 0.95), None);
+}
+
+#[test]
+fn a_p_value_of_two_and_a_half_percent_is_where_the_interval_ends() {
+    let scores: Vec<f64> = (0..40).map(|i| f64::from(i * 7 % 11) / 10.0).collect();
+    let interval = betting_interval(&scores, AUC_BOUNDS, 0.95).unwrap();
+    let p = |mean: f64| betting_p_values(&scores, AUC_BOUNDS, mean).unwrap();
+    assert!((p(interval.low)[0] - 0.025).abs() < 1e-9 && (p(interval.high)[1] - 0.025).abs() < 1e-9);
+    assert!(p(interval.low - 0.01)[0] < 0.025 && p(interval.low + 0.01)[0] > 0.025);
+    assert_eq!(p(0.5), [p(0.5)[0], p(0.5)[1]]);
+    assert_eq!(betting_p_values(&[], AUC_BOUNDS, 0.5), None);
+    // Known chips that differ by 0.3 in 90 % outweigh whatever the others do.
+    let paired = paired_difference(0.3, 0.9, 9, &[0.2], &[0.8]);
+    assert_eq!(paired.p_values, [0.0, 1.0]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use radhard_memory::write_atomically;
-use radhard_metrics::Method;
+use radhard_metrics::{Method, Proportion};
 
 use crate::cell::CellKey;
 use crate::error::RecordsError;
@@ -39,7 +39,7 @@ pub const TRIAL_COLUMNS: [&str; 11] = [
 ];
 
 /// Columns of `cells.csv` after those of the key.
-pub const CELL_COLUMNS: [&str; 22] = [
+pub const CELL_COLUMNS: [&str; 37] = [
     "n",
     "known",
     "golden",
@@ -62,6 +62,21 @@ pub const CELL_COLUMNS: [&str; 22] = [
     "predicted",
     "prediction",
     "stand_in",
+    "median_ci_low",
+    "median_ci_high",
+    "loss_q95",
+    "loss_q95_ci_low",
+    "loss_q95_ci_high",
+    "bad_share",
+    "bad_share_ci_low",
+    "bad_share_ci_high",
+    "severe_share",
+    "severe_share_ci_low",
+    "severe_share_ci_high",
+    "non_finite_ci_low",
+    "non_finite_ci_high",
+    "collapse_ci_low",
+    "collapse_ci_high",
 ];
 
 /// What stops an export: the file that is written, or the records that are read.
@@ -137,7 +152,8 @@ impl Store {
 pub fn write_cells(out: impl Write, cells: &[CellRecord]) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(KEY_COLUMNS.iter().chain(&CELL_COLUMNS))?;
-    for CellRecord { cell, stand_in, statistics, .. } in cells {
+    for record in cells {
+        let CellRecord { cell, stand_in, statistics, tail, .. } = record;
         for field in shielded_fields(&cell.key, cell.seed) {
             csv.write_field(field)?;
         }
@@ -170,9 +186,31 @@ pub fn write_cells(out: impl Write, cells: &[CellRecord]) -> io::Result<()> {
         for field in fields {
             csv.write_field(field.to_string())?;
         }
+        let median = statistics.median_interval;
+        csv.write_field(real(median.map(|of| of.low)).to_string())?;
+        csv.write_field(real(median.map(|of| of.high)).to_string())?;
+        csv.write_field(real(tail.map(|tail| tail.q95)).to_string())?;
+        for end in tail.map_or([None; 2], |tail| tail.q95_ends) {
+            csv.write_field(real(end).to_string())?;
+        }
+        for share in [tail.map(|tail| tail.bad), tail.map(|tail| tail.severe)] {
+            csv.write_field(real(share.and_then(|share| share.estimate)).to_string())?;
+            write_ends(&mut csv, share)?;
+        }
+        write_ends(&mut csv, Some(statistics.non_finite))?;
+        write_ends(&mut csv, statistics.collapse)?;
         csv.write_record(None::<&[u8]>)?;
     }
     csv.flush()
+}
+
+/// Both ends of the interval of a share.
+fn write_ends(csv: &mut csv::Writer<impl Write>, share: Option<Proportion>) -> io::Result<()> {
+    let interval = share.and_then(|share| share.interval);
+    for end in [interval.map(|of| of.low), interval.map(|of| of.high)] {
+        csv.write_field(real(end).to_string())?;
+    }
+    Ok(())
 }
 
 /// The fields of [`KEY_COLUMNS`].
@@ -235,7 +273,6 @@ pub fn method(method: Method) -> &'static str {
         Method::Anderson => "anderson",
         Method::Bootstrap => "bootstrap",
         Method::OrderStatistics => "order-statistics",
-        Method::Wilson => "wilson",
         Method::ClopperPearson => "clopper-pearson",
         Method::ZeroEvents => "zero-events",
         Method::DeLong => "de-long",

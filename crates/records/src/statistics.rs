@@ -1,6 +1,8 @@
 //! What the trials of a cell say together.
 
-use radhard_metrics::{CellSample, CellStatistics, Outcome, Proportion};
+use radhard_metrics::{
+    CellSample, CellStatistics, ChipCounts, LossBounds, LossSample, LossTail, Outcome, Proportion,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::cell::{Cell, CellId};
@@ -18,6 +20,8 @@ pub struct CellRecord {
     pub unprotected: Option<f64>,
     /// Statistics of the AUC over its chips.
     pub statistics: CellStatistics,
+    /// How many chips lose how much; none where a score is undefined.
+    pub tail: Option<LossTail>,
     /// Chips per outcome, in the order of [`Outcome::ALL`].
     pub outcomes: [u64; Outcome::ALL.len()],
     /// Chips whose AUC loss is critical.
@@ -71,12 +75,32 @@ impl Store {
             seed: cell.seed,
             ..CellSample::auc(golden_auc.unwrap_or(f64::NAN), p_no_flip, known, &with_flips)
         });
-        let informed = statistics.n - if p_no_flip == 0.0 { 0 } else { known };
+        let unprotected = self.unprotected_auc(cell);
+        // Losses are taken against the unprotected golden run, where it was run.
+        let start = unprotected.or(golden_auc).unwrap_or(f64::NAN);
+        let losses: Vec<f64> = with_flips.iter().map(|auc| start - auc).collect();
+        let tail = LossTail::of(
+            &LossSample {
+                of_known: start - golden_auc.unwrap_or(f64::NAN),
+                known,
+                p_no_flip,
+                with_flips: &losses,
+            },
+            LossBounds::default(),
+        );
+        let drawn = with_flips.len() as u64;
         Ok(CellRecord {
             cell: cell.clone(),
             stand_in: golden.stand_in,
-            unprotected: self.unprotected_auc(cell),
-            critical: Proportion::among_drawn(critical, informed, statistics.n, p_no_flip),
+            unprotected,
+            tail,
+            critical: Proportion::of_chips(&ChipCounts {
+                with_flips: critical,
+                drawn,
+                known,
+                known_have_it: false,
+                p_no_flip,
+            }),
             statistics,
             outcomes,
         })

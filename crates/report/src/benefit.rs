@@ -1,11 +1,13 @@
 //! What protections win back on the same chips, and what they cost.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use radhard_metrics::{ByChip, Proportion, paired_by_chip};
+use radhard_metrics::{holm, zero_event_bound};
 use radhard_records::{Cell, CellKey, ProtectionCost, RecordsError, Store, Trial};
 use serde::Serialize;
 
+use crate::advice::Advice;
+use crate::chips::{AllChips, Compared, RISK};
 use crate::drawing::{Anchor, Drawing, Ink, Shape, Stroke};
 use crate::noticing::Noticing;
 use crate::quantity::{UNDEFINED, count, loss, rate, whole};
@@ -27,6 +29,11 @@ pub struct Gain {
     pub low: Option<f64>,
     /// Upper end of it.
     pub high: Option<f64>,
+    /// Whether its sign holds after Holm's adjustment over all protections and targets at this rate.
+    pub shown: bool,
+    /// The p-value of no difference, before the adjustment.
+    #[serde(skip)]
+    pub p_value: f64,
     /// What was noticed on the protected chips.
     pub noticed: Noticing,
 }
@@ -64,14 +71,14 @@ pub struct Benefit {
     pub golden_change: Option<f64>,
     /// Whether it shields bits by decree, as nothing that can be bought does: an upper bound.
     pub ideal: bool,
-    /// Whether no other protection of this model wins more for less memory and less time, bounds apart.
+    /// Whether it is shown to help at the rate of the advice, and no other one that can be built is as good for less.
     pub on_front: bool,
     /// What is taken as safe.
     pub assumptions: String,
 }
 
 /// Every protection's benefit over several campaigns on the same chips; empty where nothing protects.
-pub fn benefits(stores: &[&Store]) -> Result<Vec<Benefit>, RecordsError> {
+pub(crate) fn benefits(stores: &[&Store], chips: &AllChips) -> Result<Vec<Benefit>, RecordsError> {
     let mut benefits: Vec<Benefit> = Vec::new();
     let mut seen: BTreeSet<&CellKey> = BTreeSet::new();
     for store in stores {
@@ -83,7 +90,12 @@ pub fn benefits(stores: &[&Store]) -> Result<Vec<Benefit>, RecordsError> {
             let bare = CellKey { protection: "none".to_owned(), ..cell.key.clone() };
             let mut others = stores.iter().filter_map(|store| Some((store, store.cell_id(&bare)?)));
             let Some((other, bare)) = others.next() else { continue };
-            let gain = gain(cell, &store.trials(id)?, &other.trials(bare)?);
+            let Some(pair) = chips.get(&cell.key).zip(other.cell(bare).and_then(|bare| chips.get(&bare.key)))
+            else {
+                continue;
+            };
+            let pair = Compared::of(pair.0, pair.1);
+            let gain = gain(cell, &pair, &store.trials(id)?, &other.trials(bare)?);
             let found = benefits
                 .iter()
                 .position(|one| (&one.model, &one.data, &one.protection) == (model, data, protection));
@@ -94,6 +106,7 @@ pub fn benefits(stores: &[&Store]) -> Result<Vec<Benefit>, RecordsError> {
             benefits[place].gains.push(gain);
         }
     }
+    mark_shown(&mut benefits);
     for benefit in &mut benefits {
         let gains: Vec<f64> = benefit.gains.iter().filter_map(|gain| gain.gain).collect();
         benefit.mean_gain = (!gains.is_empty()).then(|| gains.iter().sum::<f64>() / gains.len() as f64);
@@ -108,36 +121,30 @@ pub fn benefits(stores: &[&Store]) -> Result<Vec<Benefit>, RecordsError> {
             b.mean_gain.unwrap_or(f64::NEG_INFINITY).total_cmp(&a.mean_gain.unwrap_or(f64::NEG_INFINITY)),
         )
     });
-    mark_fronts(&mut benefits);
     Ok(benefits)
 }
 
-/// Marks the benefits that no other one beats.
-pub(crate) fn mark_fronts(benefits: &mut [Benefit]) {
-    let fronts: Vec<bool> = benefits
-        .iter()
-        .map(|one| {
-            one.mean_gain.is_some() && !one.ideal && !benefits.iter().any(|other| other.dominates(one))
-        })
-        .collect();
-    for (benefit, on_front) in benefits.iter_mut().zip(fronts) {
-        benefit.on_front = on_front;
+/// Marks the gains whose sign holds among all at the same rate of the same model.
+fn mark_shown(benefits: &mut [Benefit]) {
+    let mut families: BTreeMap<(String, String, String, u64), Vec<&mut Gain>> = BTreeMap::new();
+    for Benefit { model, data, gains, .. } in benefits {
+        for gain in gains {
+            let rate = gain.ber.map_or(u64::MAX, f64::to_bits);
+            let family = (model.clone(), data.clone(), gain.error_model.clone(), rate);
+            families.entry(family).or_default().push(gain);
+        }
+    }
+    for gains in families.values_mut() {
+        let p_values: Vec<f64> = gains.iter().map(|gain| gain.p_value).collect();
+        for (gain, adjusted) in gains.iter_mut().zip(holm(&p_values)) {
+            gain.shown = adjusted <= RISK;
+        }
     }
 }
 
-fn by_chip(trials: &[Trial]) -> Vec<(u64, Option<f64>)> {
-    let mut chips: Vec<(u64, Option<f64>)> =
-        trials.iter().filter_map(|trial| Some((trial.chip, Some(trial.scores.auc?)))).collect();
-    chips.sort_unstable_by_key(|chip| chip.0);
-    chips
-}
-
-fn gain(cell: &Cell, with: &[Trial], without: &[Trial]) -> Gain {
+fn gain(cell: &Cell, pair: &Compared, with: &[Trial], without: &[Trial]) -> Gain {
     let noticed = Noticing::of(&cell.key.protection, with, without);
-    let [with, without] = [with, without].map(by_chip);
-    // Every chip's score is on record, so no golden score stands in for one.
-    let [first, second] = [&with, &without].map(|chips| ByChip { golden: 0.0, chips });
-    let difference = paired_by_chip(0.0, first, second);
+    let difference = &pair.difference;
     let CellKey { target, error_model, ber, .. } = &cell.key;
     Gain {
         target: target.clone(),
@@ -147,6 +154,8 @@ fn gain(cell: &Cell, with: &[Trial], without: &[Trial]) -> Gain {
         gain: difference.mean,
         low: difference.mean_interval.map(|interval| interval.low),
         high: difference.mean_interval.map(|interval| interval.high),
+        shown: false,
+        p_value: pair.p_mean(),
         noticed,
     }
 }
@@ -177,22 +186,10 @@ impl Benefit {
             time: time.map(|time| time.median),
             time_range: time.map(|time| [time.low, time.high]),
             golden_change: golden(&key.protection).zip(golden("none")).map(|(with, without)| with - without),
-            ideal: key.protection.split('+').any(|part| part == "sbp" || part.starts_with("sbp:")),
+            ideal: is_ideal(&key.protection),
             on_front: false,
             assumptions: cost.map_or_else(String::new, |cost| cost.assumptions.clone()),
         }
-    }
-
-    /// Whether this one wins at least as much for at most the cost, and is better in one of them.
-    fn dominates(&self, other: &Self) -> bool {
-        if self.ideal || (&self.model, &self.data) != (&other.model, &other.data) {
-            return false;
-        }
-        let (Some(gain), Some(than)) = (self.mean_gain, other.mean_gain) else { return false };
-        let costs = |one: &Self| [one.memory_share.unwrap_or(0.0), one.time.unwrap_or(1.0)];
-        let (own, others) = (costs(self), costs(other));
-        let no_worse = gain >= than && own.iter().zip(&others).all(|(a, b)| a <= b);
-        no_worse && (gain > than || own.iter().zip(&others).any(|(a, b)| a < b))
     }
 
     /// ◆ on the front, ○ for a bound that nothing reaches.
@@ -212,6 +209,14 @@ impl Benefit {
             }
             _ => loss(gain.gain),
         }
+    }
+
+    /// The gain in the cell that the advice is about.
+    pub(crate) fn gain_at(&self, advice: &Advice) -> Option<&Gain> {
+        self.gains.iter().find(|gain| {
+            (&gain.target, &gain.error_model) == (&advice.target, &advice.error_model)
+                && gain.ber == Some(advice.at)
+        })
     }
 
     /// What it keeps, in words.
@@ -237,11 +242,22 @@ impl Benefit {
     pub fn alarms_in_words(&self) -> String {
         match (self.false_alarms_per_million, self.checks) {
             (Some(0.0), Some(checks)) => {
-                let most = Proportion::of(0, checks).interval.map(|interval| 1e6 * interval.high);
+                let most = zero_event_bound(checks, 0.95).map(|bound| 1e6 * bound.high);
                 format!("0 (≤ {}) of {}", count(most), whole(checks))
             }
             (Some(alarms), Some(checks)) => format!("{} of {}", count(Some(alarms)), whole(checks)),
             _ => UNDEFINED.to_owned(),
+        }
+    }
+
+    /// The same, short.
+    pub fn alarms_per_million(&self) -> String {
+        match (self.false_alarms_per_million, self.checks) {
+            (Some(0.0), Some(checks)) => {
+                let most = zero_event_bound(checks, 0.95).map(|bound| 1e6 * bound.high);
+                format!("0 (≤ {})", count(most))
+            }
+            (alarms, _) => count(alarms),
         }
     }
 
@@ -252,6 +268,11 @@ impl Benefit {
             _ => UNDEFINED.to_owned(),
         }
     }
+}
+
+/// Whether a protection shields bits by decree, without anything that could be built.
+pub(crate) fn is_ideal(protection: &str) -> bool {
+    protection.split('+').any(|one| one == "sbp" || one.starts_with("sbp:") || one.starts_with("sbp@"))
 }
 
 /// The columns of gains: every target, error model and rate that any protection has, in order.
@@ -297,11 +318,11 @@ const RIGHT: f64 = WIDTH - 270.0;
 const TOP: f64 = 44.0;
 const BOTTOM: f64 = HEIGHT - 48.0;
 
-/// The mean gain of each protection of one model against the memory that it keeps, the front marked by a line.
-pub fn front(benefits: &[&Benefit]) -> Option<Drawing> {
+/// The gain of each protection of one model at the rate of the advice against the memory that it keeps, the front marked by a line.
+pub fn front(benefits: &[&Benefit], advice: &Advice) -> Option<Drawing> {
     let points: Vec<(&Benefit, f64, f64)> = benefits
         .iter()
-        .filter_map(|benefit| Some((*benefit, benefit.memory_share?, benefit.mean_gain?)))
+        .filter_map(|benefit| Some((*benefit, benefit.memory_share?, benefit.gain_at(advice)?.gain?)))
         .collect();
     let (first, ..) = points.first()?;
     let most = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0_f64, |a, b| if b > a { b } else { a });
@@ -320,7 +341,13 @@ pub fn front(benefits: &[&Benefit]) -> Option<Drawing> {
         bold,
         upwards: false,
     };
-    let title = format!("{} on {}: mean gain of AUC against memory", first.model, first.data);
+    let title = format!(
+        "{} on {}: gain of AUC at {}, errors {}",
+        first.model,
+        first.data,
+        rate(advice.at),
+        crate::part::place(&advice.target)
+    );
     let line = |points, ink, width, stroke| Shape::Line { points, ink, width, stroke };
     let mut shapes = vec![text((LEFT, 24.0), &title, 16, Anchor::Start, Ink::Text, true)];
     shapes.push(line(vec![(LEFT, BOTTOM), (RIGHT, BOTTOM)], Ink::Axis, 1.0, Stroke::Solid));
@@ -365,7 +392,7 @@ pub fn front(benefits: &[&Benefit]) -> Option<Drawing> {
         height: HEIGHT.max(TOP + 17.0 * points.len() as f64 + 16.0),
         title,
         description: format!(
-            "Mean over the cells of the gain on the same chips; on the front (◆): {}. The table of protections holds the values.",
+            "Mean gain on the same chips at one rate; worth their cost (◆): {}. The table of protections holds the values.",
             points
                 .iter()
                 .filter(|point| point.0.on_front)

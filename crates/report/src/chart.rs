@@ -1,7 +1,6 @@
 //! The chart of a panel: AUC against bit error rate, or RMSE from golden where there is no AUC.
 //!
-//! For each target the mean as a line with marks, a band from the smallest to the largest chip, whiskers for the 95 % interval
-//! of the mean, and dashes for what theory predicts; the golden score and that of guessing as levels. The rate axis is
+//! For each target the mean as a line with marks, a band that 90 % of the chips lie in, whiskers for the 95 % interval of the mean, and dashes for what theory predicts; the golden score and that of guessing as levels. The rate axis is
 //! logarithmic and the same on all charts of a campaign.
 
 use crate::drawing::{Anchor, Drawing, Ink, MARK_RADIUS, Point, Shape, Stroke};
@@ -33,8 +32,10 @@ struct Measure {
     axis: &'static str,
     /// What the whiskers are an interval of.
     whiskers: &'static str,
+    /// What the band spans.
+    spans: &'static str,
     value: fn(&CellLine) -> Option<f64>,
-    /// Smallest and largest chip.
+    /// The ends of the band.
     band: [fn(&CellLine) -> Option<f64>; 2],
     interval: fn(&CellLine) -> Option<(f64, f64)>,
     /// Whether the axis is logarithmic: 0 then lies on its lower edge, and infinity on the upper one.
@@ -43,16 +44,18 @@ struct Measure {
 
 const AUC: Measure = Measure {
     axis: "AUC",
-    whiskers: "95 % of the mean",
+    whiskers: "95 % interval of the mean",
+    spans: "5–95 % of chips",
     value: |cell| cell.mean,
-    band: [|cell| cell.min, |cell| cell.max],
+    band: [|cell| cell.p05, |cell| cell.p95],
     interval: |cell| cell.ci_low.zip(cell.ci_high),
     logarithmic: false,
 };
 
 const RMSE: Measure = Measure {
     axis: "RMSE from golden",
-    whiskers: "95 % of the median",
+    whiskers: "95 % interval of the median",
+    spans: "min–max",
     value: |cell| finite_or_infinite(cell, cell.deviation.rmse_median),
     band: [
         |cell| finite_or_infinite(cell, cell.deviation.rmse_min),
@@ -110,9 +113,8 @@ pub fn chart(panel: &Panel, summary: &Summary) -> Option<Drawing> {
         height: axes.bottom + BELOW,
         title: format!("{} against bit error rate: {}", measure.axis, panel.title()),
         description: format!(
-            "{}; {}. One line a target: {}. The table of all cells holds the values.",
+            "{}. One line a target: {}. The table of all cells holds the values.",
             panel.golden_line(),
-            panel.finding(),
             panel.curves.iter().map(|curve| curve.target.as_str()).collect::<Vec<_>>().join(", ")
         ),
         shapes,
@@ -151,7 +153,7 @@ impl Axes {
             .curves
             .iter()
             .flat_map(Curve::rated)
-            .flat_map(|(_, cell)| [cell.min, cell.max, cell.mean, cell.predicted].into_iter().flatten());
+            .flat_map(|(_, cell)| [cell.p05, cell.p95, cell.mean, cell.predicted].into_iter().flatten());
         let (mut low, mut high) = (GUESS, GUESS);
         let scores = shown.chain(panel.golden).chain(panel.reference);
         // A prediction that is no AUC lies on the edge.
@@ -359,7 +361,7 @@ fn legend(series: &[Series<'_>], measure: &Measure) -> Legend {
             vec![line(vec![(x, y), (x + 26.0, y)], one.ink(), 2.2, Stroke::Solid), one.mark((x + 13.0, y))]
         });
     }
-    place("min–max", &|x, y| {
+    place(measure.spans, &|x, y| {
         let corners = vec![(x, y - 6.0), (x + 26.0, y - 6.0), (x + 26.0, y + 6.0), (x, y + 6.0)];
         vec![Shape::Area { points: corners, ink: Ink::Muted }]
     });
@@ -411,11 +413,12 @@ fn note(panel: &Panel, at: f64) -> String {
                 continue;
             }
             lines.push(format!(
-                "{}: mean {}, min–max {}–{}, n {}, flips {}, NaN {}, predicted {}",
+                "{}: median {}, 5–95 % {}–{}, mean {}, n {}, flips {}, NaN {}, predicted {}",
                 curve.target,
+                score(cell.median),
+                score(cell.p05),
+                score(cell.p95),
                 mean_with_interval(cell),
-                score(cell.min),
-                score(cell.max),
                 cell.n,
                 count(cell.flips_mean),
                 share(cell.non_finite_share),

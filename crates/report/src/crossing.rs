@@ -8,10 +8,10 @@ use serde::Serialize;
 use crate::quantity::rate;
 
 /// A mean AUC loss that matters in click prediction.
-pub const ONSET_LOSS: f64 = 0.001;
+pub const ONSET_LOSS: f64 = radhard_metrics::tail::BAD;
 
 /// A mean AUC loss that no service would accept.
-pub const SEVERE_LOSS: f64 = 0.05;
+pub const SEVERE_LOSS: f64 = radhard_metrics::tail::SEVERE;
 
 /// A distance from golden, as root mean square of the outputs, that is counted as a deviation.
 pub const DEVIATION: f64 = 0.01;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::summary::Summary;
 
 /// Fields of a cell that the page carries, in the order of `cells.csv` first.
-const COLUMNS: [&str; 40] = [
+const COLUMNS: [&str; 64] = [
     "model",
     "data",
     "target",
@@ -37,11 +37,35 @@ const COLUMNS: [&str; 40] = [
     "predicted",
     "prediction",
     "stand_in",
+    "median_ci_low",
+    "median_ci_high",
+    "loss_q95",
+    "loss_q95_ci_low",
+    "loss_q95_ci_high",
+    "bad_share",
+    "bad_share_ci_low",
+    "bad_share_ci_high",
+    "severe_share",
+    "severe_share_ci_low",
+    "severe_share_ci_high",
+    "non_finite_ci_low",
+    "non_finite_ci_high",
+    "collapse_ci_low",
+    "collapse_ci_high",
+    "p05",
+    "p95",
     "unprotected",
     "loss",
     "non_finite_high",
     "critical_share",
     "prediction_note",
+    "predicted_low",
+    "predicted_high",
+    "prediction_verdict",
+    "gain",
+    "gain_ci_low",
+    "gain_ci_high",
+    "gain_shown",
     "rmse_median",
     "rmse_low",
     "rmse_high",
@@ -51,7 +75,7 @@ const COLUMNS: [&str; 40] = [
 ];
 
 /// Those among them whose values are places in the list of names.
-const NAMED: [&str; 9] = [
+const NAMED: [&str; 10] = [
     "model",
     "data",
     "target",
@@ -61,6 +85,7 @@ const NAMED: [&str; 9] = [
     "ci_method",
     "prediction",
     "prediction_note",
+    "prediction_verdict",
 ];
 
 /// One JSON object that may stand inside a `script` element: names are written once, cells are rows of values.
@@ -88,6 +113,19 @@ pub fn embedded(summary: &Summary) -> Result<String, serde_json::Error> {
         "stream_version": summary.stream_version,
         "numeric_contract": summary.numeric_contract,
         "trials": summary.trials,
+        "complete": summary.progress.complete,
+        "trials_planned": summary.progress.trials_planned,
+        "trials_recorded": summary.progress.trials_recorded,
+        "golden_ci_low": summary.golden_ci_low,
+        "golden_ci_high": summary.golden_ci_high,
+        "metric": summary.metric,
+        "better": summary.better,
+        "date": summary.date,
+        "boxes": summary.boxes,
+        "findings": summary.findings,
+        "firsts": summary.firsts,
+        "advice": summary.advice,
+        "advices": summary.advices,
         "known": summary.known,
         "plan": summary.plan,
         "identity": summary.identity,

@@ -47,19 +47,42 @@ pub enum ReportError {
     },
 }
 
-/// Writes the page, the figures and both csv files into `dir`, each whole or not at all; the paths of all files written.
-pub fn write_all(dir: &Path, summary: &Summary, store: &Store) -> Result<Vec<PathBuf>, ReportError> {
-    let figures = dir.join(FIGURES);
-    std::fs::create_dir_all(&figures)
-        .map_err(|source| ReportError::Write { path: figures.clone(), source })?;
-    store.export_csv(dir)?;
-    let mut written =
-        vec![dir.join(radhard_records::export::CELLS_FILE), dir.join(radhard_records::export::TRIALS_FILE)];
-    for (name, panel) in figure_names(summary) {
-        let Some(drawing) = chart(panel, summary) else { continue };
-        let image = png(&drawing).map_err(|reason| ReportError::Figure { name: name.clone(), reason })?;
-        for (ending, bytes) in [("svg", svg(&drawing, Colours::Own, "chart").into_bytes()), ("png", image)] {
-            written.push(write(figures.join(format!("{name}.{ending}")), &bytes)?);
+/// What a report leaves beside its page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Extras {
+    /// A chart for each panel, as svg and png.
+    pub figures: bool,
+    /// Both csv files.
+    pub csv: bool,
+}
+
+/// Writes the page and, where wanted, figures and csv files into `dir`, each whole or not at all; the paths of all files written.
+pub fn write_all(
+    dir: &Path,
+    summary: &Summary,
+    store: &Store,
+    extras: Extras,
+) -> Result<Vec<PathBuf>, ReportError> {
+    let mut written = Vec::new();
+    if extras.csv {
+        store.export_csv(dir)?;
+        written.extend(
+            [radhard_records::export::CELLS_FILE, radhard_records::export::TRIALS_FILE]
+                .map(|name| dir.join(name)),
+        );
+    }
+    if extras.figures {
+        let figures = dir.join(FIGURES);
+        std::fs::create_dir_all(&figures)
+            .map_err(|source| ReportError::Write { path: figures.clone(), source })?;
+        for (name, panel) in figure_names(summary) {
+            let Some(drawing) = chart(panel, summary) else { continue };
+            let image = png(&drawing).map_err(|reason| ReportError::Figure { name: name.clone(), reason })?;
+            for (ending, bytes) in
+                [("svg", svg(&drawing, Colours::Own, "chart").into_bytes()), ("png", image)]
+            {
+                written.push(write(figures.join(format!("{name}.{ending}")), &bytes)?);
+            }
         }
     }
     written.push(write_page(&dir.join(PAGE_FILE), summary)?);
@@ -69,6 +92,11 @@ pub fn write_all(dir: &Path, summary: &Summary, store: &Store) -> Result<Vec<Pat
 /// Writes the page to `path`, whole or not at all.
 pub fn write_page(path: &Path, summary: &Summary) -> Result<PathBuf, ReportError> {
     write(path.to_owned(), page::html(summary)?.as_bytes())
+}
+
+/// Writes a page that was made already to `path`, whole or not at all.
+pub fn write_text(path: &Path, html: &str) -> Result<PathBuf, ReportError> {
+    write(path.to_owned(), html.as_bytes())
 }
 
 /// Every panel with the name of its figure: letters, digits, dots and hyphens of its names, and a number where two are alike.

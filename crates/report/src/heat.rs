@@ -1,7 +1,7 @@
-//! The heat map: what is hit against rate, coloured by loss; a table whose cells are text, so that nothing hangs on colour.
+//! The heat map: what is hit against rate, coloured by the mean loss; a table whose cells are text, so that nothing hangs on colour.
 
 use crate::crossing::{ONSET_LOSS, SEVERE_LOSS};
-use crate::quantity::{loss, rate, rmse};
+use crate::quantity::{loss, rate, rmse, share};
 use crate::summary::{CellLine, Summary};
 
 /// Least losses of the classes of colour, after the first.
@@ -41,7 +41,7 @@ pub struct HeatRow {
 pub struct HeatField {
     /// Class of its colour, from 0, nothing lost, to 7; none where the score is undefined.
     pub level: Option<usize>,
-    /// Mean loss of AUC, or median RMSE against golden where there is no AUC.
+    /// Share of chips that lose more than the severe bound, and mean loss of AUC; or median RMSE against golden where there is no AUC.
     pub shown: String,
 }
 
@@ -97,7 +97,10 @@ impl HeatField {
             let value = cell.deviation.rmse_median.unwrap_or(f64::INFINITY);
             return Self { level: Some(level(value, &RMSE_LEVELS)), shown: rmse(Some(value)) };
         }
-        Self { level: cell.loss.map(|value| level(value, &LOSS_LEVELS)), shown: loss(cell.loss) }
+        Self {
+            level: cell.loss.map(|value| level(value, &LOSS_LEVELS)),
+            shown: format!("{} · {}", share(cell.severe_share), loss(cell.loss)),
+        }
     }
 }
 

@@ -2,20 +2,23 @@
 
 use minijinja::{Environment, Value, context};
 
-use crate::advice::advice;
 use crate::benefit::{Benefit, Gain, columns, front, head};
 use crate::chart::chart;
-use crate::crossing::{Crossing, DEVIATION, ONSET_LOSS, SEVERE_LOSS};
+use crate::crossing::{Crossing, DEVIATION};
 use crate::embedded::embedded;
-use crate::finding::fragility;
+use crate::finding::{Finding, Limit};
 use crate::folio::{SECTIONS, Section, values};
 use crate::heat::{HeatField, HeatMap, HeatRow, LOSS_LEVELS, RMSE_LEVELS, heat_maps, legend};
+use crate::leading;
 use crate::noticing::Share;
 use crate::panel::{Curve, Panel};
-use crate::quantity::{UNDEFINED, count, loss, rate, rmse, score, share, whole};
+use crate::prediction::tally;
+use crate::quantity::{UNDEFINED, count, loss, rate, rmse, score, share, share_with_ends, whole, with_ends};
+use crate::sentence::{joined, sentences_of};
 use crate::summary::{CellLine, Summary};
 use crate::svg::{Colours, style, svg};
-use crate::terminal::{finite_or_infinite, mean_with_interval, predicted, rmse_with_interval};
+use crate::terminal::{finite_or_infinite, mean_with_interval, predicted, rmse_with_interval, title};
+use crate::terms::terms;
 
 const TEMPLATE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
@@ -108,8 +111,24 @@ pub fn framed(summary: &Summary, frame: Frame) -> Result<String, minijinja::Erro
         style => Value::from_safe_string(format!("{STYLE}{}", style())),
         script => Value::from_safe_string(SCRIPTS.join("")),
         data => Value::from_safe_string(data),
-        title => frame.title.as_deref().unwrap_or("radhard report"),
-        heading => frame.title.as_deref().unwrap_or("What breaks first, and at which bit error rate"),
+        title => frame.title.clone().unwrap_or_else(|| page_title(summary)),
+        heading => frame.title.clone().unwrap_or_else(|| page_title(summary)),
+        about => title(summary),
+        date => summary.date.as_deref(),
+        boxes => summary
+            .boxes
+            .iter()
+            .map(|one| context! { question => one.question.as_str(), answer => one.answer.replace("e-", "e\u{2011}"), grade => one.grade.word(), class => one.grade.word().replace(' ', "-") })
+            .collect::<Vec<Value>>(),
+        unfinished => summary.progress.unfinished(),
+        predictions => tally(&summary.cells),
+        terms => terms(),
+        rates => {
+            let mut rates: Vec<f64> = summary.cells.iter().filter_map(|cell| cell.ber).collect();
+            rates.sort_by(f64::total_cmp);
+            rates.dedup();
+            rates.into_iter().map(|value| context! { key => format!("{value:?}"), shown => rate(value) }).collect::<Vec<Value>>()
+        },
         lead => frame.lead,
         first,
         then,
@@ -124,8 +143,8 @@ pub fn framed(summary: &Summary, frame: Frame) -> Result<String, minijinja::Erro
         heat => heat_maps(summary).iter().map(heat_value).collect::<Vec<Value>>(),
         loss_levels => legend(&LOSS_LEVELS),
         rmse_levels => legend(&RMSE_LEVELS),
-        onset => ONSET_LOSS,
-        severe => SEVERE_LOSS,
+        onset => radhard_metrics::tail::BAD,
+        severe => radhard_metrics::tail::SEVERE,
         deviation => DEVIATION,
         columns => columns
             .iter()
@@ -154,31 +173,25 @@ pub fn framed(summary: &Summary, frame: Frame) -> Result<String, minijinja::Erro
     })
 }
 
-/// The panels that say what breaks first: the unprotected ones, or all where every one is protected; the first to break first.
-fn leading(summary: &Summary) -> Vec<&Panel> {
-    let mut panels: Vec<&Panel> = summary.panels.iter().filter(|panel| panel.protection == "none").collect();
-    if panels.is_empty() {
-        panels = summary.panels.iter().collect();
-    }
-    let first = |panel: &Panel| panel.by_fragility().first().map(|curve| (*curve).clone());
-    panels.sort_by(|a, b| match (first(a), first(b)) {
-        (Some(a), Some(b)) => fragility(&a, &b),
-        (a, b) => b.is_some().cmp(&a.is_some()),
-    });
-    panels
+/// What the page is about.
+fn page_title(summary: &Summary) -> String {
+    let subject = leading::panels(summary).first().map(|panel| panel.subject());
+    subject.map_or_else(|| "radhard report".to_owned(), |subject| format!("{subject}: what breaks first"))
 }
 
 fn findings(summary: &Summary) -> Value {
-    let panels = leading(summary);
+    let panels = leading::panels(summary);
     let sentences: Vec<Value> = panels
         .iter()
         .take(SENTENCES)
         .map(|panel| {
-            // What breaks stands out from the rates that follow the colon, and no line ends inside a rate.
-            let finding = panel.finding();
-            let (lead, rest) = finding.split_at(finding.find(": ").unwrap_or(finding.len()));
-            let rest = rest.replace("e-", "e\u{2011}");
-            context! { title => panel.title(), lead, rest, golden => if panel.by_rmse() { String::new() } else { panel.golden_line() } }
+            let mut sentences = sentences_of(summary, panel).into_iter();
+            // The first sentence stands out, and no line ends inside a rate.
+            let whole = |text: &str| text.replace("e-", "e\u{2011}");
+            let lead = sentences.next().map(|first| whole(&joined(&[first])));
+            let rest = whole(&joined(&sentences.collect::<Vec<_>>()));
+            let golden = if panel.by_rmse() { String::new() } else { panel.golden_line() };
+            context! { title => panel.title(), lead, rest, golden }
         })
         .collect();
     context! { sentences, further => panels.len().saturating_sub(SENTENCES) }
@@ -186,27 +199,28 @@ fn findings(summary: &Summary) -> Value {
 
 fn advices(summary: &Summary) -> Vec<Value> {
     summary
-        .protections
-        .chunk_by(|a, b| (&a.model, &a.data) == (&b.model, &b.data))
-        .map(|group| {
-            let title = format!("{} on {}", group[0].model, group[0].data);
-            context! { title, text => advice(&group.iter().collect::<Vec<_>>(), summary.timed) }
+        .advices
+        .iter()
+        .map(|one| {
+            let title = format!("{} on {}", one.model, one.data);
+            context! { title, text => joined(&[one.in_words(summary.timed)]), grade => one.grade().word() }
         })
         .collect()
 }
 
-/// One row for each curve, the first to break first.
+/// One row for each curve, by the lowest rates that are shown to exceed a bound.
 fn breaking(summary: &Summary) -> Vec<Value> {
     let mut rows: Vec<(&Panel, &Curve)> = summary
         .panels
         .iter()
         .flat_map(|panel| panel.curves.iter().map(move |curve| (panel, curve)))
         .collect();
-    rows.sort_by(|a, b| fragility(a.1, b.1));
+    let order = |(panel, curve): &(&Panel, &Curve)| leading::order(summary, panel, &curve.target);
+    rows.sort_by(|a, b| leading::compare(order(a), order(b)));
     rows.into_iter()
         .filter(|(panel, _)| panel.has_rates())
         .map(|(panel, curve)| {
-            let rate = |crossing: Crossing| {
+            let crossing = |crossing: Crossing| {
                 let key = match crossing {
                     Crossing::Below(rate) => format!("{:?}", rate * 0.999),
                     Crossing::At(rate) => format!("{rate:?}"),
@@ -215,15 +229,25 @@ fn breaking(summary: &Summary) -> Vec<Value> {
                 };
                 context! { shown => crossing.to_string(), key }
             };
+            let bracket = |limit| {
+                let finding = leading::of(summary, panel, &curve.target, limit);
+                let key = finding.and_then(|finding| finding.smallest_beyond);
+                let more = finding.and_then(|finding| finding.more_chips);
+                context! {
+                    shown => finding.map_or_else(|| UNDEFINED.to_owned(), Finding::bracket_in_words),
+                    key => key.map_or_else(String::new, |key| format!("{key:?}")),
+                    more => more.map(|more| whole(crate::finding::rounded(more))),
+                }
+            };
             context! {
                 subject => panel.title(),
                 target => curve.target.as_str(),
-                onset => rate(curve.onset),
-                severe => rate(curve.severe),
-                half => rate(curve.half),
-                half_predicted => rate(curve.half_predicted),
-                deviating => rate(curve.deviating),
-                non_finite => rate(curve.non_finite),
+                onset => bracket(Limit::Bad),
+                severe => bracket(Limit::Severe),
+                half => bracket(Limit::Half),
+                half_predicted => crossing(curve.half_predicted),
+                deviating => crossing(curve.deviating),
+                non_finite => crossing(curve.non_finite),
             }
         })
         .collect()
@@ -232,7 +256,7 @@ fn breaking(summary: &Summary) -> Vec<Value> {
 /// What the controls of the chart choose from; what breaks first is chosen at the beginning.
 fn dimensions(summary: &Summary) -> Vec<Value> {
     type Name = fn(&CellLine) -> &str;
-    let first = leading(summary).first().copied();
+    let first = leading::panels(summary).first().copied();
     let mut out = Vec::new();
     let fields: [(&str, &str, Name); 5] = [
         ("model", "model", |cell| &cell.model),
@@ -306,7 +330,11 @@ fn protections(summary: &Summary) -> Vec<Value> {
         .map(|(index, group)| {
             let group: Vec<&Benefit> = group.iter().collect();
             let columns = columns(&group);
-            let drawing = front(&group);
+            let advice = summary
+                .advices
+                .iter()
+                .find(|one| (&one.model, &one.data) == (&group[0].model, &group[0].data));
+            let drawing = advice.and_then(|advice| front(&group, advice));
             let svg = drawing.map(|drawing| svg(&drawing, Colours::Page, &format!("front-{index}")));
             let rows: Vec<Value> = group
                 .iter()
@@ -314,7 +342,10 @@ fn protections(summary: &Summary) -> Vec<Value> {
                     let name = format!("{} {}", benefit.protection, benefit.mark());
                     let mut row = vec![
                         context! { shown => name.as_str(), key => benefit.protection.as_str() },
-                        field(loss(benefit.mean_gain), benefit.mean_gain),
+                        advice.and_then(|advice| benefit.gain_at(advice)).map_or_else(
+                            || field(UNDEFINED.to_owned(), None),
+                            |gain| field(Benefit::gain_in_words(gain), gain.gain),
+                        ),
                         field(benefit.memory_in_words(), benefit.memory_share),
                         field(benefit.time_in_words(), benefit.time),
                         field(loss(benefit.golden_change), benefit.golden_change),
@@ -335,6 +366,8 @@ fn protections(summary: &Summary) -> Vec<Value> {
             let noticed: Vec<Value> = group.iter().flat_map(|benefit| noticed(benefit)).collect();
             context! {
                 title => format!("{} on {}", group[0].model, group[0].data),
+                at => advice.map_or_else(|| "gain".to_owned(), |advice| format!("gain at {}", rate(advice.at))),
+                time_decided => advice.is_none_or(|advice| advice.time == "decided"),
                 svg => svg.map(Value::from_safe_string),
                 columns => columns.iter().map(head).collect::<Vec<String>>(),
                 rows,
@@ -410,7 +443,7 @@ struct Column {
     shown: fn(&CellLine) -> String,
 }
 
-const COLUMNS: [Column; 21] = [
+const COLUMNS: [Column; 25] = [
     Column::name("model", "model", |cell| cell.model.clone()),
     Column::name("data", "data", |cell| {
         if cell.stand_in { format!("{} (stand-in)", cell.data) } else { cell.data.clone() }
@@ -421,16 +454,30 @@ const COLUMNS: [Column; 21] = [
     Column::number("BER", "ber", |cell| cell.ber.map_or_else(|| UNDEFINED.to_owned(), rate)),
     Column::number("flips", "flips_mean", |cell| count(cell.flips_mean)),
     Column::number("n", "n", |cell| whole(cell.n)),
-    Column::number("mean AUC [95 %]", "mean", mean_with_interval),
-    Column::number("loss", "loss", |cell| loss(cell.loss)),
-    Column::number("min", "min", |cell| score(cell.min)),
-    Column::number("median", "median", |cell| score(cell.median)),
-    Column::number("max", "max", |cell| score(cell.max)),
-    Column::number("sd", "sd", |cell| score(cell.sd)),
-    Column::number("NaN chips", "non_finite_share", |cell| {
-        with_bound(cell.non_finite_share, cell.non_finite_high)
+    Column::number("lose > 0.001", "bad_share", |cell| {
+        of_chips(cell.bad_share, cell.bad_share_ci_low, cell.bad_share_ci_high)
     }),
-    Column::number("collapsed", "collapse", |cell| share(cell.collapse)),
+    Column::number("lose > 0.05", "severe_share", |cell| {
+        of_chips(cell.severe_share, cell.severe_share_ci_low, cell.severe_share_ci_high)
+    }),
+    Column::number("NaN chips", "non_finite_share", |cell| {
+        of_chips(cell.non_finite_share, cell.non_finite_ci_low, cell.non_finite_ci_high)
+    }),
+    Column::number("collapsed", "collapse", |cell| {
+        of_chips(cell.collapse, cell.collapse_ci_low, cell.collapse_ci_high)
+    }),
+    Column::number("median AUC [95 %]", "median", |cell| {
+        with_ends(cell.median, cell.median_ci_low, cell.median_ci_high)
+    }),
+    Column::number("5 %", "p05", |cell| score(cell.p05)),
+    Column::number("95 %", "p95", |cell| score(cell.p95)),
+    Column::number("95 % lose ≤", "loss_q95", |cell| {
+        with_ends(cell.loss_q95, cell.loss_q95_ci_low, cell.loss_q95_ci_high)
+    }),
+    Column::number("mean AUC [95 %]", "mean", mean_with_interval),
+    Column::number("mean loss", "loss", |cell| loss(cell.loss)),
+    Column::number("min", "min", |cell| score(cell.min)),
+    Column::number("max", "max", |cell| score(cell.max)),
     Column::number("predicted", "predicted", predicted),
     Column::number("median RMSE [95 %]", "rmse_median", rmse_with_interval),
     Column::number("largest RMSE", "rmse_max", |cell| {
@@ -455,8 +502,21 @@ impl Column {
 /// The columns that the table shows: error model and protection only where there are several, AUC and RMSE where cells have
 /// them.
 fn shown_columns(cells: &[CellLine]) -> Vec<&'static Column> {
-    const AUC: [&str; 9] =
-        ["mean", "loss", "min", "median", "max", "sd", "non_finite_share", "collapse", "predicted"];
+    const AUC: [&str; 13] = [
+        "mean",
+        "loss",
+        "min",
+        "median",
+        "max",
+        "p05",
+        "p95",
+        "loss_q95",
+        "bad_share",
+        "severe_share",
+        "non_finite_share",
+        "collapse",
+        "predicted",
+    ];
     let several = |name: fn(&CellLine) -> &str| cells.iter().any(|cell| name(cell) != name(&cells[0]));
     let with_auc = cells.is_empty() || !cells.iter().all(CellLine::by_rmse);
     COLUMNS
@@ -470,15 +530,9 @@ fn shown_columns(cells: &[CellLine]) -> Vec<&'static Column> {
         .collect()
 }
 
-/// A share, and what no event at all still allows.
-fn with_bound(value: Option<f64>, high: Option<f64>) -> String {
-    match high {
-        // A bound is rounded up, to a tenth of a percent.
-        Some(high) if value == Some(0.0) => {
-            format!("0 % (≤ {})", share(Some((1000.0 * high).ceil() / 1000.0)))
-        }
-        _ => share(value),
-    }
+/// A share of chips with its interval.
+fn of_chips(value: Option<f64>, low: Option<f64>, high: Option<f64>) -> String {
+    value.map_or_else(|| UNDEFINED.to_owned(), |value| share_with_ends(value, low, high))
 }
 
 /// Fingerprints of models and data, each once.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::crossing::{Crossing, DEVIATION, ONSET_LOSS, SEVERE_LOSS};
+use crate::quantity::score;
 use crate::summary::CellLine;
 
 /// The curves of one model on one data set under one error model and protection.
@@ -122,12 +123,33 @@ impl Panel {
         self.curves.iter().flat_map(|curve| &curve.cells).all(CellLine::by_rmse)
     }
 
+    /// Whether any cell has a bit error rate, so that there is a curve over rates.
+    pub fn has_rates(&self) -> bool {
+        self.curves.iter().flat_map(|curve| &curve.cells).any(|cell| cell.ber.is_some())
+    }
+
+    /// The golden score in words.
+    pub fn golden_line(&self) -> String {
+        if self.by_rmse() {
+            return "No labels, so no AUC: RMSE against golden".to_owned();
+        }
+        match (self.golden, self.reference) {
+            (Some(golden), Some(reference)) if golden != reference => {
+                format!("Golden AUC {} (unprotected {})", score(self.golden), score(self.reference))
+            }
+            _ => format!("Golden AUC {}", score(self.golden)),
+        }
+    }
+
+    /// Model and data set, marked where the data are a stand-in.
+    pub fn subject(&self) -> String {
+        let mark = if self.stand_in { " (stand-in)" } else { "" };
+        format!("{} on {}{mark}", self.model, self.data)
+    }
+
     /// Model and data set, marked where the data are a stand-in; error model and protection where they are not the usual ones.
     pub fn title(&self) -> String {
-        let mut title = format!("{} on {}", self.model, self.data);
-        if self.stand_in {
-            title.push_str(" (stand-in)");
-        }
+        let mut title = self.subject();
         if self.error_model != "flips" {
             title.push_str(", ");
             title.push_str(&self.error_model);

@@ -54,6 +54,34 @@ pub fn share(value: Option<f64>) -> String {
     )
 }
 
+/// A share of chips with its interval, as in `4.7 % [2.6, 7.7 %]`; ends are rounded outwards.
+pub fn share_with_ends(value: f64, low: Option<f64>, high: Option<f64>) -> String {
+    let (Some(low), Some(high)) = (low, high) else { return share(Some(value)) };
+    let tenths = |value: f64, round: fn(f64) -> f64| {
+        // A hair of rounding in the arithmetic is no tenth.
+        let tenths = 1000.0 * value;
+        let near = tenths.round();
+        (if (tenths - near).abs() < 1e-9 { near } else { round(tenths) }) / 10.0
+    };
+    let short = |percent: f64| {
+        if percent == percent.round() { format!("{percent:.0}") } else { format!("{percent:.1}") }
+    };
+    format!(
+        "{} % [{}, {} %]",
+        short(tenths(value, f64::round)),
+        short(tenths(low, f64::floor)),
+        short(tenths(high, f64::ceil))
+    )
+}
+
+/// A loss or gain with its interval, as in `0.0334 [0.0013, 0.1286]`.
+pub fn with_ends(value: Option<f64>, low: Option<f64>, high: Option<f64>) -> String {
+    match (low, high) {
+        (Some(_), Some(_)) => format!("{} [{}, {}]", loss(value), loss(low), loss(high)),
+        _ => loss(value),
+    }
+}
+
 /// A mean count to three digits.
 pub fn count(value: Option<f64>) -> String {
     value.map_or_else(
@@ -85,6 +113,15 @@ pub fn whole(value: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shares_carry_their_interval_rounded_outwards() {
+        assert_eq!(share_with_ends(0.0, Some(0.0), Some(0.264_6)), "0 % [0, 26.5 %]");
+        assert_eq!(share_with_ends(0.047, Some(0.026_01), Some(0.077)), "4.7 % [2.6, 7.7 %]");
+        assert_eq!(share_with_ends(1.0, Some(0.884_3), Some(1.0)), "100 % [88.4, 100 %]");
+        assert_eq!(share_with_ends(0.275, Some(0.162), Some(0.276)), "27.5 % [16.2, 27.6 %]");
+        assert_eq!(share_with_ends(0.5, None, None), "50 %");
+    }
 
     #[test]
     fn quantities_are_short_and_dashes_stand_for_none() {

@@ -1,96 +1,151 @@
-//! The table for terminals: findings first, then every cell, at most 100 columns wide.
+//! Text for terminals, at most 80 columns wide: the decision first, and every cell where it is wanted.
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
 use crate::benefit::Benefit;
+use crate::finding::Limit;
+use crate::leading;
 use crate::panel::Panel;
-use crate::quantity::{count, loss, rate, rmse, score, share, whole};
+use crate::quantity::{count, loss, rate, rmse, score, share, share_with_ends, whole};
+use crate::sentence::{joined, sentences_of};
 use crate::summary::{CellLine, Summary};
 
 /// Columns of a terminal that everything fits into.
-const WIDTH: usize = 100;
+const WIDTH: usize = 80;
 
-/// Longest name of a target that the table shows whole.
+/// Longest name of a target that a table shows whole.
 const TARGET_WIDTH: usize = 20;
 
-/// What a campaign found, for a terminal.
+/// What a campaign found, in a few lines: the three questions with their answers and how sure these are.
 ///
-/// For each model and data set: what breaks first, the rates at which each target breaks, and one line a cell. Data that are a
-/// stand-in are marked in every heading; a dash stands for what is undefined.
-pub fn terminal_table(summary: &Summary) -> String {
+/// Data that are a stand-in are marked in the heading.
+pub fn terminal_summary(summary: &Summary) -> String {
     let mut lines: Vec<String> = Vec::new();
-    for panel in &summary.panels {
-        let title = printable(&panel.title());
-        let rule = "═".repeat(title.chars().count().min(WIDTH));
-        lines.extend([title, rule, golden_facts(summary, panel), String::new()]);
-        lines.extend(wrapped(&printable(&format!("{}.", panel.finding()))));
+    lines.extend(wrapped(&printable(&title(summary)), ""));
+    for one in &summary.boxes {
         lines.push(String::new());
-        if panel.has_rates() {
-            lines.extend(printed(&breaking_points(panel)));
-            lines.push(String::new());
-        }
-        lines.extend(printed(&cells(panel)));
-        lines.push(String::new());
-    }
-    lines.extend(protections(summary));
-    lines.extend(wrapped(&format!(
-        "{} trials on {} cells, {} of them on chips without a flip, whose score is golden. Intervals are for the mean{}, at 95 %. \
-         ~ marks predictions that leave something out. BER_50 is where half of the lead over guessing is lost.",
-        whole(summary.trials),
-        whole(summary.cells.len() as u64),
-        whole(summary.known),
-        if summary.panels.iter().any(Panel::by_rmse) { ", and for the median of RMSE" } else { "" }
-    )));
-    if summary.stand_in() {
-        lines.push(
-            "stand-in: data made up in the shape of the set they are named after, not the set itself."
-                .to_owned(),
-        );
+        lines.extend(wrapped(&format!("{}  [{}]", printable(&one.question), one.grade.word()), ""));
+        lines.extend(wrapped(&printable(&one.answer), "  "));
     }
     lines.push(String::new());
     lines.join("\n")
 }
 
-/// What protections win and cost, a line each.
+/// Names, chips and trials of a campaign, in a line.
+pub fn title(summary: &Summary) -> String {
+    let mut subjects: Vec<String> = leading::panels(summary).iter().map(|panel| panel.subject()).collect();
+    let mut seen = std::collections::BTreeSet::new();
+    subjects.retain(|subject| seen.insert(subject.clone()));
+    let named = match subjects.as_slice() {
+        [] => "No cell was run".to_owned(),
+        [one] => one.clone(),
+        [one, rest @ ..] => format!("{one} and {} more", rest.len()),
+    };
+    format!(
+        "{named}: {} trials on {} cells, seed {}",
+        whole(summary.trials),
+        whole(summary.cells.len() as u64),
+        summary.seed
+    )
+}
+
+/// Every cell, for a terminal: for each model and data set what is shown, the rates at which each target breaks, one line a cell for
+/// shares of chips and one for scores; then protections. A dash stands for what is undefined.
+pub fn terminal_cells(summary: &Summary) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for panel in &summary.panels {
+        let title = printable(&panel.title());
+        let rule = "═".repeat(title.chars().count().min(WIDTH));
+        lines.extend([title, rule]);
+        lines.extend(wrapped(&golden_facts(summary, panel), ""));
+        lines.push(String::new());
+        for sentence in sentences_of(summary, panel) {
+            lines.extend(wrapped(&printable(&joined(&[sentence])), ""));
+        }
+        lines.push(String::new());
+        if panel.has_rates() && !panel.by_rmse() {
+            lines.extend(printed(&breaking_points(summary, panel)));
+            lines.push(String::new());
+        }
+        if panel.by_rmse() {
+            lines.extend(distances(panel));
+            lines.push(String::new());
+        } else {
+            lines.extend(shares(panel));
+            lines.push(String::new());
+            lines.extend(scores(panel));
+            lines.push(String::new());
+        }
+    }
+    lines.extend(protections(summary));
+    lines.extend(wrapped(
+        &format!(
+            "{} trials on {} cells; {} of these had no bit error, so their score is that of the fault-free model. q95: the loss that 95 % of the chips stay within. \
+             Intervals are at 95 %: exact for shares and quantiles, valid at every number of chips for means{}. \
+             Rates: the largest shown to lose no more … the smallest shown to lose more; ? where neither is shown. \
+             ~ approximate prediction: effects of second order are ignored. BER_50 is where half of the advantage over random ranking is lost.",
+            whole(summary.trials),
+            whole(summary.cells.len() as u64),
+            whole(summary.known),
+            if summary.panels.iter().any(Panel::by_rmse) { ", by order statistics for the median of RMSE" } else { "" }
+        ),
+        "",
+    ));
+    if summary.stand_in() {
+        lines.extend(wrapped(
+            "stand-in: synthetic data in the shape of the set they are named after, not the set itself.",
+            "",
+        ));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// What protections recover and cost.
 fn protections(summary: &Summary) -> Vec<String> {
     let mut lines = Vec::new();
     for group in summary.protections.chunk_by(|a, b| (&a.model, &a.data) == (&b.model, &b.data)) {
-        let title =
-            format!("protections of {} on {}, against none on the same chips", group[0].model, group[0].data);
+        let title = format!("Protections of {} on {}", group[0].model, group[0].data);
         lines.extend([printable(&title), String::new()]);
-        for benefit in group {
-            let mark = benefit.mark();
-            let best = benefit
-                .gains
-                .iter()
-                .filter(|gain| gain.gain.is_some())
-                .max_by(|a, b| a.gain.unwrap_or(0.0).total_cmp(&b.gain.unwrap_or(0.0)));
-            let best = best.map_or_else(String::new, |gain| {
-                let at =
-                    gain.ber.map_or_else(String::new, |ber| format!(" at {}", crate::quantity::rate(ber)));
-                format!(", most on {}{at}: {}", gain.target, Benefit::gain_in_words(gain))
-            });
-            lines.push(printable(&format!(
-                "{mark} {:24} mean gain {} · memory {} · time {}{best}",
-                benefit.protection,
-                crate::quantity::loss(benefit.mean_gain),
-                benefit.memory_in_words(),
-                benefit.time_in_words()
-            )));
+        let advice =
+            summary.advices.iter().find(|one| (&one.model, &one.data) == (&group[0].model, &group[0].data));
+        if let Some(advice) = advice {
+            lines.extend(wrapped(&printable(&joined(&[advice.in_words(summary.timed)])), ""));
+            lines.push(String::new());
+            let mut table = table(&["", "protection", "gain of AUC [95 %]", "severe chips", "memory"], 2..5);
+            for one in &advice.options {
+                let mark = group.iter().find(|benefit| benefit.protection == one.protection);
+                let gain = crate::quantity::with_ends(one.gain, one.gain_ci_low, one.gain_ci_high);
+                let severe = one.severe_share.map_or_else(
+                    || score(None),
+                    |value| share_with_ends(value, one.severe_share_ci_low, one.severe_share_ci_high),
+                );
+                let memory = mark.map_or_else(String::new, Benefit::memory_in_words);
+                let mark = mark.map_or(" ", Benefit::mark);
+                table.add_row([mark.to_owned(), shortened(&one.protection), gain, severe, memory]);
+            }
+            lines.extend(printed(&table));
+            lines.extend(wrapped(
+                "◆ shown to help, and nothing shown to be as good costs less · ○ ideal protection, for comparison only; it cannot be built",
+                "",
+            ));
+            lines.push(String::new());
         }
-        lines.push(String::new());
         lines.extend(printed(&costs(group)));
         if let Some(noticed) = noticed(group) {
-            lines.extend([String::new(), "found, where most was, means per chip".to_owned(), String::new()]);
+            lines.push(String::new());
+            lines.extend(wrapped(
+                "Errors detected per chip (in the cell where each protection detected most)",
+                "",
+            ));
+            lines.push(String::new());
             lines.extend(printed(&noticed));
         }
-        lines.extend([
-            String::new(),
-            "◆ no other wins more for less memory and less time · ○ ideal, a bound that nothing to buy reaches".to_owned(),
-        ]);
+        lines.push(String::new());
         lines.extend(wrapped(
-            "chips: those with something found, of those with flips · rows: of those that the chips change unprotected, those that no check \
-             of results missed · false alarms: per million checks of clean data, what none still allows, and how many checks",
+            "chips: with a detection / with any bit error · rows: share of wrongly scored rows that a check caught · false alarms per million \
+             checks of fault-free data (upper 95 % limit if none was seen)",
+            "",
         ));
         lines.push(String::new());
     }
@@ -99,16 +154,16 @@ fn protections(summary: &Summary) -> Vec<String> {
 
 /// What protections cost, a row each.
 fn costs(group: &[Benefit]) -> Table {
-    let header = ["protection", "bits/param", "ops/row", "fault-free", "calibrated", "false alarms"];
+    let header = ["protection", "bits/param", "ops/row", "fault-free", "false alarms", "time"];
     let mut table = table(&header, 1..6);
     for benefit in group {
         table.add_row([
-            printable(&benefit.protection),
+            shortened(&benefit.protection),
             benefit.bits_in_words(),
             count(benefit.operations_per_sample),
             loss(benefit.golden_change),
-            benefit.calibration_in_words(),
-            benefit.alarms_in_words(),
+            benefit.alarms_per_million(),
+            benefit.time.map_or_else(|| score(None), |time| format!("×\u{a0}{time:.2}")),
         ]);
     }
     table
@@ -116,21 +171,20 @@ fn costs(group: &[Benefit]) -> Table {
 
 /// What each protection noticed and did, in the cell where it found most; the page has all cells.
 fn noticed(group: &[Benefit]) -> Option<Table> {
-    let header = ["protection", "on", "chips", "rows", "bad", "corrected", "retries", "reloads", "replaced"];
-    let mut table = table(&header, 2..9);
+    let header = ["protection", "on", "chips", "rows", "bad", "corrected", "reloads", "replaced"];
+    let mut table = table(&header, 2..8);
     for benefit in group {
         let most = benefit.gains.iter().max_by(|a, b| a.noticed.detected.total_cmp(&b.noticed.detected));
         let Some(gain) = most.filter(|gain| gain.noticed.detected > 0.0) else { continue };
         let (of, at) = (&gain.noticed, gain.ber.map_or_else(String::new, |ber| format!(" {}", rate(ber))));
         let mean = |mean: f64| count(Some(mean));
         table.add_row([
-            printable(&benefit.protection),
+            shortened(&benefit.protection),
             format!("{}{at}", shortened(&gain.target)),
             format!("{}/{}", of.found.count, of.found.n),
             share(of.rows_found_share),
             mean(of.detected),
             mean(of.corrected),
-            mean(of.retries),
             mean(of.reloads),
             mean(of.fallbacks),
         ]);
@@ -144,7 +198,7 @@ fn golden_facts(summary: &Summary, panel: &Panel) -> String {
     });
     let facts = golden.map(|golden| {
         format!(
-            " · {} rows of {} · {} parameters",
+            " · {} {} rows · {} parameters",
             whole(golden.rows),
             printable(&golden.split),
             whole(golden.parameters)
@@ -169,83 +223,95 @@ fn table(header: &[&str], right: std::ops::Range<usize>) -> Table {
     table
 }
 
-fn breaking_points(panel: &Panel) -> Table {
-    if panel.by_rmse() {
-        let header = ["target", "median RMSE > 0.01 at", "half of the chips not finite at"];
-        let mut table = table(&header, 1..3);
-        for curve in panel.by_fragility() {
-            let rates = [curve.deviating, curve.non_finite].map(|crossing| crossing.to_string());
-            table.add_row([vec![shortened(&curve.target)], rates.to_vec()].concat());
-        }
-        return table;
-    }
-    let header = ["target", "loss > 0.001 at", "loss > 0.05 at", "BER_50", "predicted BER_50"];
+fn breaking_points(summary: &Summary, panel: &Panel) -> Table {
+    let header = ["mean loss of AUC above", "0.001", "0.05", "half (BER_50)", "predicted"];
     let mut table = table(&header, 1..5);
-    for curve in panel.by_fragility() {
+    for curve in panel.curves.iter() {
+        let bracket = |limit| {
+            leading::of(summary, panel, &curve.target, limit)
+                .map_or_else(|| score(None), |finding| finding.bracket_in_words())
+        };
         table.add_row([
             shortened(&curve.target),
-            curve.onset.to_string(),
-            curve.severe.to_string(),
-            curve.half.to_string(),
+            bracket(Limit::Bad),
+            bracket(Limit::Severe),
+            bracket(Limit::Half),
             curve.half_predicted.to_string(),
         ]);
     }
     table
 }
 
-fn cells(panel: &Panel) -> Table {
-    let auc = ["target", "BER", "flips", "n", "mean AUC [95 %]", "min–max", "loss", "NaN", "predicted"];
-    let distance =
-        ["target", "BER", "flips", "n", "median RMSE [95 %]", "min–max", "chips not finite", "outputs"];
-    let by_rmse = panel.by_rmse();
-    let header: &[&str] = if by_rmse { &distance } else { &auc };
-    let mut table = table(header, 1..header.len());
+/// A line for each cell under one head, the target before the first of a curve.
+fn by_curve(panel: &Panel, header: &[&str], row: impl Fn(&CellLine) -> Vec<String>) -> Vec<String> {
+    let mut table = table(header, 0..header.len());
+    for cell in panel.curves.iter().flat_map(|curve| &curve.cells) {
+        let at = cell.ber.map_or_else(|| score(None), rate);
+        table.add_row(std::iter::once(at).chain(row(cell)));
+    }
+    let mut rows = printed(&table).into_iter();
+    // The head and the rule beneath it.
+    let mut lines: Vec<String> = rows.by_ref().take(2).collect();
     for (place, curve) in panel.curves.iter().enumerate() {
         if place > 0 {
-            table.add_row([""]);
+            lines.push(String::new());
         }
-        for (index, cell) in curve.cells.iter().enumerate() {
-            let target = if index == 0 { shortened(&curve.target) } else { String::new() };
-            if by_rmse {
-                table.add_row(deviations(target, cell));
-                continue;
-            }
-            table.add_row(
-                [
-                    target,
-                    cell.ber.map_or_else(|| score(None), rate),
-                    count(cell.flips_mean),
-                    cell.n.to_string(),
-                    mean_with_interval(cell),
-                    format!("{}–{}", score(cell.min), score(cell.max)),
-                    loss(cell.loss),
-                    share(cell.non_finite_share),
-                    predicted(cell),
-                ]
-                .map(Cell::new),
-            );
-        }
+        lines.extend(wrapped(&printable(&curve.target), ""));
+        lines.extend(rows.by_ref().take(curve.cells.len()));
     }
-    table
+    lines
 }
 
-/// One line of a model without an AUC.
-fn deviations(target: String, cell: &CellLine) -> [String; 8] {
-    let deviation = &cell.deviation;
-    [
-        target,
-        cell.ber.map_or_else(|| score(None), rate),
-        count(cell.flips_mean),
-        cell.n.to_string(),
-        rmse_with_interval(cell),
-        format!(
-            "{}–{}",
-            rmse(finite_or_infinite(cell, deviation.rmse_min)),
-            rmse(finite_or_infinite(cell, deviation.rmse_max))
-        ),
-        share(deviation.rmse_undefined_share),
-        share(deviation.output_non_finite_share),
-    ]
+/// Shares of chips, with their intervals.
+fn shares(panel: &Panel) -> Vec<String> {
+    let header = ["BER", "n", "lose > 0.001", "lose > 0.05", "with NaN"];
+    by_curve(panel, &header, |cell| {
+        let of = |value: Option<f64>, low, high| {
+            value.map_or_else(|| score(None), |value| share_with_ends(value, low, high).replace(" %]", "]"))
+        };
+        vec![
+            cell.n.to_string(),
+            of(cell.bad_share, cell.bad_share_ci_low, cell.bad_share_ci_high),
+            of(cell.severe_share, cell.severe_share_ci_low, cell.severe_share_ci_high),
+            of(cell.non_finite_share, cell.non_finite_ci_low, cell.non_finite_ci_high),
+        ]
+    })
+}
+
+/// Scores over the chips: quantiles first, the mean second.
+fn scores(panel: &Panel) -> Vec<String> {
+    let header = ["BER", "flips", "median", "5–95 %", "q95", "mean loss [95 %]", "predicted"];
+    by_curve(panel, &header, |cell| {
+        let ends = cell.mean_loss_interval();
+        vec![
+            count(cell.flips_mean),
+            score(cell.median),
+            format!("{}–{}", score(cell.p05), score(cell.p95)),
+            loss(cell.loss_q95),
+            crate::quantity::with_ends(cell.loss, ends.map(|ends| ends[0]), ends.map(|ends| ends[1])),
+            predicted(cell),
+        ]
+    })
+}
+
+/// Distances of the outputs from golden.
+fn distances(panel: &Panel) -> Vec<String> {
+    let header = ["BER", "flips", "n", "median RMSE [95 %]", "min–max", "chips", "outputs"];
+    by_curve(panel, &header, |cell| {
+        let deviation = &cell.deviation;
+        vec![
+            count(cell.flips_mean),
+            cell.n.to_string(),
+            rmse_with_interval(cell),
+            format!(
+                "{}–{}",
+                rmse(finite_or_infinite(cell, deviation.rmse_min)),
+                rmse(finite_or_infinite(cell, deviation.rmse_max))
+            ),
+            share(deviation.rmse_undefined_share),
+            share(deviation.output_non_finite_share),
+        ]
+    })
 }
 
 /// Mean and interval of a cell, as in `0.7891 [0.7880, 0.7899]`.
@@ -297,15 +363,16 @@ fn shortened(name: &str) -> String {
     name.chars().take(TARGET_WIDTH - 1).chain(['…']).collect()
 }
 
-fn wrapped(text: &str) -> Vec<String> {
-    let mut lines = vec![String::new()];
+/// Lines of at most the width of a terminal, each with a margin.
+fn wrapped(text: &str, margin: &str) -> Vec<String> {
+    let mut lines = vec![margin.to_owned()];
     for word in text.split(' ') {
         let used = lines.last().map_or(0, |line| line.chars().count());
-        if used > 0 && used + 1 + word.chars().count() > WIDTH {
-            lines.push(String::new());
+        if used > margin.len() && used + 1 + word.chars().count() > WIDTH {
+            lines.push(margin.to_owned());
         }
         if let Some(line) = lines.last_mut() {
-            if !line.is_empty() {
+            if line.len() > margin.len() {
                 line.push(' ');
             }
             line.push_str(word);

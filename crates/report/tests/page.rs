@@ -8,7 +8,7 @@ use std::path::Path;
 
 use fixture::{SUBJECTS, Subject, UNLABELLED, campaign, protected_campaign};
 use radhard_report::svg::{Colours, svg};
-use radhard_report::{ReportError, Summary, chart, files, page, png, write_all};
+use radhard_report::{Extras, ReportError, Summary, chart, files, page, png, write_all};
 
 const HOSTILE: [Subject; 2] = [
     Subject {
@@ -174,8 +174,10 @@ fn the_table_of_cells_shows_the_values_of_the_records() {
         let fields: Vec<&str> = row.split("<td>").map(|field| field.split("</td>").next().unwrap()).collect();
         assert_eq!(fields[2], cell.target);
         let mean = format!("{:.4} [", cell.mean.unwrap());
-        assert!(fields[6].starts_with(&mean), "{} is not {mean}", fields[6]);
-        assert_eq!(fields[8], format!("{:.4}", cell.min.unwrap()));
+        assert!(fields[14].starts_with(&mean), "{} is not {mean}", fields[14]);
+        assert_eq!(fields[16], format!("{:.4}", cell.min.unwrap()));
+        // Shares first, each with its interval.
+        assert!(fields[6..10].iter().all(|field| field.contains(" % [")), "{fields:?}");
     }
 }
 
@@ -189,8 +191,11 @@ fn the_heat_map_shows_every_loss_as_text() {
         .skip(1)
         .map(|field| field.split_once('>').unwrap().1.split('<').next().unwrap())
         .collect();
-    let losses: Vec<String> =
-        summary.cells.iter().map(|cell| radhard_report::quantity::loss(cell.loss)).collect();
+    let shown = |cell: &radhard_report::CellLine| {
+        let severe = radhard_report::quantity::share(cell.severe_share);
+        format!("{severe} · {}", radhard_report::quantity::loss(cell.loss))
+    };
+    let losses: Vec<String> = summary.cells.iter().map(shown).collect();
     assert_eq!(fields, losses);
 }
 
@@ -223,7 +228,7 @@ fn hostile_names_stay_names() {
         assert!(!text.contains('\u{1b}'));
         assert!(png::png(&drawing).unwrap().len() > 1000);
     }
-    let table = radhard_report::terminal_table(&summary);
+    let table = radhard_report::terminal_cells(&summary);
     assert!(!table.contains('\u{1b}'), "a name reached the terminal's controls");
     let names: Vec<String> = files::figure_names(&summary).into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["-.._-", "--title--script-alert-1---script-_--onload--alert-2---x-----7---7---"]);
@@ -234,7 +239,8 @@ fn everything_is_written_and_twice_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let store = campaign(dir.path(), &SUBJECTS, 20);
     let summary = Summary::of(&store).unwrap();
-    let written = write_all(dir.path(), &summary, &store).unwrap();
+    let extras = Extras { figures: true, csv: true };
+    let written = write_all(dir.path(), &summary, &store, extras).unwrap();
     let names: Vec<String> = written
         .iter()
         .map(|path| path.strip_prefix(dir.path()).unwrap().to_string_lossy().replace('\\', "/"))
@@ -252,7 +258,11 @@ fn everything_is_written_and_twice_the_same() {
         ]
     );
     let bytes: Vec<Vec<u8>> = written.iter().map(|path| fs::read(path).unwrap()).collect();
-    write_all(dir.path(), &summary, &store).unwrap();
+    write_all(dir.path(), &summary, &store, extras).unwrap();
+    let page = tempfile::tempdir().unwrap();
+    let alone = write_all(page.path(), &summary, &store, Extras::default()).unwrap();
+    assert_eq!(alone, [page.path().join("report.html")]);
+    assert_eq!(fs::read_dir(page.path()).unwrap().count(), 1);
     for (path, before) in written.iter().zip(bytes) {
         assert_eq!(fs::read(path).unwrap(), before, "{}", path.display());
     }
@@ -264,10 +274,10 @@ fn a_file_that_cannot_be_written_is_named() {
     let store = campaign(dir.path(), &SUBJECTS[..1], 3);
     let summary = Summary::of(&store).unwrap();
     fs::create_dir(dir.path().join("report.html")).unwrap();
-    let error = write_all(dir.path(), &summary, &store).unwrap_err();
+    let error = write_all(dir.path(), &summary, &store, Extras::default()).unwrap_err();
     assert!(matches!(error, ReportError::Write { .. }), "{error}");
     assert!(error.to_string().contains("report.html: writing: "), "{error}");
-    let error = write_all(Path::new("/proc/radhard"), &summary, &store).unwrap_err();
+    let error = write_all(Path::new("/proc/radhard"), &summary, &store, Extras::default()).unwrap_err();
     assert!(error.to_string().contains("/proc/radhard"), "{error}");
 }
 
@@ -275,7 +285,7 @@ fn a_file_that_cannot_be_written_is_named() {
 fn a_campaign_without_cells_has_a_page() {
     let summary = summary_of(&[]);
     elements(&page::html(&summary).unwrap());
-    assert!(radhard_report::terminal_table(&summary).starts_with("0 trials on 0 cells"));
+    assert!(radhard_report::terminal_summary(&summary).starts_with("No cell was run"));
 }
 
 #[test]

@@ -10,8 +10,8 @@ use radhard_models::training::bias_baseline;
 use radhard_models::{Config, Init, Model, TrainOptions};
 use radhard_records::Store;
 use radhard_records::export::{CELLS_FILE, TRIALS_FILE};
-use radhard_report::Summary;
 use radhard_report::files::{FIGURES, PAGE_FILE};
+use radhard_report::{Extras, Summary};
 
 use super::data::{prepare_failure, told};
 use super::run::{campaign, open};
@@ -66,10 +66,11 @@ pub(crate) fn run(arguments: &Demo, console: &Console) -> Result<Exit, Failure> 
     ));
     let store = open(out)?;
     let summary = Summary::of(&store).or_exit(Exit::Input)?;
-    let written = radhard_report::write_all(out, &summary, &store).or_exit(Exit::Input)?;
-    console.result(&summary, || radhard_report::terminal_table(&summary))?;
+    let written = radhard_report::write_all(out, &summary, &store, Extras::default()).or_exit(Exit::Input)?;
+    console.result(&summary, || radhard_report::terminal_summary(&summary))?;
     if let Some(page) = written.last() {
-        console.say(&format!("the page with the curves: {}", page.display()));
+        console
+            .say(&format!("Next: open {} in a browser; every cell: radhard report --cells", page.display()));
     }
     Ok(Exit::Done)
 }
@@ -128,7 +129,8 @@ fn plan_text(chips: u64) -> String {
          split = \"test\"\n\
          targets = [\"embedding\", \"dense\", \"all\"]\n\
          error_models = [\"flips\"]\n\
-         rates = [1e-8, 1e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1]\n\
+         rates = [1e-8, 1e-7, 1e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 1e-1]\n\
+         protections = [\"none\", \"range-guard\", \"constant-bits\", \"secded\", \"clip:paper\"]\n\
          \n\
          [[subject]]\n\
          model = \"{MODEL}\"\n\

@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub(crate) mod bounds;
 pub(crate) mod data;
 pub(crate) mod demo;
 pub(crate) mod evaluate;

@@ -7,8 +7,10 @@ use indicatif::ProgressBar;
 use radhard_campaign::guard::GuardError;
 use radhard_campaign::{CheckedPlan, How, Plan, PlanError, RunError, RunReport, Watch};
 use radhard_records::{CellKey, RecordsError};
+use radhard_report::Summary;
 use serde_json::json;
 
+use super::bounds;
 use crate::arguments::Run;
 use crate::console::{Console, StopFlag, in_line};
 use crate::exit::{Exit, Failure, OrExit, failure};
@@ -31,6 +33,7 @@ pub(crate) fn run(arguments: &Run, console: &Console) -> Result<Exit, Failure> {
         Some(how) => how.parse().map_err(|error| failure(Exit::Usage, error))?,
         None => plan.plan().evaluation,
     };
+    let bounds = bounds::parsed(arguments, &plan)?;
     let mut files = CommandFiles::new(false).reads("the plan", &arguments.plan);
     for subject in &plan.plan().subjects {
         files = files
@@ -41,6 +44,12 @@ pub(crate) fn run(arguments: &Run, console: &Console) -> Result<Exit, Failure> {
     let stop = StopFlag::listen();
     let how = How { memory_bytes: arguments.memory, ..How::new(evaluation) };
     let report = campaign(&plan, &arguments.out, how, console, &stop)?;
+    let checks = if bounds.is_empty() || report.interrupted {
+        Vec::new()
+    } else {
+        let summary = Summary::of(&open(&arguments.out)?).or_exit(Exit::Input)?;
+        bounds::checked(&bounds, &summary)?
+    };
     console.result(
         &json!({
             "cells": report.cells,
@@ -55,6 +64,7 @@ pub(crate) fn run(arguments: &Run, console: &Console) -> Result<Exit, Failure> {
             },
             "kept_bytes": report.kept_bytes,
             "seconds": report.seconds,
+            "bounds": checks,
         }),
         || text(&report, &arguments.out),
     )?;
@@ -62,7 +72,7 @@ pub(crate) fn run(arguments: &Run, console: &Console) -> Result<Exit, Failure> {
         console.say("interrupted; the same command continues");
         return Ok(Exit::Interrupted);
     }
-    Ok(Exit::Done)
+    Ok(bounds::outcome(&checks, arguments.fail_undecided, console))
 }
 
 /// Runs a plan with a progress bar.

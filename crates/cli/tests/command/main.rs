@@ -1,6 +1,7 @@
 //! The command as its users run it.
 
 mod bad_input;
+mod decisions;
 mod door;
 mod imported;
 mod law_same_records;

@@ -35,18 +35,30 @@
   const measures = {
     auc: {
       axis: "mean AUC", text: score,
-      of: (cell) => ({ value: cell.mean, interval: [cell.ci_low, cell.ci_high], band: [cell.min, cell.max], predicted: cell.predicted }),
+      of: (cell) => ({ value: cell.mean, interval: [cell.ci_low, cell.ci_high], band: [cell.p05, cell.p95], predicted: cell.predicted }),
+    },
+    median: {
+      axis: "median AUC", text: score,
+      of: (cell) => ({ value: cell.median, interval: [cell.median_ci_low, cell.median_ci_high], band: [cell.p05, cell.p95], predicted: null }),
+    },
+    severe: {
+      axis: "chips that lose more than 0.05", text: share,
+      of: (cell) => ({ value: cell.severe_share, interval: [cell.severe_share_ci_low, cell.severe_share_ci_high], band: [null, null], predicted: null }),
+    },
+    bad: {
+      axis: "chips that lose more than 0.001", text: share,
+      of: (cell) => ({ value: cell.bad_share, interval: [cell.bad_share_ci_low, cell.bad_share_ci_high], band: [null, null], predicted: null }),
     },
     loss: {
       axis: "mean loss of AUC", text: loss,
       of: (cell) => ({
         value: cell.loss, interval: [less(golden(cell), cell.ci_high), less(golden(cell), cell.ci_low)],
-        band: [less(golden(cell), cell.max), less(golden(cell), cell.min)], predicted: less(golden(cell), cell.predicted),
+        band: [less(golden(cell), cell.p95), less(golden(cell), cell.p05)], predicted: less(golden(cell), cell.predicted),
       }),
     },
     share: {
       axis: "share of chips with NaN", text: share,
-      of: (cell) => ({ value: cell.non_finite_share, interval: [null, null], band: [null, null], predicted: null }),
+      of: (cell) => ({ value: cell.non_finite_share, interval: [cell.non_finite_ci_low, cell.non_finite_ci_high], band: [null, null], predicted: null }),
     },
     rmse: {
       axis: "median RMSE from golden", text: distance,

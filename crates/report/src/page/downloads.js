@@ -19,4 +19,4 @@
     const { columns, named: places, names, ...rest } = data;
     save("report.json", "application/json", JSON.stringify({ ...rest, cells }, null, 1));
   });
-  document.querySelector(".scripted").hidden = false;
+  for (const one of document.querySelectorAll(".scripted")) one.hidden = false;

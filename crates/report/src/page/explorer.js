@@ -5,6 +5,8 @@
   let drawn = null, here = null;
 
   const chosen = () => Object.fromEntries(dimensions.map((name) => [name, form.elements[name].value]));
+  const span = () => ["from", "to"].map((name) => form.elements[name].value).map((text, place) => text === "" ? [0, Infinity][place] : Number(text));
+  const spanning = () => (data.metric === "rmse" ? "smallest to largest chip" : "5–95 % of chips");
   const fits = (cell, choice) => dimensions.every((name) => !choice[name] || cell[name] === choice[name]);
   const withRate = cells.filter((cell) => cell.ber > 0);
 
@@ -29,9 +31,9 @@
 
   const linesOf = (choice, measure) => {
     const open = dimensions.filter((name) => !choice[name]);
-    const lines = new Map();
+    const lines = new Map(), [from, to] = span();
     for (const cell of withRate) {
-      if (!fits(cell, choice)) continue;
+      if (!fits(cell, choice) || cell.ber < from || cell.ber > to) continue;
       const key = JSON.stringify(open.map((name) => cell[name]));
       if (!lines.has(key)) {
         const differing = open.filter((name) => form.elements[name].options.length > 1);
@@ -55,10 +57,10 @@
     const { cell } = point;
     const { axis: name, text } = measures[measure];
     const parts = [`${line.name} at ${rate(point.rate)}`, `${name} ${text(point.value)}${bounded(text, point.interval)}`];
-    if (point.band.every((end) => end !== null)) parts.push(`smallest to largest chip ${text(point.band[0])} to ${text(point.band[1])}`);
+    if (point.band.every((end) => end !== null)) parts.push(`${spanning()} ${text(point.band[0])} to ${text(point.band[1])}`);
     parts.push(`n ${cell.n}, flips ${count(cell.flips_mean)}`);
-    const bound = cell.non_finite_share === 0 && cell.non_finite_high !== null ? ` (≤ ${share(Math.ceil(1000 * cell.non_finite_high) / 1000)})` : "";
-    parts.push(`chips with NaN ${share(cell.non_finite_share)}${bound}`);
+    if (cell.severe_share !== null) parts.push(`chips that lose more than 0.05 ${share(cell.severe_share)}${bounded(share, [cell.severe_share_ci_low, cell.severe_share_ci_high])}`);
+    parts.push(`chips with NaN ${share(cell.non_finite_share)}${bounded(share, [cell.non_finite_ci_low, cell.non_finite_ci_high])}`);
     if (measure === "rmse") parts.push(`chips with outputs not finite ${share(cell.rmse_undefined_share)}`);
     if (point.predicted !== null) parts.push(`predicted ${approximate(cell)}${text(point.predicted)}`);
     return parts;
@@ -121,7 +123,7 @@
       });
       return line;
     };
-    table.tHead.replaceChildren(row("th", ["line", "BER", name, "smallest", "largest", "n", "flips", "NaN chips", "predicted"]));
+    table.tHead.replaceChildren(row("th", ["line", "BER", name, "band from", "to", "n", "flips", "NaN chips", "predicted"]));
     table.tBodies[0].replaceChildren(...lines.flatMap((line) => line.points.map((point) => row("td", [
       line.name, rate(point.rate), text(point.value) + bounded(text, point.interval), text(point.band[0]), text(point.band[1]),
       String(point.cell.n), count(point.cell.flips_mean), share(point.cell.non_finite_share),
@@ -142,10 +144,42 @@
       mark(swatch, 15, 7, line.place);
     }));
     const any = (test) => lines.some((line) => line.points.some(test));
-    if (view.band && any((point) => point.band[0] !== null)) items.push(item("smallest to largest chip", (swatch) => shape(swatch, "polygon", { class: "area ink-muted", points: "1,1 29,1 29,13 1,13" })));
+    if (view.band && any((point) => point.band[0] !== null)) items.push(item(spanning(), (swatch) => shape(swatch, "polygon", { class: "area ink-muted", points: "1,1 29,1 29,13 1,13" })));
     if (view.interval && any((point) => point.interval[0] !== null)) items.push(item("95 % interval", (swatch) => shape(swatch, "polyline", { class: "line ink-muted", "stroke-width": 1.2, points: "10,1 20,1 15,1 15,13 10,13 20,13" })));
     if (view.predicted && any((point) => point.predicted !== null)) items.push(item("predicted", (swatch) => shape(swatch, "polyline", { class: "line ink-muted", "stroke-width": 1.5, "stroke-dasharray": "7 5", points: "1,7 29,7" })));
     $("legend").replaceChildren(...items);
+  };
+
+  // The state of the form in the address, so that a link shows the same.
+  const remember = () => {
+    const state = new URLSearchParams();
+    for (const control of form.elements) {
+      if (!control.name || (control.type === "radio" && !control.checked)) continue;
+      state.set(control.name, control.type === "checkbox" ? String(control.checked) : control.value);
+    }
+    try { history.replaceState(null, "", `#${state}`); } catch { /* A frame without an address keeps none. */ }
+  };
+  const recall = () => {
+    if (!location.hash.includes("=")) return false;
+    const state = new URLSearchParams(location.hash.slice(1));
+    for (const [name, value] of state) {
+      const control = form.elements[name];
+      if (!control) continue;
+      if (control.type === "checkbox") control.checked = value === "true";
+      else if (control instanceof RadioNodeList || [...control.options].some((option) => option.value === value && !option.disabled)) control.value = value;
+    }
+    return true;
+  };
+  // On a narrow screen the chart opens on the part that falls: from the last rate at which hardly a chip loses anything to the first at
+  // which all lines are down.
+  const narrow = () => {
+    const choice = chosen();
+    const points = withRate.filter((cell) => fits(cell, choice) && cell.loss !== null).sort((a, b) => a.ber - b.ber);
+    const falling = points.filter((cell) => cell.bad_share > 0.05).map((cell) => cell.ber);
+    if (!falling.length) return;
+    const rates = [...new Set(points.map((cell) => cell.ber))], first = rates.indexOf(falling[0]);
+    const keys = [...form.elements.from.options].map((option) => option.value).filter((text) => text !== "");
+    form.elements.from.value = keys.find((text) => Number(text) === rates[Math.max(0, first - 1)]) ?? "";
   };
 
   const update = (changed) => {
@@ -185,7 +219,9 @@
       document.body.classList.add("chosen");
       if (event.target.name === "measure") form.elements.y.value = event.target.value === "rmse" ? "log" : "linear";
       update(dimensions.includes(event.target.name) ? event.target.name : null);
+      remember();
     });
+    addEventListener("hashchange", () => { if (recall()) update(null); });
     form.addEventListener("submit", (event) => event.preventDefault());
     plot.addEventListener("pointermove", (event) => { const target = drawn && nearest(event); if (target) show(target, false); });
     plot.addEventListener("pointerdown", (event) => { const target = drawn && nearest(event); if (target) show(target, true); });
@@ -197,6 +233,7 @@
       event.preventDefault();
       show(step(event.key), true);
     });
+    if (!recall() && innerWidth < 600) narrow();
     update(null);
     let width = plot.clientWidth;
     new ResizeObserver(() => {

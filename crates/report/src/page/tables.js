@@ -32,3 +32,11 @@
 
   // Inside a page the tooltip of a strip of a chart is its name; the table of the chart above holds the same values.
   for (const strip of document.querySelectorAll(".hover")) strip.setAttribute("aria-label", strip.querySelector("title").textContent);
+
+  // One rate alone, in the table of all cells.
+  const filter = $("rate-filter"), rows = [...$("all-cells").tBodies[0].rows];
+  const berOf = new Map(rows.map((row, place) => [row, cells[place].ber]));
+  const filtered = () => {
+    for (const row of rows) row.hidden = filter.value !== "" && berOf.get(row) !== Number(filter.value);
+  };
+  filter.addEventListener("change", filtered);

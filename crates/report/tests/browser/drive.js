@@ -58,6 +58,14 @@
     step("linear again", ["measure", "auc"], ["y", "linear"]);
     step("bare", ["band", false], ["interval", false], ["predicted", false]);
     step("dressed", ["band", true], ["interval", true], ["predicted", true]);
+    const some = [...form.elements.from.options].find((option) => Number(option.value) === 1e-7);
+    if (some) {
+      step("from 1e-7", ["from", some.value]);
+      facts.address = location.hash;
+      step("every rate", ["from", ""]);
+    }
+    for (const measure of ["median", "severe", "bad"]) step(measure, ["measure", measure]);
+    step("mean again", ["measure", "auc"]);
     for (const option of form.elements.protection.options) step(`protection ${option.value}`, ["protection", option.value]);
     step("unprotected", ["protection", form.elements.protection.options.length > 1 ? "none" : form.elements.protection.value]);
     for (const option of form.elements.error_model.options) step(`error model ${option.value}`, ["error_model", option.value]);
@@ -73,6 +81,13 @@
       unfold.click();
       facts.folded = [$("charts").checkVisibility(), unfold.getAttribute("aria-expanded")];
     }
+
+    const filter = $("rate-filter"), left = () => [...$("all-cells").tBodies[0].rows].filter((row) => !row.hidden).length;
+    facts.filtered = [filter.options[1] ? filter.options[1].value : "", ""].map((value) => {
+      filter.value = value;
+      filter.dispatchEvent(new Event("change", { bubbles: true }));
+      return left();
+    });
 
     facts.sorted = {};
     const table = $("all-cells");

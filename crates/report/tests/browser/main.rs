@@ -114,6 +114,8 @@ fn every_control_changes_the_chart_as_it_says() {
             "error_model",
             "protection",
             "measure",
+            "from",
+            "to",
             "x=log",
             "x=linear",
             "y=log",
@@ -158,6 +160,12 @@ fn every_control_changes_the_chart_as_it_says() {
         assert!(!step["told"].as_str().unwrap().is_empty(), "{name} is not announced");
         assert_eq!(step["hidden"], false, "{name} shows nothing");
     }
+    // Two of nine rates are left out, and the address remembers it.
+    assert_eq!(steps["from 1e-7"]["told"], "3 lines, 21 points.");
+    assert!(facts["address"].as_str().unwrap().contains("from=1e-7"), "{}", facts["address"]);
+    assert_eq!(steps["every rate"]["values"], start["values"]);
+    // The filter of the table leaves the cells of one rate.
+    assert_eq!(facts["filtered"], serde_json::json!([5, summary.cells.len()]));
     assert_eq!(facts["unfolded"], serde_json::json!([true, "true"]));
     assert_eq!(facts["folded"], serde_json::json!([false, "false"]));
 }
@@ -170,7 +178,11 @@ fn pointer_and_keys_tell_the_values_of_the_records() {
     let said = |target: &str, place: usize| {
         let cell = cell(&summary, "wide-deep", target, rates[place]);
         let interval = format!("[{}, {}]", score(cell.ci_low), score(cell.ci_high));
-        format!("{target} at {}; mean AUC {} {interval}; smallest", rate(rates[place]), score(cell.mean))
+        format!(
+            "{target} at {}; mean AUC {} {interval}; 5–95 % of chips",
+            rate(rates[place]),
+            score(cell.mean)
+        )
     };
     let expected = [
         ("all", 0),
@@ -210,7 +222,7 @@ fn the_table_behind_the_chart_holds_its_values() {
     for row in rows(&facts["start"]) {
         let cell = cell(&summary, "wide-deep", &row[0], row[1].parse().unwrap());
         assert!(row[2].starts_with(&format!("{} [", score(cell.mean))), "{row:?}");
-        assert_eq!(row[3..6], [score(cell.min), score(cell.max), cell.n.to_string()]);
+        assert_eq!(row[3..6], [score(cell.p05), score(cell.p95), cell.n.to_string()]);
         assert!(row[8].ends_with(&score(cell.predicted)), "{row:?}");
     }
     for row in rows(&facts["steps"]["loss"]) {
