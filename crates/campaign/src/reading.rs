@@ -5,7 +5,7 @@ use std::time::Instant;
 use radhard_data::{Rows, RowsView};
 use radhard_engine::LentModel;
 use radhard_fault::{Format, Parameters};
-use radhard_models::{Hooks, Model, Scores};
+use radhard_models::{Hooks, Model, Scores, TableRow};
 use radhard_protect::{Checked, Protected, SliceReader};
 use radhard_records::TimeRatio;
 use rayon::prelude::*;
@@ -79,13 +79,14 @@ fn gathered(lent: &LentModel, rows: &RowsView<'_>, index: usize) -> Option<(usiz
     }
     let values = lent.model().parameters().as_slice()[index].f32s();
     let offsets = lent.model().config().offsets();
-    let ids = rows.indices.chunks_exact(rows.fields).flat_map(|row| {
-        row.iter().zip(&offsets).filter_map(|(&index, &offset)| (index + offset).checked_sub(table.first))
+    let read = rows.indices.chunks_exact(rows.fields).flat_map(|row| {
+        let ids = row.iter().zip(&offsets).map(|(&index, &offset)| TableRow::new(index).id(offset));
+        ids.filter(|id| *id >= table.first).map(|id| id.row(table.first))
     });
     let count = values.len() / table.words;
-    let words = ids
-        .filter(|&id| (id as usize) < count)
-        .flat_map(|id| &values[id as usize * table.words..][..table.words])
+    let words = read
+        .filter(|row| row.index() < count)
+        .flat_map(|row| &values[row.index() * table.words..][..table.words])
         .map(|value| value.to_bits())
         .collect();
     Some((table.words, words))

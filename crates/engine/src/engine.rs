@@ -5,7 +5,7 @@ use std::sync::Arc;
 use radhard_data::RowsView;
 use radhard_kernels::Kernels;
 use radhard_metrics::{MetricsWork, Reference, TrialScores};
-use radhard_models::{Evaluation, Kept, Model, Noted, Overlay, Scores, ScoresError, Worker};
+use radhard_models::{Evaluation, GlobalId, Kept, Model, Noted, Overlay, Scores, ScoresError, Worker};
 
 use crate::changes::{Changes, Written};
 use crate::crew::{Crew, Deferred};
@@ -68,7 +68,7 @@ pub struct Work {
     pub(crate) worker: Worker,
     pub(crate) marks: Marks,
     pub(crate) listed: Vec<u32>,
-    pub(crate) ids: Vec<u32>,
+    pub(crate) ids: Vec<GlobalId>,
     pub(crate) some: Scores,
     pub(crate) noted: Noted,
     pub(crate) metrics: MetricsWork,
@@ -140,7 +140,7 @@ impl Engine {
     }
 
     /// How far changes are exposed to the rows; collects the ids of changed table rows that are read.
-    pub(crate) fn expose(&self, lent: &LentModel, changes: &Changes, ids: &mut Vec<u32>) -> Exposed {
+    pub(crate) fn expose(&self, lent: &LentModel, changes: &Changes, ids: &mut Vec<GlobalId>) -> Exposed {
         use radhard_fault::Parameters;
         let mut exposed = Exposed::default();
         ids.clear();
@@ -152,7 +152,7 @@ impl Engine {
                 continue;
             };
             for change in words {
-                let id = table.first + (change.0 / table.words as u64) as u32;
+                let id = table.id(change.0);
                 let reads = self.readers.count(id);
                 exposed.reads += u64::from(reads);
                 if reads > 0 {

@@ -1,7 +1,7 @@
 //! Who reads a row of a table: the data rows, by table row.
 
 use radhard_data::RowsView;
-use radhard_models::Config;
+use radhard_models::{Config, GlobalId};
 use rayon::prelude::*;
 
 /// A table row that more than one data row in so many reads keeps their number only: its changes cost a full pass anyway.
@@ -14,7 +14,7 @@ const HEAVY: u32 = 3;
 pub struct Readers {
     fields: Vec<Field>,
     /// The first id of each field, and at last the number of ids.
-    offsets: Vec<u32>,
+    offsets: Vec<GlobalId>,
     rows: usize,
 }
 
@@ -56,9 +56,10 @@ impl Readers {
         Self { fields, offsets, rows: rows.len() }
     }
 
-    fn offsets(config: &Config) -> Vec<u32> {
+    fn offsets(config: &Config) -> Vec<GlobalId> {
         let mut offsets = config.offsets();
-        offsets.push(config.table_rows() as u32);
+        // A configuration has at most as many table rows as 32 bits count.
+        offsets.push(GlobalId::new(config.table_rows() as u32));
         offsets
     }
 
@@ -77,8 +78,8 @@ impl Readers {
         self.fields.iter().map(|field| bytes(field) as u64).sum()
     }
 
-    /// How many data rows read a table row, offsets of fields included; a bag that names it twice counts twice.
-    pub fn count(&self, id: u32) -> u32 {
+    /// How many data rows read a table row; a bag that names it twice counts twice.
+    pub fn count(&self, id: GlobalId) -> u32 {
         let (field, value) = self.place(id);
         self.fields[field].counts[value]
     }
@@ -88,7 +89,7 @@ impl Readers {
     /// Stops where they are surely more than `most`.
     pub fn list(
         &self,
-        ids: impl Iterator<Item = u32>,
+        ids: impl Iterator<Item = GlobalId>,
         most: usize,
         marks: &mut Marks,
         out: &mut Vec<u32>,
@@ -136,9 +137,10 @@ impl Readers {
         found
     }
 
-    fn place(&self, id: u32) -> (usize, usize) {
+    /// The field of a table row, and the value whose row it is.
+    fn place(&self, id: GlobalId) -> (usize, usize) {
         let field = self.offsets.partition_point(|first| *first <= id) - 1;
-        (field, (id - self.offsets[field]) as usize)
+        (field, id.row(self.offsets[field]).index())
     }
 }
 
@@ -209,24 +211,24 @@ mod tests {
         let readers = readers(&[0, 3, 4, 3, 0, 0, 2, 1]);
         let (mut marks, mut out) = (Marks::default(), Vec::new());
         let mut list = |ids: &[u32], most: usize| {
-            let found = readers.list(ids.iter().copied(), most, &mut marks, &mut out);
+            let found = readers.list(ids.iter().copied().map(GlobalId::new), most, &mut marks, &mut out);
             (found, out.clone())
         };
         assert_eq!(list(&[0], 4), (Found::Listed, vec![0, 2]));
         assert_eq!(list(&[0, 8], 4), (Found::Listed, vec![0, 1, 2]));
         assert_eq!(list(&[1, 3], 4), (Found::Listed, vec![]));
         assert_eq!(list(&[0, 8], 2), (Found::TooMany, vec![]));
-        assert_eq!((readers.count(8), readers.count(1), readers.count(5)), (2, 0, 1));
+        assert_eq!([8, 1, 5].map(|id| readers.count(GlobalId::new(id))), [2, 0, 1]);
     }
 
     #[test]
     fn a_value_that_most_rows_read_keeps_its_count_alone() {
         let indices: Vec<u32> = (0..100).flat_map(|row| [u32::from(row % 10 == 0), row % 4]).collect();
         let readers = readers(&indices);
-        assert_eq!(readers.count(0), 90);
+        assert_eq!(readers.count(GlobalId::FIRST), 90);
         let (mut marks, mut out) = (Marks::default(), Vec::new());
-        assert_eq!(readers.list([0].into_iter(), 100, &mut marks, &mut out), Found::TooMany);
-        assert_eq!(readers.list([1].into_iter(), 100, &mut marks, &mut out), Found::Listed);
+        assert_eq!(readers.list([GlobalId::FIRST].into_iter(), 100, &mut marks, &mut out), Found::TooMany);
+        assert_eq!(readers.list([GlobalId::new(1)].into_iter(), 100, &mut marks, &mut out), Found::Listed);
         assert_eq!(out, (0..100).step_by(10).collect::<Vec<_>>());
     }
 
@@ -235,7 +237,10 @@ mod tests {
         let indices: Vec<u32> = (0..640).flat_map(|row| [row % 5, (row / 7) % 4]).collect();
         let readers = readers(&indices);
         let (mut marks, mut out) = (Marks::default(), Vec::new());
-        assert_eq!(readers.list([1, 3, 6].into_iter(), 640, &mut marks, &mut out), Found::Listed);
+        assert_eq!(
+            readers.list([1, 3, 6].map(GlobalId::new).into_iter(), 640, &mut marks, &mut out),
+            Found::Listed
+        );
         let expected: Vec<u32> =
             (0..640).filter(|row| [1, 3].contains(&(row % 5)) || (row / 7) % 4 == 1).collect();
         assert_eq!(out, expected);

@@ -1,69 +1,40 @@
 //! The law of the engine: whatever way it takes, its scores are those of the full pass under the guard, bit for bit.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
-use radhard_data::RowsView;
+use law_models::{LawModel, law_models};
 use radhard_engine::{Changes, Crew, Engine, LentModel, Way};
 use radhard_fault::{BitErrorRate, Chip, DrawnMap, Expose, Injected, Parameters, Target, parse_error_model};
 use radhard_metrics::{Golden, MetricsWork, Observed, Reference, ScoreOptions, TrialScores, UserRows};
-use radhard_models::{Config, Init, Model, Scores, TableFormat, convert};
+use radhard_models::{Scores, TableFormat, convert};
+
+#[path = "../../models/tests/law_models/mod.rs"]
+mod law_models;
 
 const ROWS: usize = 700;
 
-struct Case {
-    name: String,
-    lent: LentModel,
-    indices: Vec<u32>,
-    numeric: Vec<f32>,
-    labels: Vec<u8>,
-    users: UserRows,
-}
-
-fn case(name: &str, format: TableFormat) -> Case {
-    let dims = [90_u32, 40, 12];
-    let mut config = Config::new(name, dims.to_vec());
-    if name == "dlrm" {
-        (config.numeric, config.bottom_dims, config.mlp_dims) = (4, vec![8], vec![9, 6]);
+/// Every model, some of them with their tables in every format.
+fn cases() -> Vec<(LawModel, TableFormat)> {
+    let mut cases: Vec<_> = law_models(ROWS).into_iter().map(|law| (law, TableFormat::F32)).collect();
+    for format in [TableFormat::F16, TableFormat::Bf16, TableFormat::Int8Rowwise] {
+        let some = law_models(ROWS).into_iter();
+        let some = some.filter(|law| ["wide-deep", "dlrm", "dummy of depth 2"].contains(&law.name.as_str()));
+        cases.extend(some.map(|law| (law, format)));
     }
-    let model = convert(&Model::new(&config, Init::TorchFm, 11).unwrap(), format).unwrap();
-    // Some values are read by most rows, some by none.
-    let indices: Vec<u32> = (0..ROWS as u32)
-        .flat_map(|row| [row * row % 71, (row * 13 + 5) % 37, if row % 3 == 0 { row % 11 } else { 0 }])
-        .collect();
-    let users = UserRows::of(&indices.iter().copied().step_by(3).collect::<Vec<_>>());
-    let numeric = (0..ROWS * config.numeric).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect();
-    let labels = (0..ROWS).map(|row| u8::from(row * 7 % 5 < 2)).collect();
-    let name = format!("{name} {format}");
-    Case { name, lent: LentModel::new(model), indices, numeric, labels, users }
-}
-
-fn cases() -> Vec<Case> {
-    let mut cases: Vec<Case> = ["fm", "deepfm", "wide-deep", "dcn", "afm", "dlrm"]
-        .into_iter()
-        .map(|name| case(name, TableFormat::F32))
-        .collect();
-    cases.extend(
-        [TableFormat::F16, TableFormat::Bf16, TableFormat::Int8Rowwise].map(|f| case("wide-deep", f)),
-    );
     cases
 }
 
 #[test]
 fn every_way_gives_the_scores_and_metrics_of_the_full_pass() {
     let mut ways = [0_usize; 4];
-    for Case { name, mut lent, indices, numeric, labels, users } in cases() {
-        let rows = RowsView {
-            fields: 3,
-            numeric_width: numeric.len() / ROWS,
-            indices: &indices,
-            numeric: &numeric,
-            labels: &labels,
-            bags: None,
-        };
+    for (law, format) in cases() {
+        let (name, rows, labels) = (format!("{} {format}", law.name), law.rows(), &law.labels);
+        let mut lent = LentModel::new(convert(&law.model, format).unwrap());
+        let users = UserRows::of(&(0..ROWS as u32).map(|row| (row * 13 + 5) % 37).collect::<Vec<_>>());
         let options = ScoreOptions { users: Some(&users), ..ScoreOptions::new(0.4) };
         let mut golden = Scores::default();
         let engines = [u64::MAX, 0].map(|budget| Engine::new(&lent, &rows, budget, &mut golden).unwrap());
         let observed =
-            Observed { probabilities: &golden.probabilities, logits: Some(&golden.logits), labels: &labels };
+            Observed { probabilities: &golden.probabilities, logits: Some(&golden.logits), labels };
         let auc = TrialScores::of(&observed, None, &options).auc;
         let against = Golden { probabilities: &golden.probabilities, auc };
         let reference = Reference::new(observed, against, options);

@@ -1,48 +1,29 @@
 //! The law of the engine under protections: rows evaluated where they were hit give what a pass over all rows gives, events too.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
-use radhard_data::RowsView;
+use law_models::{LawModel, law_models};
 use radhard_engine::{Acted, Changes, Computed, Engine, LentModel, Transients, Under, Work};
 use radhard_fault::{BitErrorRate, Chip, DrawnMap, Expose, Parameters, Target, parse_error_model};
 use radhard_kernels::Kernels;
 use radhard_metrics::{Golden, Noticing, Observed, Reference, ScoreOptions, TrialScores};
-use radhard_models::{Acting, Config, Evaluation, HookEvents, Init, Model, Noted, Overlay, Scores, Worker};
+use radhard_models::{Acting, Evaluation, HookEvents, Noted, Overlay, Scores, Worker};
 use radhard_protect::{Protected, Subject, parse_protection};
+
+#[path = "../../models/tests/law_models/mod.rs"]
+mod law_models;
 
 const ROWS: usize = 400;
 
-struct Case {
-    name: &'static str,
-    lent: LentModel,
-    indices: Vec<u32>,
-    labels: Vec<u8>,
+fn protect(law: &LawModel, lent: &LentModel, name: &str) -> Protected {
+    let subject = Subject {
+        model: Some(lent.model()),
+        parameters: lent,
+        calibration: Some(law.rows()),
+        looked_up: &vec![3.0; lent.specs().len()],
+    };
+    parse_protection(name).unwrap().prepare(&subject).unwrap()
 }
 
-impl Case {
-    fn of(name: &'static str) -> Self {
-        let model = Model::new(&Config::new(name, vec![90, 40, 12]), Init::TorchFm, 11).unwrap();
-        let indices =
-            (0..ROWS as u32).flat_map(|row| [row * row % 71, (row * 13 + 5) % 37, row % 11]).collect();
-        let labels = (0..ROWS).map(|row| u8::from(row * 7 % 5 < 2)).collect();
-        Self { name, lent: LentModel::new(model), indices, labels }
-    }
-
-    fn rows<'a>(indices: &'a [u32], labels: &'a [u8]) -> RowsView<'a> {
-        RowsView { fields: 3, numeric_width: 0, indices, numeric: &[], labels, bags: None }
-    }
-
-    fn protect(&self, name: &str) -> Protected {
-        let subject = Subject {
-            model: Some(self.lent.model()),
-            parameters: &self.lent,
-            calibration: Some(Self::rows(&self.indices, &self.labels)),
-            looked_up: &vec![3.0; self.lent.specs().len()],
-        };
-        parse_protection(name).unwrap().prepare(&subject).unwrap()
-    }
-}
-
-const MODELS: [&str; 5] = ["fm", "deepfm", "wide-deep", "dcn", "afm"];
 const PROTECTIONS: [&str; 11] = [
     "none",
     "clip:paper",
@@ -60,23 +41,22 @@ const PROTECTIONS: [&str; 11] = [
 #[test]
 fn rows_that_are_hit_give_what_a_pass_over_all_rows_gives() {
     let (mut parts, mut wholes, mut recovered, mut retried) = (0, 0, 0_u64, 0_u64);
-    for mut case in MODELS.map(Case::of) {
-        let (indices, labels) = (case.indices.clone(), case.labels.clone());
-        let rows = Case::rows(&indices, &labels);
-        let mut unprotected = Scores::default();
-        let engine = Engine::new(&case.lent, &rows, 0, &mut unprotected).unwrap();
+    for law in law_models(ROWS) {
+        let (rows, mut lent) = (law.rows(), LentModel::new(law.model.clone()));
+        let (mut asked, mut unprotected) = (0, Scores::default());
+        let engine = Engine::new(&lent, &rows, 0, &mut unprotected).unwrap();
         for name in PROTECTIONS {
-            let protected = case.protect(name);
+            let protected = protect(&law, &lent, name);
             let hooks = protected.hooks();
             let (mut golden, mut noted) = (Scores::default(), Noted::default());
             let acting = Acting { hooks, upsets: None };
-            case.lent.model().scores_under(&rows, acting, &mut golden, &mut noted).unwrap();
-            assert_eq!(noted.events, HookEvents::default(), "{} {name}", case.name);
+            lent.model().scores_under(&rows, acting, &mut golden, &mut noted).unwrap();
+            assert_eq!(noted.events, HookEvents::default(), "{} {name}", law.name);
             let options = ScoreOptions::new(0.4);
             let observed = Observed {
                 probabilities: &golden.probabilities,
                 logits: Some(&golden.logits),
-                labels: &labels,
+                labels: &law.labels,
             };
             let auc = TrialScores::of(&observed, None, &options).auc;
             let against = Golden { probabilities: &unprotected.probabilities, auc };
@@ -87,7 +67,7 @@ fn rows_that_are_hit_give_what_a_pass_over_all_rows_gives() {
                 tolerance: options.tolerance,
             };
             let beside = (&reference, noticing);
-            let mut work = Work::new(case.lent.model());
+            let mut work = Work::new(lent.model());
             let mut drawn = DrawnMap::new();
             let (mut out, mut noted) = (Scores::default(), Noted::default());
             for (error_model, target) in
@@ -95,13 +75,13 @@ fn rows_that_are_hit_give_what_a_pass_over_all_rows_gives() {
             {
                 let error_model = parse_error_model(error_model).unwrap();
                 let target: Target = target.parse().unwrap();
-                let exposure = target.resolve(case.lent.specs(), Expose::Parameters).unwrap();
-                let computed = Computed::of(&case.lent, &target, ROWS).unwrap();
+                let exposure = target.resolve(lent.specs(), Expose::Parameters).unwrap();
+                let computed = Computed::of(&lent, &target, ROWS).unwrap();
                 for rate in [1e-6, 1e-5, 1e-4, 1e-3, 1e-2] {
                     let rate = error_model.takes_rate().then(|| BitErrorRate::new(rate).unwrap());
                     let chip = Chip::new(3, 1);
                     error_model.draw(chip, &exposure, rate, &mut drawn).unwrap();
-                    let changes = Changes::of(&drawn, &case.lent);
+                    let changes = Changes::of(&drawn, &lent);
                     let again = hooks.is_some();
                     let transients =
                         Transients::draw(error_model.as_ref(), (chip, rate), &computed, again, &mut drawn)
@@ -113,28 +93,26 @@ fn rows_that_are_hit_give_what_a_pass_over_all_rows_gives() {
                         } else {
                             Under { changes: &changes, transients: None, hooks }
                         };
-                        let (exposed, part) =
-                            engine.evaluate_under((&case.lent, &rows), beside, under, &mut work);
+                        let (exposed, part) = engine.evaluate_under((&lent, &rows), beside, under, &mut work);
                         let Some(part) = part else {
                             wholes += 1;
                             continue;
                         };
-                        assert_eq!(exposed, engine.exposed_under(&case.lent, under, &mut work));
-                        Engine::full_under(&mut case.lent, &rows, under, (&mut out, &mut noted)).unwrap();
+                        assert_eq!(exposed, engine.exposed_under(&lent, under, &mut work));
+                        Engine::full_under(&mut lent, &rows, under, (&mut out, &mut noted)).unwrap();
                         let whole = Engine::judged(beside, under, (&out, &noted), &mut work);
-                        let what = format!(
-                            "{} {name} {} {target} {rate:?} {compute}",
-                            case.name,
-                            error_model.name()
-                        );
+                        let what =
+                            format!("{} {name} {} {target} {rate:?} {compute}", law.name, error_model.name());
                         same(&part, &whole, &what);
                         parts += 1;
+                        asked += 1;
                         recovered += part.rows.recovered;
                         retried += part.events.retries;
                     }
                 }
             }
         }
+        assert!(asked > 40, "{}: {asked}", law.name);
     }
     // A law that is never asked tests nothing.
     assert!(
@@ -155,22 +133,22 @@ fn same(part: &Acted, whole: &Acted, what: &str) {
 
 #[test]
 fn what_hooks_and_faults_make_of_a_row_does_not_depend_on_its_block() {
-    for case in MODELS.map(Case::of) {
-        let rows = Case::rows(&case.indices, &case.labels);
-        let computed = Computed::of(&case.lent, &Target::all(), ROWS).unwrap();
+    for law in law_models(ROWS) {
+        let (rows, lent) = (law.rows(), LentModel::new(law.model.clone()));
+        let computed = Computed::of(&lent, &Target::all(), ROWS).unwrap();
         let rate = BitErrorRate::new(3e-4).unwrap();
         let flips = parse_error_model("flips").unwrap();
         let of = (Chip::new(9, 4), Some(rate));
         let hit = Transients::draw(flips.as_ref(), of, &computed, true, &mut DrawnMap::new()).unwrap();
         for name in PROTECTIONS {
-            let protected = case.protect(name);
+            let protected = protect(&law, &lent, name);
             let acting = Acting { hooks: protected.hooks(), upsets: Some(&hit) };
             let (mut all, mut all_noted) = (Scores::default(), Noted::default());
-            case.lent.model().scores_under(&rows, acting, &mut all, &mut all_noted).unwrap();
-            let overlay = Overlay::new(case.lent.model());
+            lent.model().scores_under(&rows, acting, &mut all, &mut all_noted).unwrap();
+            let overlay = Overlay::new(lent.model());
             let evaluation =
                 Evaluation { kernels: Kernels::detected(), rows, overlay: &overlay, apart: None };
-            let mut worker = Worker::new(case.lent.model());
+            let mut worker = Worker::new(lent.model());
             // One row, a lane group, and blocks of rows that lie apart.
             for picked in [
                 vec![17],
@@ -178,10 +156,10 @@ fn what_hooks_and_faults_make_of_a_row_does_not_depend_on_its_block() {
                 (0..ROWS as u32).step_by(3).collect::<Vec<_>>(),
             ] {
                 let (mut some, mut noted) = (Scores::default(), Noted::default());
-                let model = case.lent.model();
+                let model = lent.model();
                 model.scores_of_under(&evaluation, &picked, acting, &mut worker, (&mut some, &mut noted));
                 for (place, &row) in picked.iter().enumerate() {
-                    let what = format!("{} {name} row {row} of {}", case.name, picked.len());
+                    let what = format!("{} {name} row {row} of {}", law.name, picked.len());
                     assert_eq!(some.logits[place].to_bits(), all.logits[row as usize].to_bits(), "{what}");
                     assert_eq!(noted.rows[place], all_noted.rows[row as usize], "{what}");
                 }
@@ -192,22 +170,21 @@ fn what_hooks_and_faults_make_of_a_row_does_not_depend_on_its_block() {
 
 #[test]
 fn computing_again_helps_against_faults_in_what_is_computed_and_never_against_those_in_memory() {
-    let mut case = Case::of("wide-deep");
-    let (indices, labels) = (case.indices.clone(), case.labels.clone());
-    let rows = Case::rows(&indices, &labels);
+    let law = law_models(ROWS).into_iter().find(|law| law.name == "wide-deep").unwrap();
+    let (rows, mut lent) = (law.rows(), LentModel::new(law.model.clone()));
     let target: Target = "mlp.mlp.0.weight@30".parse().unwrap();
     let flips = parse_error_model("flips").unwrap();
     let (chip, rate) = (Chip::new(1, 0), BitErrorRate::new(2e-3).unwrap());
-    let computed = Computed::of(&case.lent, &target, ROWS).unwrap();
+    let computed = Computed::of(&lent, &target, ROWS).unwrap();
     let hit =
         Transients::draw(flips.as_ref(), (chip, Some(rate)), &computed, true, &mut DrawnMap::new()).unwrap();
     assert!(!hit.is_empty());
     let mut drawn = DrawnMap::new();
-    let exposure = target.resolve(case.lent.specs(), Expose::Parameters).unwrap();
+    let exposure = target.resolve(lent.specs(), Expose::Parameters).unwrap();
     flips.draw(chip, &exposure, Some(BitErrorRate::new(1e-1).unwrap()), &mut drawn).unwrap();
-    let changes = Changes::of(&drawn, &case.lent);
+    let changes = Changes::of(&drawn, &lent);
     let mut run = |protection: &str, compute: bool| {
-        let protected = case.protect(protection);
+        let protected = protect(&law, &lent, protection);
         let none = Changes::default();
         let under = if compute {
             Under { changes: &none, transients: Some(&hit), hooks: protected.hooks() }
@@ -215,7 +192,7 @@ fn computing_again_helps_against_faults_in_what_is_computed_and_never_against_th
             Under { changes: &changes, transients: None, hooks: protected.hooks() }
         };
         let (mut out, mut noted) = (Scores::default(), Noted::default());
-        Engine::full_under(&mut case.lent, &rows, under, (&mut out, &mut noted)).unwrap();
+        Engine::full_under(&mut lent, &rows, under, (&mut out, &mut noted)).unwrap();
         noted.events
     };
     let transient = run("abft-gemm:recompute", true);

@@ -1,5 +1,6 @@
 //! Softmax and weighted sums over the pairs of fields.
 
+use crate::id::GlobalId;
 use crate::lanes::{LANES, Lane, Lanes};
 use crate::linear::{chains, push, root};
 use crate::plain::{self, CHAIN};
@@ -84,10 +85,10 @@ impl<'a> KnownScores<'a> {
 }
 
 #[inline(always)]
-fn known_scores<L: Lanes>(all: &[f32], pairs: &[ScorePlaces], ids: &[u32], out: &mut [Lane]) {
+fn known_scores<L: Lanes>(all: &[f32], pairs: &[ScorePlaces], ids: &[GlobalId], out: &mut [Lane]) {
     let last = u32::try_from(all.len() - 1).expect("scores whose places are u32");
     let groups = out.len() / pairs.len();
-    let (ids, _) = ids.as_chunks::<LANES>();
+    let (ids, _) = GlobalId::numbers(ids).as_chunks::<LANES>();
     for (pair, out) in pairs.iter().zip(out.chunks_exact_mut(groups)) {
         let [first, second] =
             pair.fields.map(|field| &ids[field as usize * groups..(field as usize + 1) * groups]);
@@ -340,7 +341,7 @@ kernels! {
     ///
     /// # Shapes
     /// `ids` table rows [F, W]; `out` [K, W], K pairs. A place beyond the scores is that of the last one.
-    pub fn known_scores(all: &[f32], pairs: &[ScorePlaces], ids: &[u32], out: &mut [Lane]) = known_scores;
+    pub fn known_scores(all: &[f32], pairs: &[ScorePlaces], ids: &[GlobalId], out: &mut [Lane]) = known_scores;
 
     /// Clears `all` where a magnitude is above the limit, or NaN.
     pub fn within(x: &[Lane], limit: f32, all: &mut bool) = within;
@@ -355,7 +356,7 @@ kernels! {
 #[cfg(test)]
 mod tests {
     use super::ScorePlaces;
-    use crate::{Kernels, LANES, Lane, Path};
+    use crate::{GlobalId, Kernels, LANES, Lane, Path};
 
     #[test]
     fn known_scores_are_looked_up_and_those_beyond_are_the_last() {
@@ -368,7 +369,7 @@ mod tests {
         ];
         for &path in Path::available() {
             let mut found = [[9.0; LANES]; 6];
-            Kernels::on(path).unwrap().known_scores(&all, &pairs, &ids, &mut found);
+            Kernels::on(path).unwrap().known_scores(&all, &pairs, GlobalId::all(&ids), &mut found);
             for (i, score) in found.as_flattened().iter().enumerate() {
                 let (row, of) = (i % 32, |field: usize| (ids[field * 32 + i % 32] % 1000) as f32);
                 let expected = [5.0 * of(0) + of(2), 30.0 + of(2) + 5.0 * of(1), 59.0][i / 32];

@@ -4,6 +4,7 @@
 //! bits.
 
 use crate::column::open;
+use crate::id::TableRow;
 use crate::lanes::{LANES, Lane};
 use crate::words::{Checks, Wide as _};
 
@@ -152,8 +153,13 @@ fn totals_fail<L: Checks>(found: [&[WideLane]; 3], (share, absolute): (f64, f64)
 }
 
 #[inline(always)]
-fn lookup_totals<L: Checks>(clean: &[f64], (ids, fields): (&[u32], usize), x: &[Lane], failed: &mut [u16]) {
-    let (ids, _) = ids.as_chunks();
+fn lookup_totals<L: Checks>(
+    clean: &[f64],
+    (rows, fields): (&[TableRow], usize),
+    x: &[Lane],
+    failed: &mut [u16],
+) {
+    let (ids, _) = TableRow::numbers(rows).as_chunks();
     let groups = ids.len() / fields;
     let width = x.len() / groups / fields;
     for (field, x) in x.chunks_exact(width * groups).enumerate() {
@@ -190,9 +196,9 @@ fn totals_differ<L: Checks, const G: usize>(
 
 #[expect(clippy::needless_pass_by_value, reason = "the slices that are written move in")]
 #[inline(always)]
-fn sum_totals<L: Checks>(clean: &[f64], (ids, fields): (&[u32], usize), out: LookupSums<'_>) {
-    let groups = ids.len() / LANES / fields;
-    let (ids, _) = ids.as_chunks();
+fn sum_totals<L: Checks>(clean: &[f64], (rows, fields): (&[TableRow], usize), out: LookupSums<'_>) {
+    let groups = rows.len() / LANES / fields;
+    let (ids, _) = TableRow::numbers(rows).as_chunks();
     for g in 0..groups {
         let (mut expected, mut magnitude) = (L::Wide::splat(0.0), L::Wide::splat(0.0));
         for field in 0..fields {
@@ -235,20 +241,22 @@ kernels! {
     /// is.
     ///
     /// # Shapes
-    /// `clean` `[V]`, `lookups` = (ids `[F, R]`, F), `x` `[F · D, R]`, `failed` `[F, G]` with bit l of data row l of a group.
+    /// `clean` `[V]`, `lookups` = (rows `[F, R]`, F), `x` `[F · D, R]`, `failed` `[F, G]` with bit l of data row l of a group.
     ///
     /// # Panics
     /// If there is no such table row.
-    pub fn lookup_totals(clean: &[f64], lookups: (&[u32], usize), x: &[Lane], failed: &mut [u16]) = lookup_totals;
+    pub fn lookup_totals(
+        clean: &[f64], lookups: (&[TableRow], usize), x: &[Lane], failed: &mut [u16],
+    ) = lookup_totals;
 
     /// What clean totals of looked-up rows of one value say their sums over the fields are.
     ///
     /// # Shapes
-    /// `clean` `[V]`, `lookups` = (ids `[F, R]`, F), `out` `[R]` each.
+    /// `clean` `[V]`, `lookups` = (rows `[F, R]`, F), `out` `[R]` each.
     ///
     /// # Panics
     /// If there is no such table row.
-    pub fn sum_totals(clean: &[f64], lookups: (&[u32], usize), out: LookupSums<'_>) = sum_totals;
+    pub fn sum_totals(clean: &[f64], lookups: (&[TableRow], usize), out: LookupSums<'_>) = sum_totals;
 
     /// Replaces values beyond bounds, NaN too, and adds those of rows that are not padding to `outside`.
     ///
@@ -354,7 +362,7 @@ mod tests {
         x[4 * groups][2] = f32::NAN;
         for &path in Path::available() {
             let mut failed = vec![0xffff; fields * groups];
-            Kernels::on(path).unwrap().lookup_totals(&clean, (&ids, fields), &x, &mut failed);
+            Kernels::on(path).unwrap().lookup_totals(&clean, (TableRow::all(&ids), fields), &x, &mut failed);
             assert_eq!(failed, [1 << 2, 0, 0, 0, 0, 1 << 7], "{path}");
         }
     }

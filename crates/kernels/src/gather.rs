@@ -1,5 +1,6 @@
 //! Rows of a table into a feature-major block, and back.
 
+use crate::id::GlobalId;
 use crate::lanes::{LANES, Lane, Lanes};
 use crate::{Table, plain};
 
@@ -83,7 +84,8 @@ impl Words for Rowwise<'_> {
 }
 
 #[inline(always)]
-fn gather<L: Lanes>(table: Table<'_>, ids: &[u32], first: u32, dim: usize, out: &mut [Lane]) {
+fn gather<L: Lanes>(table: Table<'_>, ids: &[GlobalId], first: GlobalId, dim: usize, out: &mut [Lane]) {
+    let (ids, first) = (GlobalId::numbers(ids), first.get());
     match table {
         Table::F32(table) => gather_words::<L>(table, ids, first, dim, out),
         Table::F16(table) => gather_words::<L>(F16(table), ids, first, dim, out),
@@ -161,7 +163,9 @@ kernels! {
     ///
     /// # Panics
     /// If an id is outside the table or `out` has another size.
-    pub fn gather(table: Table<'_>, ids: &[u32], first: u32, dim: usize, out: &mut [Lane]) = gather;
+    pub fn gather(
+        table: Table<'_>, ids: &[GlobalId], first: GlobalId, dim: usize, out: &mut [Lane],
+    ) = gather;
 
     /// Turns a feature-major block into rows.
     ///
@@ -173,7 +177,8 @@ kernels! {
 impl crate::Kernels {
     /// Asks the processor to fetch the table rows of `ids` while other work goes on.
     #[inline]
-    pub fn prefetch(self, table: Table<'_>, ids: &[u32], first: u32, dim: usize) {
+    pub fn prefetch(self, table: Table<'_>, ids: &[GlobalId], first: GlobalId, dim: usize) {
+        let (ids, first) = (GlobalId::numbers(ids), first.get());
         match table {
             Table::F32(table) => prefetch(table, ids, first, dim),
             Table::F16(table) | Table::Bf16(table) => prefetch(table, ids, first, dim),

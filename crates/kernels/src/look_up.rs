@@ -5,6 +5,7 @@
 //! fields is looked up together.
 
 use crate::gather::{cache, fetch};
+use crate::id::GlobalId;
 use crate::lanes::{LANES, Lane, Lanes};
 use crate::leaves::{
     Both, Column, Group, JoinedRows, Leaf, Lined, Part, Row, Rows, TwoValuesOf, ValueOf, Values,
@@ -26,7 +27,7 @@ const BURST: usize = 4;
 #[derive(Debug, Clone, Copy)]
 pub struct RowIds<'a> {
     /// `[B …, F]` row-major; the table rows of data rows behind the block are asked for ahead.
-    pub ids: &'a [u32],
+    pub ids: &'a [GlobalId],
     /// F.
     pub fields: usize,
     /// The fields whose table rows are asked for ahead: those too many to stay in the cache.
@@ -48,7 +49,7 @@ impl RowIds<'_> {
             "far fields of {}",
             self.fields
         );
-        own.iter().fold(0, |largest, id| largest.max(*id))
+        own.iter().fold(0, |largest, id| largest.max(id.get()))
     }
 
     /// Data rows behind a block that are asked for ahead.
@@ -431,6 +432,7 @@ fn with_fields<L: Lanes, const DEPTH: usize, const BEHIND: bool, const ONE: bool
     let (mut terms, mut sums) = ([[0.0f32; LANES]; LANES], [[0.0f32; LANES]; LANES]);
     let columns = term_width.max(outputs.next_multiple_of(LANES));
     let RowIds { ids, fields, far, rows: count, later } = rows;
+    let ids = GlobalId::numbers(ids);
     let largest = rows.largest();
     let of = |table, width, behind| {
         let rows = Rows::<BEHIND, ONE>::new(table, width, behind);
@@ -527,10 +529,11 @@ fn with_fields<L: Lanes, const DEPTH: usize, const BEHIND: bool, const ONE: bool
 #[inline(always)]
 fn row_ids<L: Lanes>(
     indices: &[u32],
-    (offsets, dims): (&[u32], &[u32]),
-    ids: &mut [u32],
+    (offsets, dims): (&[GlobalId], &[u32]),
+    ids: &mut [GlobalId],
     outside: &mut bool,
 ) {
+    let (offsets, ids) = (GlobalId::numbers(offsets), GlobalId::numbers_mut(ids));
     let mut any = 0;
     for (indices, ids) in indices.chunks(dims.len()).zip(ids.chunks_mut(dims.len())) {
         for (((index, id), offset), dim) in indices.iter().zip(ids).zip(offsets).zip(dims) {
@@ -547,7 +550,9 @@ kernels! {
     /// # Shapes
     /// `indices`, `ids` `[B, F]` row-major; `fields` = (offsets, dims) `[n, F]`: those of the fields, n times, for the length of
     /// the loop.
-    pub fn row_ids(indices: &[u32], fields: (&[u32], &[u32]), ids: &mut [u32], outside: &mut bool) = row_ids;
+    pub fn row_ids(
+        indices: &[u32], fields: (&[GlobalId], &[u32]), ids: &mut [GlobalId], outside: &mut bool,
+    ) = row_ids;
 
     fn look_up_of_two_fields(rows: RowIds<'_>, looked: LookUps<'_>) = of_two_fields;
     fn look_up_of_vectors(rows: RowIds<'_>, looked: LookUps<'_>) = of_vectors;

@@ -3,6 +3,7 @@
 //! Words are the bits of f32 numbers in a feature-major block `[F · D, R]`. Looking for bad words writes nothing, so that the
 //! usual case, that there is none, costs a pass over words in cache; only then are they replaced, in place.
 
+use crate::id::TableRow;
 use crate::lanes::{LANES, Lane, Lanes};
 use crate::words::{Bits, Checks};
 
@@ -17,20 +18,20 @@ type Words = [u32; LANES];
 pub enum Limits<'a> {
     /// The largest magnitude of every word, as bits.
     All(u32),
-    /// That of the words of each table row `[V]`, and what was looked up: ids `[F, R]`, F.
-    Rows(&'a [u32], (&'a [u32], usize)),
+    /// That of the words of each table row `[V]`, and what was looked up: rows `[F, R]`, F.
+    Rows(&'a [u32], (&'a [TableRow], usize)),
 }
 
 /// Takes what `each` makes of the words of each looked-up row, one after another, four groups side by side, and gives it to `then`
 /// with the place of the lookup.
 #[inline(always)]
 fn fold_rows<B: Bits>(
-    (ids, fields): (&[u32], usize),
+    (rows, fields): (&[TableRow], usize),
     x: &[Lane],
     each: impl Fn(B, B) -> B,
     mut then: impl FnMut(usize, B, &Words),
 ) {
-    let (ids, _) = ids.as_chunks();
+    let (ids, _) = TableRow::numbers(rows).as_chunks();
     let groups = ids.len() / fields;
     let width = x.len() / groups / fields;
     for (field, x) in x.chunks_exact(width * groups).enumerate() {
@@ -104,9 +105,9 @@ fn limit<L: Lanes>(limits: Limits<'_>, clamp: bool, x: &mut [Lane], changed: &mu
                 limit_lane(&[limit; LANES], clamp, x, &mut changed[at % groups]);
             }
         }
-        Limits::Rows(limits, (ids, fields)) => {
+        Limits::Rows(limits, (rows, fields)) => {
             let width = x.len() / groups / fields;
-            let (ids, _) = ids.as_chunks::<LANES>();
+            let (ids, _) = TableRow::numbers(rows).as_chunks::<LANES>();
             for (at, ids) in ids.iter().enumerate() {
                 let limits = ids.map(|id| limits[id as usize]);
                 let (field, g) = (at / groups, at % groups);
@@ -149,7 +150,7 @@ fn forced<L: Lanes>(always: u32, sometimes: u32, x: &mut [Lane], changed: &mut [
 }
 
 #[inline(always)]
-fn unlike_sums<L: Checks>(sums: &[u32], lookups: (&[u32], usize), x: &[Lane], failed: &mut [u16]) {
+fn unlike_sums<L: Checks>(sums: &[u32], lookups: (&[TableRow], usize), x: &[Lane], failed: &mut [u16]) {
     let add = |total: L::Bits, x: L::Bits| total.add(x);
     fold_rows(lookups, x, add, |at, total, ids| {
         failed[at] = total.differs(L::Bits::gather(sums, ids));
@@ -180,11 +181,11 @@ kernels! {
     /// One bit for each looked-up row whose words don't add up, modulo 2^32, to the sum of its table row.
     ///
     /// # Shapes
-    /// `sums` `[V]`, `lookups` = (ids `[F, R]`, F), `x` `[F · D, R]`, `failed` `[F, G]` with bit l of data row l of a group.
+    /// `sums` `[V]`, `lookups` = (rows `[F, R]`, F), `x` `[F · D, R]`, `failed` `[F, G]` with bit l of data row l of a group.
     ///
     /// # Panics
     /// If there is no such table row.
-    pub fn unlike_sums(sums: &[u32], lookups: (&[u32], usize), x: &[Lane], failed: &mut [u16]) = unlike_sums;
+    pub fn unlike_sums(sums: &[u32], lookups: (&[TableRow], usize), x: &[Lane], failed: &mut [u16]) = unlike_sums;
 }
 
 #[cfg(test)]
@@ -245,8 +246,11 @@ mod tests {
         for seed in 0..20 {
             let (x, ids) = block(seed);
             for (clamp, by_row) in [(false, false), (false, true), (true, false), (true, true)] {
-                let limits =
-                    if by_row { Limits::Rows(&table, (&ids, SHAPE.0)) } else { Limits::All(table[4]) };
+                let limits = if by_row {
+                    Limits::Rows(&table, (TableRow::all(&ids), SHAPE.0))
+                } else {
+                    Limits::All(table[4])
+                };
                 let (mut wanted, mut counts) = (Vec::new(), vec![[0; LANES]; SHAPE.2]);
                 each(&x, &ids, |row, _, id, word| {
                     let limit = f32::from_bits(if by_row { table[id as usize] } else { table[4] });
@@ -281,7 +285,8 @@ mod tests {
                 let mut x = vec![[-1.0; LANES]; fields * width * groups];
                 x[at][at % LANES] = bad;
                 for &path in Path::available() {
-                    for limits in [Limits::All(table[3]), Limits::Rows(&table, (&ids, fields))] {
+                    for limits in [Limits::All(table[3]), Limits::Rows(&table, (TableRow::all(&ids), fields))]
+                    {
                         let mut found = false;
                         Kernels::on(path).unwrap().beyond_limits(limits, &x, &mut found);
                         assert!(found, "{path}: {bad} at {at}");
@@ -333,9 +338,14 @@ mod tests {
                 f32::from_bits(hit[(width + 2) * groups + 1][bit % LANES].to_bits() ^ 1 << bit);
             for &path in Path::available() {
                 let mut failed = vec![0xffff; fields * groups];
-                Kernels::on(path).unwrap().unlike_sums(&sums, (&ids, fields), &x, &mut failed);
+                Kernels::on(path).unwrap().unlike_sums(&sums, (TableRow::all(&ids), fields), &x, &mut failed);
                 assert_eq!(failed, [0; 6], "{path}");
-                Kernels::on(path).unwrap().unlike_sums(&sums, (&ids, fields), &hit, &mut failed);
+                Kernels::on(path).unwrap().unlike_sums(
+                    &sums,
+                    (TableRow::all(&ids), fields),
+                    &hit,
+                    &mut failed,
+                );
                 assert_eq!(failed, [0, 0, 0, 1 << (bit % LANES), 0, 0], "{path}, bit {bit}");
             }
         }

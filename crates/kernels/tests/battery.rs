@@ -1,7 +1,7 @@
 //! The battery that every path passes: the same bits as the plain code, on every kind of number.
 
 use proptest::prelude::*;
-use radhard_kernels::{Kernels, LANES, Lane, Path, Table, plain};
+use radhard_kernels::{GlobalId, Kernels, LANES, Lane, Path, Table, plain};
 
 /// Any f32 by its bits, with the special ones far more often than chance.
 fn number() -> impl Strategy<Value = f32> {
@@ -189,10 +189,11 @@ proptest! {
             ids.iter().flat_map(|&id| table[id as usize * dim..][..dim].to_vec()).collect();
         for (path, kernels) in paths() {
             let mut out = vec![[7.0; LANES]; dim * 3];
-            kernels.gather(Table::F32(&table), &ids, 0, dim, &mut out);
+            kernels.gather(Table::F32(&table), GlobalId::all(&ids), GlobalId::FIRST, dim, &mut out);
             assert_same("gather", path, &rows(&out, dim), &expected)?;
-            let later: Vec<u32> = ids.iter().map(|id| id + 1000).collect();
-            kernels.gather(Table::F32(&table), &later, 1000, dim, &mut out);
+            let first = GlobalId::new(1000);
+            let later: Vec<GlobalId> = ids.iter().map(|id| GlobalId::new(id + 1000)).collect();
+            kernels.gather(Table::F32(&table), &later, first, dim, &mut out);
             assert_same("gather", path, &rows(&out, dim), &expected)?;
             let mut back = vec![7.0; expected.len()];
             kernels.to_rows(&out, dim, &mut back);
@@ -272,9 +273,10 @@ proptest! {
             }
             for (path, kernels) in paths() {
                 let mut out = vec![[7.0; LANES]; dim * 3];
-                let later: Vec<u32> = ids.iter().map(|id| id + 1000).collect();
-                kernels.prefetch(table, &later, 1000, dim);
-                kernels.gather(table, &later, 1000, dim, &mut out);
+                let first = GlobalId::new(1000);
+            let later: Vec<GlobalId> = ids.iter().map(|id| GlobalId::new(id + 1000)).collect();
+                kernels.prefetch(table, &later, first, dim);
+                kernels.gather(table, &later, first, dim, &mut out);
                 assert_same("gather", path, &rows(&out, dim), &expected)?;
             }
         }

@@ -1,6 +1,8 @@
 //! What is looked up straight from tables is what is gathered first and summed then, bit for bit.
 
-use radhard_kernels::{Behind, Ending, Joined, Kernels, LANES, Lane, LookUps, Path, RowIds, Table};
+use radhard_kernels::{
+    Behind, Ending, GlobalId, Joined, Kernels, LANES, Lane, LookUps, Path, RowIds, Table, TableRow,
+};
 
 fn bits(lanes: &[Lane]) -> Vec<u32> {
     let canonical = |x: &f32| if x.is_nan() { 0x7fc0_0000 } else { x.to_bits() };
@@ -18,11 +20,11 @@ fn table(rows: usize, width: usize, special: bool) -> Vec<f32> {
 }
 
 /// The table rows of a block, field after field.
-fn gathered(kernels: Kernels, table: &[f32], width: usize, ids: &[u32], block: usize) -> Vec<Lane> {
+fn gathered(kernels: Kernels, table: &[f32], width: usize, ids: &[GlobalId], block: usize) -> Vec<Lane> {
     let lanes = width * block / LANES;
     let mut gathered = vec![[0.0; LANES]; ids.len() / block * lanes];
     for (ids, out) in ids.chunks_exact(block).zip(gathered.chunks_exact_mut(lanes)) {
-        kernels.gather(Table::F32(table), ids, 0, width, out);
+        kernels.gather(Table::F32(table), ids, GlobalId::FIRST, width, out);
     }
     gathered
 }
@@ -32,7 +34,7 @@ fn sums_straight_from_a_table_are_those_of_a_gathered_block() {
     for fields in [1usize, 2, 3, 7, 8, 9, 13, 24, 39, 47, 130] {
         for (width, outputs, rows) in [(16, 16, 16), (16, 5, 40), (32, 32, 33), (48, 40, 64)] {
             let dims: Vec<u32> = (0..fields as u32).map(|f| 3 + f * 7 % 11).collect();
-            let offsets: Vec<u32> = (0..fields).map(|f| dims[..f].iter().sum()).collect();
+            let offsets: Vec<GlobalId> = (0..fields).map(|f| GlobalId::new(dims[..f].iter().sum())).collect();
             let total = dims.iter().sum::<u32>() as usize;
             let table = table(total, width, fields > 7);
             let index = |row: usize, f: usize| (row as u32 * 31 + f as u32 * 17) % dims[f];
@@ -42,9 +44,9 @@ fn sums_straight_from_a_table_are_those_of_a_gathered_block() {
                 .map(|(row, f)| index(row, f))
                 .collect();
             let block = rows.div_ceil(LANES) * LANES;
-            let ids: Vec<u32> = (0..fields)
+            let ids: Vec<GlobalId> = (0..fields)
                 .flat_map(|f| (0..block).map(move |row| (row, f)))
-                .map(|(row, f)| offsets[f] + index(row.min(rows - 1), f))
+                .map(|(row, f)| TableRow::new(index(row.min(rows - 1), f)).id(offsets[f]))
                 .collect();
             let groups = block / LANES;
             let (alpha, beta) = (vec![-1.5; outputs], vec![0.25; outputs]);
@@ -52,11 +54,11 @@ fn sums_straight_from_a_table_are_those_of_a_gathered_block() {
             for &path in Path::available() {
                 let kernels = Kernels::on(path).unwrap();
                 let gathered = gathered(kernels, &table, width, &ids, block);
-                let (mut flat, mut outside) = (vec![0; indices.len()], false);
+                let (mut flat, mut outside) = (vec![GlobalId::FIRST; indices.len()], false);
                 kernels.row_ids(&indices, (&offsets.repeat(3), &dims.repeat(3)), &mut flat, &mut outside);
                 assert!(!outside);
                 let far: Vec<u32> = (0..fields as u32).step_by(2).collect();
-                let all = RowIds { ids: &flat, fields, far: &far, rows, later: &flat };
+                let all = RowIds { ids: &flat, fields, far: &far, rows, later: &indices };
                 let (mut expected, mut found) =
                     (vec![[0.0; LANES]; outputs * groups], vec![[9.0; LANES]; outputs * groups]);
                 for j in 0..outputs {
@@ -136,7 +138,7 @@ fn sums_straight_from_a_table_are_those_of_a_gathered_block() {
 fn two_values_of_a_table_row_are_summed_like_one() {
     for (fields, rows) in [(1, 16), (2, 40), (39, 33), (130, 64)] {
         let pairs: Vec<[f32; 2]> = table(50, 2, fields > 7).as_chunks::<2>().0.to_vec();
-        let ids: Vec<u32> = (0..rows as u32 * fields).map(|at| at * 31 % 50).collect();
+        let ids: Vec<GlobalId> = (0..rows as u32 * fields).map(|at| GlobalId::new(at * 31 % 50)).collect();
         let fields = fields as usize;
         let all = RowIds { ids: &ids, fields, far: &[], rows, later: &[] };
         for &path in Path::available() {
@@ -164,7 +166,7 @@ fn what_one_table_holds_is_looked_up_as_from_two() {
         let joined: Vec<f32> = (values.chunks_exact(LANES).zip(products.chunks_exact(LANES)))
             .flat_map(|(values, products)| [values, products].concat())
             .collect();
-        let ids: Vec<u32> = (0..rows as u32 * fields).map(|at| at * 31 % 50).collect();
+        let ids: Vec<GlobalId> = (0..rows as u32 * fields).map(|at| GlobalId::new(at * 31 % 50)).collect();
         let (fields, groups) = (fields as usize, rows.div_ceil(LANES));
         let all = RowIds { ids: &ids, fields, far: &[0], rows, later: &[] };
         let first: Vec<f32> = values.iter().step_by(LANES).copied().collect();

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use radhard_data::synth::{SHAPES, SynthOptions, synth};
 use radhard_data::{DataSet, Part, Rows};
-use radhard_kernels::{Kernels, Table};
+use radhard_kernels::{GlobalId, Kernels, Table};
 use radhard_memory::Buffer;
 use radhard_models::{Config, Init, Model, Scores, architectures};
 use rayon::prelude::*;
@@ -61,8 +61,8 @@ fn spread(mut times: Vec<f64>) -> [f64; 3] {
 fn gather_and_add(table: &[[f32; 16]], offsets: &[u32], rows: &Rows<'_>) {
     let fields = offsets.len();
     let ask = |index: u32, offset: u32| {
-        let id = [index + offset];
-        Kernels::detected().prefetch(Table::F32(table.as_flattened()), &id, 0, 16);
+        let id = [GlobalId::new(index + offset)];
+        Kernels::detected().prefetch(Table::F32(table.as_flattened()), &id, GlobalId::FIRST, 16);
     };
     // Of many fields only those whose table rows don't stay in the caches, for some data rows at once.
     let burst = if fields < 8 { 1 } else { BURST };
@@ -105,9 +105,14 @@ fn gather_and_add_two(tables: [&[[f32; 16]]; 2], offsets: &[u32], rows: &Rows<'_
                 let [from, to] = [ahead, ahead + BURST].map(|by| ((r + by) * fields).min(indices.len()));
                 for next in indices[from..to].chunks_exact(fields) {
                     for &f in &far {
-                        let id = [next[f] + offsets[f]];
+                        let id = [GlobalId::new(next[f] + offsets[f])];
                         for table in tables {
-                            Kernels::detected().prefetch(Table::F32(table.as_flattened()), &id, 0, 16);
+                            Kernels::detected().prefetch(
+                                Table::F32(table.as_flattened()),
+                                &id,
+                                GlobalId::FIRST,
+                                16,
+                            );
                         }
                     }
                 }
@@ -263,7 +268,7 @@ fn main() {
         for name in &models {
             let config = Config::new(name, data.meta().field_dims.clone());
             let model = Model::new(&config, Init::TorchFm, 1).expect("the configuration is possible");
-            let offsets = config.offsets();
+            let offsets: Vec<u32> = config.offsets().into_iter().map(GlobalId::get).collect();
             let table = (0..model.parameters().len()).filter_map(|i| Some((i, model.table_of(i)?)));
             let (table, _) = table.max_by_key(|(_, table)| table.words).expect("every model has a table");
             let (table, _) = model.parameters()[table].f32s().as_chunks::<16>();

@@ -1,7 +1,7 @@
 //! Rows that lie apart, where only words of tables changed: they look up, as a full pass does, what the golden tables hold, and
 //! what changed table rows hold stands behind the tables.
 
-use radhard_kernels::{Behind, Kernels, LANES, LookUps, RowIds, Table};
+use radhard_kernels::{Behind, GlobalId, Kernels, LANES, LookUps, RowIds, Table, TableRow};
 use radhard_memory::Buffer;
 
 use crate::folded::{columns, fold};
@@ -17,7 +17,7 @@ use crate::units::{Derived, Unit};
 
 /// The golden model's table rows as evaluations of rows that lie apart look them up.
 pub struct Apart {
-    /// The table that all fields are looked up in, and its rows' width.
+    /// The table that all fields are looked up in, so that ids are its rows, and its rows' width.
     table: TableId,
     dim: usize,
     /// The table of first-order weights, and where their sum goes.
@@ -60,14 +60,14 @@ impl std::fmt::Debug for Apart {
 #[derive(Debug, Default)]
 pub(crate) struct ChangedRows {
     /// Ascending.
-    changed: Vec<u32>,
+    changed: Vec<GlobalId>,
     /// One bit for each table row, set between evaluations for none.
     marks: Vec<u64>,
     firsts: Vec<f32>,
     rows: Vec<f32>,
     products: Vec<f32>,
-    /// Table rows `[B, F]` of a block.
-    ids: Vec<u32>,
+    /// Table rows `[B, F]` of a block; those that changed have ids from the end of the tables on.
+    ids: Vec<GlobalId>,
 }
 
 impl Apart {
@@ -165,21 +165,21 @@ impl Apart {
     pub(crate) fn begin(&self, model: &Model, (kernels, overlay): (Kernels, &Overlay), of: &mut ChangedRows) {
         let (graph, weights) = (model.graph(), Weights::under(model.parameters(), overlay));
         of.changed.clear();
-        of.changed.extend(overlay.table_rows());
+        of.changed.extend(overlay.ids());
         of.changed.sort_unstable();
         of.changed.dedup();
         of.marks.resize(graph.config().table_rows().div_ceil(64), 0);
         for id in &of.changed {
-            of.marks[*id as usize / 64] |= 1 << (id % 64);
+            of.marks[id.index() / 64] |= 1 << (id.index() % 64);
         }
         of.rows.resize(of.changed.len() * self.dim, 0.0);
         for (id, row) in of.changed.iter().zip(of.rows.chunks_exact_mut(self.dim)) {
-            weights.row(self.table, *id, row);
+            weights.row(self.table, id.row(GlobalId::FIRST), row);
         }
         if let Some((table, _)) = self.firsts {
             of.firsts.resize(of.changed.len(), 0.0);
             for (id, first) in of.changed.iter().zip(&mut of.firsts) {
-                weights.row(table, *id, std::slice::from_mut(first));
+                weights.row(table, id.row(GlobalId::FIRST), std::slice::from_mut(first));
             }
         }
         if let Some(Multiplied { width, columns, .. }) = &self.multiplied {
@@ -205,15 +205,15 @@ impl Apart {
     ) -> bool {
         let graph = model.graph();
         let fields = graph.offsets().len();
-        of.ids.resize(indices.len(), 0);
+        of.ids.resize(indices.len(), GlobalId::FIRST);
         let mut outside = false;
         kernels.row_ids(indices, graph.repeated(), &mut of.ids, &mut outside);
         assert!(!outside, "indices within their fields");
-        let end = graph.config().table_rows() as u32;
+        let end = GlobalId::new(graph.config().table_rows() as u32);
         for id in &mut of.ids {
-            if of.marks[*id as usize / 64] >> (*id % 64) & 1 == 1 {
+            if of.marks[id.index() / 64] >> (id.index() % 64) & 1 == 1 {
                 let place = of.changed.binary_search(id).expect("what is marked has changed");
-                *id = end + place as u32;
+                *id = TableRow::new(place as u32).id(end);
             }
         }
         let golden = Weights::of(model.parameters());
@@ -264,7 +264,7 @@ impl Apart {
     /// Forgets what changed.
     pub(crate) fn end(of: &mut ChangedRows) {
         for id in &of.changed {
-            of.marks[*id as usize / 64] = 0;
+            of.marks[id.index() / 64] = 0;
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What shapes a model: its architecture, fields and widths.
 
+use radhard_kernels::{GlobalId, TableRow};
 use radhard_memory::TooLittleMemory;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -196,13 +197,16 @@ impl Config {
     }
 
     /// The first table row of each field.
-    pub fn offsets(&self) -> Vec<u32> {
-        let mut next = 0;
+    ///
+    /// # Panics
+    /// If the dims are more than [`check`](Self::check) lets pass.
+    pub fn offsets(&self) -> Vec<GlobalId> {
+        let mut next = GlobalId::FIRST;
         self.field_dims
             .iter()
             .map(|&dim| {
                 let start = next;
-                next += dim;
+                next = TableRow::new(dim).id(start);
                 start
             })
             .collect()

@@ -1,6 +1,6 @@
 //! A linear layer over fields, folded into the table that it reads: every table row's product with its field's weights.
 
-use radhard_kernels::{Kernels, LANES, Lane, Table};
+use radhard_kernels::{GlobalId, Kernels, LANES, Lane, Table};
 use radhard_memory::Buffer;
 use rayon::prelude::*;
 
@@ -72,8 +72,13 @@ pub(crate) fn fold<'h>(
     let table = weights.table(table);
     let stride = width + joined.map_or(0, |_| dim);
     let mut products = graph.spare(table_rows * stride);
-    let scratch =
-        || (vec![0u32; BLOCK], Buffer::<Lane>::zeroed(dim * BLOCK / LANES), [[0.0; LANES]; BLOCK / LANES]);
+    let scratch = || {
+        (
+            vec![GlobalId::FIRST; BLOCK],
+            Buffer::<Lane>::zeroed(dim * BLOCK / LANES),
+            [[0.0; LANES]; BLOCK / LANES],
+        )
+    };
     let (mut checked, mut parts) = (None, Vec::new());
     if let Some((values, width, sums)) = column.as_mut().and_then(Column::table_mut) {
         checked = Some((sums, width));
@@ -86,8 +91,8 @@ pub(crate) fn fold<'h>(
         let mut first = task * TASK;
         while !out.is_empty() {
             // As many rows as are left in the field.
-            let field = graph.offsets().partition_point(|&offset| offset as usize <= first) - 1;
-            let end = graph.offsets().get(field + 1).map_or(table_rows, |&next| next as usize);
+            let field = graph.offsets().partition_point(|offset| offset.index() <= first) - 1;
+            let end = graph.offsets().get(field + 1).map_or(table_rows, |next| next.index());
             let count = (end - first).min(out.len() / stride);
             let (now, rest) = out.split_at_mut(count * stride);
             let weights = &by_input[field * dim * width..(field + 1) * dim * width];
@@ -103,9 +108,9 @@ pub(crate) fn fold<'h>(
                 for start in (first..first + count).step_by(BLOCK) {
                     let count = BLOCK.min(first + count - start);
                     for (i, id) in ids.iter_mut().enumerate() {
-                        *id = (start + i.min(count - 1)) as u32;
+                        *id = GlobalId::new((start + i.min(count - 1)) as u32);
                     }
-                    kernels.gather(table, ids, 0, dim, values);
+                    kernels.gather(table, ids, GlobalId::FIRST, dim, values);
                     kernels.check_values(sums, values, own);
                     let at = start - task * TASK;
                     let to = checks[at * width..(at + count) * width].chunks_exact_mut(width);

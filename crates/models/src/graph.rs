@@ -4,7 +4,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use radhard_kernels::LANES;
+use radhard_kernels::{GlobalId, LANES};
 use radhard_memory::Buffer;
 
 use crate::architecture::Architecture;
@@ -48,7 +48,7 @@ pub(crate) struct Table {
 
 /// Offsets and dims of the fields, as often as loops over rows like them long.
 struct Repeated {
-    offsets: Vec<u32>,
+    offsets: Vec<GlobalId>,
     dims: Vec<u32>,
 }
 
@@ -71,7 +71,7 @@ fn far(dims: &[u32]) -> Vec<u32> {
 pub struct Graph {
     architecture: &'static dyn Architecture,
     config: Config,
-    offsets: Vec<u32>,
+    offsets: Vec<GlobalId>,
     repeated: Repeated,
     far: Vec<u32>,
     specs: Vec<TensorSpec>,
@@ -116,12 +116,12 @@ impl Graph {
     }
 
     /// The first table row of each field.
-    pub(crate) fn offsets(&self) -> &[u32] {
+    pub(crate) fn offsets(&self) -> &[GlobalId] {
         &self.offsets
     }
 
     /// Offsets and dims of the fields, over and over.
-    pub(crate) fn repeated(&self) -> (&[u32], &[u32]) {
+    pub(crate) fn repeated(&self) -> (&[GlobalId], &[u32]) {
         (&self.repeated.offsets, &self.repeated.dims)
     }
 
@@ -170,6 +170,11 @@ impl Graph {
 
     pub(crate) fn tables(&self) -> &[Table] {
         &self.tables
+    }
+
+    /// The id of a table's first row.
+    pub(crate) fn first_id(&self, table: &Table) -> GlobalId {
+        table.field.map_or(GlobalId::FIRST, |field| self.offsets[field])
     }
 
     /// Where the numeric inputs `[N, R]` go.
@@ -292,7 +297,7 @@ impl Builder {
         let table = self.table(name, dim, false, Start::xavier(rows, dim));
         let fields = self.graph.config.fields();
         let output = self.slot(fields * dim);
-        self.layer(Embedding { table, fields: 0..fields, first: 0, dim, output });
+        self.layer(Embedding { table, fields: 0..fields, first: GlobalId::FIRST, dim, output });
         output
     }
 

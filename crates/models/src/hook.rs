@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use radhard_data::BagsView;
-use radhard_kernels::{Bounds, Kernels, LANES, Lane};
+use radhard_kernels::{Bounds, GlobalId, Kernels, LANES, Lane, TableRow};
 
 use crate::graph::Table;
 use crate::hooked::BlockNotes;
@@ -108,7 +108,7 @@ pub struct LookupSite {
     /// The fields whose rows it looks up.
     pub fields: Range<usize>,
     /// The id of the table's first row.
-    pub first: u32,
+    pub first: GlobalId,
     /// What the layer gives of the rows.
     pub gives: LookupResult,
 }
@@ -185,8 +185,8 @@ pub struct HookCall<'a> {
     pub input: &'a [Lane],
     /// The second value that the layer reads, if it does and the first is there.
     pub second: &'a [Lane],
-    /// Ids of table rows, offsets of fields included, `[F, R]`.
-    pub ids: &'a [u32],
+    /// Ids of table rows `[F, R]`.
+    pub ids: &'a [GlobalId],
     /// The bags of the block's rows, where the model reads bags.
     pub bags: Option<BagsView<'a>>,
     pub(crate) weights: Weights<'a>,
@@ -204,7 +204,7 @@ impl<'a> HookCall<'a> {
     ///
     /// # Panics
     /// If no table does, or it has no such row.
-    pub fn table_row(&self, table: usize, row: u32, out: &mut [f32]) {
+    pub fn table_row(&self, table: usize, row: TableRow, out: &mut [f32]) {
         self.weights.row(table_of(self.tables, table).id, row, out);
     }
 
@@ -229,8 +229,8 @@ impl<'a> HookCall<'a> {
     }
 
     /// Says that a row of this layer's table was taken from the clean copy.
-    pub fn reloaded(&self, table_row: u32) {
-        self.notes.reloaded(self.layer, table_row);
+    pub fn reloaded(&self, row: TableRow) {
+        self.notes.reloaded(self.layer, row);
     }
 
     /// What happens to the layer's results `[width, R]` as they are computed again, for the `attempt`-th time from 1.
@@ -480,9 +480,9 @@ impl Model {
     ///
     /// # Panics
     /// If no table does, or it has no such row.
-    pub fn table_row(&self, table: usize, row: usize, out: &mut [f32]) {
+    pub fn table_row(&self, table: usize, row: TableRow, out: &mut [f32]) {
         let of = table_of(self.graph().tables(), table);
-        of.id.of(self.parameters().as_slice()).row(row, out);
+        of.id.of(self.parameters().as_slice()).row(row.index(), out);
     }
 }
 

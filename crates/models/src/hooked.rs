@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use radhard_data::RowsView;
-use radhard_kernels::{Kernels, LANES, Lane};
+use radhard_kernels::{Kernels, LANES, Lane, TableRow};
 use rayon::prelude::*;
 
 use crate::column::Column;
@@ -41,7 +41,7 @@ pub struct Noted {
 pub(crate) struct BlockNotes {
     rows: [Cell<u8>; WIDEST_BLOCK],
     /// Layer and table row.
-    reloaded: RefCell<Vec<(usize, u32)>>,
+    reloaded: RefCell<Vec<(usize, TableRow)>>,
 }
 
 impl BlockNotes {
@@ -54,7 +54,7 @@ impl BlockNotes {
         of.set(of.get() | flag);
     }
 
-    pub(crate) fn reloaded(&self, layer: usize, row: u32) {
+    pub(crate) fn reloaded(&self, layer: usize, row: TableRow) {
         self.reloaded.borrow_mut().push((layer, row));
     }
 
@@ -81,11 +81,11 @@ impl Sum {
             if self.reloaded.len() <= layer {
                 self.reloaded.resize_with(layer + 1, Vec::new);
             }
-            let (rows, word) = (&mut self.reloaded[layer], row as usize / 64);
+            let (rows, word) = (&mut self.reloaded[layer], row.index() / 64);
             if rows.len() <= word {
                 rows.resize(word + 1, 0);
             }
-            rows[word] |= 1 << (row % 64);
+            rows[word] |= 1 << (row.index() % 64);
         }
     }
 

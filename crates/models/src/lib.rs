@@ -37,6 +37,8 @@ mod units;
 mod watch;
 mod worker;
 
+pub use radhard_kernels::{GlobalId, TableRow};
+
 pub use apart::Apart;
 pub use architecture::{Architecture, architecture, architectures, components};
 pub use config::{Config, ConfigError};

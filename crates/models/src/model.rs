@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use radhard_kernels::{GlobalId, TableRow};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -71,8 +72,29 @@ pub struct Model {
 pub struct TableRows {
     /// Words of one row.
     pub words: usize,
-    /// The id of its first row, offsets of fields included.
-    pub first: u32,
+    /// The id of its first row.
+    pub first: GlobalId,
+}
+
+impl TableRows {
+    /// The row that an element of the parameter is part of.
+    ///
+    /// # Panics
+    /// If it is beyond all rows that a table can have.
+    #[inline]
+    pub fn row(&self, element: u64) -> TableRow {
+        let row = u32::try_from(element / self.words as u64);
+        TableRow::new(row.unwrap_or_else(|_| panic!("element {element} is beyond all rows of a table")))
+    }
+
+    /// The id of that row.
+    ///
+    /// # Panics
+    /// If it is beyond all rows that tables can have.
+    #[inline]
+    pub fn id(&self, element: u64) -> GlobalId {
+        self.row(element).id(self.first)
+    }
 }
 
 impl Model {
@@ -142,7 +164,7 @@ impl Model {
             let part = parameter.checked_sub(table.id.first).filter(|part| *part < parts)?;
             Some(TableRows {
                 words: if part == 0 { table.width } else { 1 },
-                first: table.field.map_or(0, |field| self.graph.offsets()[field]),
+                first: self.graph.first_id(table),
             })
         })
     }

@@ -1,6 +1,6 @@
 //! What one evaluation reads in place of the model's own parameters.
 
-use radhard_kernels::Lane;
+use radhard_kernels::{GlobalId, Lane, TableRow};
 
 use crate::graph::ParameterId;
 use crate::model::Model;
@@ -17,7 +17,7 @@ use crate::table::{TableFormat, TableId};
 pub struct Overlay {
     dense: Vec<Dense>,
     /// By the first parameter of the table.
-    tables: Vec<Option<TableRows>>,
+    tables: Vec<Option<WrittenTable>>,
     roles: Vec<Role>,
     changed: Vec<(ParameterId, u64)>,
 }
@@ -41,16 +41,16 @@ struct Dense {
 
 /// Rows of one table.
 #[derive(Debug)]
-struct TableRows {
+struct WrittenTable {
     id: TableId,
     width: usize,
     /// The id of the table's first row.
-    first: u32,
+    first: GlobalId,
     written: Vec<Write>,
     /// Of every 64 rows of the table.
     seen: Vec<Seen>,
     /// The rows written, ascending.
-    rows: Vec<u32>,
+    rows: Vec<TableRow>,
     /// Their values, row-major.
     values: Vec<f32>,
 }
@@ -66,7 +66,7 @@ struct Seen {
 
 #[derive(Debug, Clone, Copy)]
 struct Write {
-    row: u32,
+    row: TableRow,
     parameter: ParameterId,
     /// Within the row.
     column: u32,
@@ -84,16 +84,16 @@ impl Overlay {
                 _ => Role::Unread,
             })
             .collect();
-        let mut tables: Vec<Option<TableRows>> = parameters.iter().map(|_| None).collect();
+        let mut tables: Vec<Option<WrittenTable>> = parameters.iter().map(|_| None).collect();
         for table in model.graph().tables() {
             let first = table.id.first;
             let parts = if table.id.format == TableFormat::Int8Rowwise { 3 } else { 1 };
             roles[first..first + parts].fill(Role::Table { first });
             let rows = parameters[first].shape()[0];
-            tables[first] = Some(TableRows {
+            tables[first] = Some(WrittenTable {
                 id: table.id,
                 width: table.width,
-                first: table.field.map_or(0, |field| model.graph().offsets()[field]),
+                first: model.graph().first_id(table),
                 written: Vec::new(),
                 seen: vec![Seen::default(); rows.div_ceil(64)],
                 rows: Vec::new(),
@@ -111,7 +111,7 @@ impl Overlay {
         }
         for table in self.tables.iter_mut().flatten() {
             for row in table.rows.drain(..) {
-                table.seen[row as usize / 64] = Seen::default();
+                table.seen[row.index() / 64] = Seen::default();
             }
             table.written.clear();
             table.values.clear();
@@ -139,7 +139,8 @@ impl Overlay {
             Role::Table { first } => {
                 let width = tensor.shape().get(1).copied().unwrap_or(1) as u64;
                 assert!(element < tensor.elements() as u64, "element {element} of {}", tensor.name());
-                let (row, column) = ((element / width) as u32, (element % width) as u32);
+                // A configuration has at most as many table rows as 32 bits count.
+                let (row, column) = (TableRow::new((element / width) as u32), (element % width) as u32);
                 if let Some(table) = &mut self.tables[first] {
                     table.written.push(Write { row, parameter, column, word });
                 }
@@ -169,9 +170,9 @@ impl Overlay {
         &self.changed
     }
 
-    /// The ids of table rows that read otherwise, offsets of fields included: ascending within each table.
-    pub fn table_rows(&self) -> impl Iterator<Item = u32> + '_ {
-        self.tables.iter().flatten().flat_map(|table| table.rows.iter().map(|row| table.first + row))
+    /// The ids of table rows that read otherwise: ascending within each table.
+    pub fn ids(&self) -> impl Iterator<Item = GlobalId> + '_ {
+        self.tables.iter().flatten().flat_map(|table| table.rows.iter().map(|row| row.id(table.first)))
     }
 
     /// The values of a dense parameter that reads otherwise.
@@ -181,14 +182,14 @@ impl Overlay {
     }
 
     /// Replaces the values of overlaid rows in a gathered block `[F · D, R]`.
-    pub(crate) fn patch(&self, table: TableId, ids: &[u32], block: usize, out: &mut [Lane]) {
+    pub(crate) fn patch(&self, table: TableId, ids: &[GlobalId], block: usize, out: &mut [Lane]) {
         let Some(table) = self.tables[table.first].as_ref().filter(|table| !table.rows.is_empty()) else {
             return;
         };
         let out = out.as_flattened_mut();
         for (field, ids) in ids.chunks_exact(block).enumerate() {
             for (at, &id) in ids.iter().enumerate() {
-                if let Some(values) = table.row(id) {
+                if let Some(values) = table.row(id.row(table.first)) {
                     for (d, &value) in values.iter().enumerate() {
                         out[(field * table.width + d) * block + at] = value;
                     }
@@ -198,16 +199,15 @@ impl Overlay {
     }
 
     /// The values of a row of a table, where it is overlaid.
-    pub(crate) fn row(&self, table: TableId, id: u32) -> Option<&[f32]> {
-        self.tables[table.first].as_ref()?.row(id)
+    pub(crate) fn row(&self, table: TableId, row: TableRow) -> Option<&[f32]> {
+        self.tables[table.first].as_ref()?.row(row)
     }
 }
 
-impl TableRows {
-    fn row(&self, id: u32) -> Option<&[f32]> {
-        let row = id - self.first;
-        let Seen { rows, before } = self.seen[row as usize / 64];
-        let bit = 1 << (row % 64);
+impl WrittenTable {
+    fn row(&self, row: TableRow) -> Option<&[f32]> {
+        let Seen { rows, before } = self.seen[row.index() / 64];
+        let bit = 1 << (row.index() % 64);
         if rows & bit == 0 {
             return None;
         }
@@ -222,17 +222,17 @@ impl TableRows {
         let mut codes = vec![0; if self.id.format == TableFormat::Int8Rowwise { self.width } else { 0 }];
         for writes in self.written.chunk_by(|a, b| a.row == b.row) {
             let row = writes[0].row;
-            let seen = &mut self.seen[row as usize / 64];
+            let seen = &mut self.seen[row.index() / 64];
             if seen.rows == 0 {
                 seen.before = self.rows.len() as u32;
             }
-            seen.rows |= 1 << (row % 64);
+            seen.rows |= 1 << (row.index() % 64);
             self.rows.push(row);
             let start = self.values.len();
             self.values.resize(start + self.width, 0.0);
             let values = &mut self.values[start..];
             if self.id.format != TableFormat::Int8Rowwise {
-                table.row(row as usize, values);
+                table.row(row.index(), values);
                 for write in writes {
                     values[write.column as usize] = match self.id.format {
                         TableFormat::F16 => radhard_kernels::plain::f16(write.word as u16),
@@ -242,7 +242,7 @@ impl TableRows {
                 }
                 continue;
             }
-            let (at, row) = (row as usize * self.width, row as usize);
+            let (at, row) = (row.index() * self.width, row.index());
             codes.copy_from_slice(&tensors[self.id.first].bytes()[at..at + self.width]);
             let mut scale = tensors[self.id.first + 1].f32s()[row];
             let mut bias = tensors[self.id.first + 2].f32s()[row];

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use radhard_data::RowsView;
-use radhard_kernels::{Affine, Kernels, KnownScores, LANES, Lane, ScorePlaces, Table};
+use radhard_kernels::{Affine, GlobalId, Kernels, KnownScores, LANES, Lane, ScorePlaces, Table};
 use radhard_memory::Buffer;
 use rayon::prelude::*;
 
@@ -38,7 +38,7 @@ pub(crate) struct KnownOfTask {
     first: usize,
     groups: usize,
     /// Table rows `[F, W]`.
-    ids: Vec<u32>,
+    ids: Vec<GlobalId>,
     /// `[K, W]`.
     scores: Vec<Lane>,
 }
@@ -82,7 +82,7 @@ impl PairScores {
         for (pair, &start) in chosen.iter().zip(&starts) {
             let [a, b] = pair.fields;
             let many = dims[b] as u32;
-            let before = offsets[a].wrapping_mul(many).wrapping_add(offsets[b]);
+            let before = offsets[a].get().wrapping_mul(many).wrapping_add(offsets[b].get());
             pairs[pair.at] = Some(places.len() as u32);
             places.push(ScorePlaces {
                 fields: [a as u32, b as u32],
@@ -109,7 +109,7 @@ impl PairScores {
         tasks.into_par_iter().for_each_init(
             || Room::new(dim),
             |room, (pair, first, out)| {
-                let [a, b] = pair.fields.map(|field| offsets[field] as usize);
+                let [a, b] = pair.fields.map(|field| offsets[field].index());
                 let many = dims[pair.fields[1]];
                 room.scores(kernels, attention.both(weights), (table, a + first, b), (many, out));
             },
@@ -121,7 +121,7 @@ impl PairScores {
     pub(crate) fn enter(
         &self,
         kernels: Kernels,
-        offsets: &[u32],
+        offsets: &[GlobalId],
         (rows, block, block_rows): (&RowsView<'_>, &Range<usize>, usize),
         known: &mut KnownOfTask,
     ) {
@@ -131,7 +131,7 @@ impl PairScores {
         let own = rows.slice(block.start..rows.len().min(block.start + ROWS));
         let padded = own.len().next_multiple_of(block_rows);
         (known.first, known.groups) = (block.start, padded / LANES);
-        known.ids.resize(padded * offsets.len(), 0);
+        known.ids.resize(padded * offsets.len(), GlobalId::FIRST);
         table_rows(own.indices, offsets, &mut known.ids);
         known.scores.resize(self.places.len() * known.groups, [0.0; LANES]);
         kernels.known_scores(&self.all, &self.places, &known.ids, &mut known.scores);
@@ -148,7 +148,7 @@ impl PairScores {
 struct Room {
     /// One row of the field with fewer indices.
     row: Vec<f32>,
-    ids: Vec<u32>,
+    ids: Vec<GlobalId>,
     /// That row throughout, and rows of the other field `[2 · D, R]`.
     rows: Buffer<Lane>,
     product: Buffer<Lane>,
@@ -161,7 +161,7 @@ const GROUPS: usize = BLOCK / LANES;
 impl Room {
     fn new(dim: usize) -> Self {
         let lanes = |width: usize| Buffer::<Lane>::zeroed(width * GROUPS);
-        let (row, ids) = (vec![0.0; dim], vec![0; BLOCK]);
+        let (row, ids) = (vec![0.0; dim], vec![GlobalId::FIRST; BLOCK]);
         Self { row, ids, rows: lanes(2 * dim), product: lanes(dim), scores: [[0.0; LANES]; GROUPS] }
     }
 
@@ -177,10 +177,10 @@ impl Room {
         for first in (0..many).step_by(BLOCK) {
             let count = BLOCK.min(many - first);
             for (i, id) in ids.iter_mut().enumerate() {
-                *id = (b + first + i.min(count - 1)) as u32;
+                *id = GlobalId::new((b + first + i.min(count - 1)) as u32);
             }
             let dim = row.len();
-            kernels.gather(table, ids, 0, dim, &mut rows[dim * GROUPS..]);
+            kernels.gather(table, ids, GlobalId::FIRST, dim, &mut rows[dim * GROUPS..]);
             for (i, out) in out.chunks_exact_mut(many).enumerate() {
                 table.row(a + i, row);
                 for (lanes, &x) in rows.chunks_exact_mut(GROUPS).zip(&row[..]) {

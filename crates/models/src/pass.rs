@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use radhard_data::RowsView;
-use radhard_kernels::{Finish, Joined, Kernels, LANES, Lane, LookUps, Nans, RowIds, Table};
+use radhard_kernels::{
+    Finish, GlobalId, Joined, Kernels, LANES, Lane, LookUps, Nans, RowIds, Table, TableRow,
+};
 
 use crate::column::Column;
 use crate::graph::Graph;
@@ -29,9 +31,9 @@ pub(crate) struct Pass<'a> {
 /// The buffers of one worker.
 pub(crate) struct Workspace {
     /// Table rows of the block `[F, R]`.
-    pub(crate) ids: Vec<u32>,
+    pub(crate) ids: Vec<GlobalId>,
     /// Table rows `[B …, F]`, with those of rows behind the block.
-    pub(crate) row_ids: Vec<u32>,
+    pub(crate) row_ids: Vec<GlobalId>,
     pub(crate) values: Values,
     /// The block's first row, and what is known of it and others, where steps know scores.
     first: usize,
@@ -48,7 +50,7 @@ impl Workspace {
     /// Room for blocks of `rows` rows.
     pub(crate) fn new(graph: &Graph, rows: usize) -> Self {
         let values = Values::new(graph.widths(), rows / LANES);
-        let ids = vec![0; graph.offsets().len() * rows];
+        let ids = vec![GlobalId::FIRST; graph.offsets().len() * rows];
         let checks = [[0.0; LANES]; WIDEST_BLOCK / LANES];
         let (nans, open) = ((0, [0; WIDEST_BLOCK / LANES]), [0; WIDEST_BLOCK / LANES]);
         Self { ids, row_ids: Vec::new(), values, first: 0, known: KnownOfTask::default(), nans, checks, open }
@@ -141,11 +143,11 @@ impl<'a> Pass<'a> {
 
     /// The table rows of a block, row after row, and of rows soon behind it, so that they can be on their way when their turn
     /// comes; false where an index lies outside its field.
-    pub(crate) fn row_ids(&self, rows: &RowsView<'_>, block: Range<usize>, ids: &mut Vec<u32>) -> bool {
+    pub(crate) fn row_ids(&self, rows: &RowsView<'_>, block: Range<usize>, ids: &mut Vec<GlobalId>) -> bool {
         let fields = rows.fields;
         let end = (block.end + RowIds::ahead(fields)).min(rows.len());
         let indices = &rows.indices[block.start * fields..end * fields];
-        ids.resize(indices.len(), 0);
+        ids.resize(indices.len(), GlobalId::FIRST);
         let mut outside = false;
         self.kernels.row_ids(indices, self.graph.repeated(), ids, &mut outside);
         !outside
@@ -379,7 +381,7 @@ impl<'a> Pass<'a> {
         self.graph.layers()[at].again(&scope, &mut workspace.values);
     }
 
-    pub(crate) fn scope<'s>(&'s self, at: usize, rows: &RowsView<'s>, ids: &'s [u32]) -> Scope<'s> {
+    pub(crate) fn scope<'s>(&'s self, at: usize, rows: &RowsView<'s>, ids: &'s [GlobalId]) -> Scope<'s> {
         Scope {
             kernels: self.kernels,
             weights: self.weights,
@@ -413,14 +415,14 @@ pub(crate) fn later<'r>(rows: &RowsView<'r>, block: &Range<usize>) -> &'r [u32] 
 }
 
 /// Table rows `[F, R]` of the rows `[B, F]`; a block that is not full repeats its last row.
-pub(crate) fn table_rows(indices: &[u32], offsets: &[u32], ids: &mut [u32]) {
+pub(crate) fn table_rows(indices: &[u32], offsets: &[GlobalId], ids: &mut [GlobalId]) {
     let fields = offsets.len();
     let block = ids.len() / fields;
     let rows = indices.len() / fields;
     for (f, (ids, offset)) in ids.chunks_exact_mut(block).zip(offsets).enumerate() {
         let (used, padding) = ids.split_at_mut(rows);
         for (id, row) in used.iter_mut().zip(indices.chunks_exact(fields)) {
-            *id = row[f] + offset;
+            *id = TableRow::new(row[f]).id(*offset);
         }
         padding.fill(used[rows - 1]);
     }

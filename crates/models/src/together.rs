@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use radhard_data::RowsView;
 use radhard_kernels::plain::CHAIN;
-use radhard_kernels::{Answers, Ending, Kernels, LANES, Lane};
+use radhard_kernels::{Answers, Ending, GlobalId, Kernels, LANES, Lane};
 
 use crate::cost::pass_cost;
 use crate::graph::{Graph, Slot};
@@ -133,7 +133,7 @@ pub struct Room {
 
 struct Buffers {
     rows: usize,
-    ids: Vec<u32>,
+    ids: Vec<GlobalId>,
     values: Values,
     /// What stands in for values that a change writes.
     spare: Values,
@@ -241,7 +241,7 @@ impl<'a> Together<'a> {
             let sums = || Block::zeroed(chains * groups);
             Buffers {
                 rows,
-                ids: vec![0; self.graph.offsets().len() * rows],
+                ids: vec![GlobalId::FIRST; self.graph.offsets().len() * rows],
                 values: Values::new(self.graph.widths(), groups),
                 spare: Values::new(self.graph.widths(), groups),
                 stacked: Block::zeroed(stacked * groups),
@@ -375,7 +375,7 @@ impl<'a> Together<'a> {
     }
 
     /// Brings the golden values of a block in that changes go on from.
-    fn bring(&self, rows: &RowsView<'_>, first: usize, ids: &mut [u32], values: &mut Values) {
+    fn bring(&self, rows: &RowsView<'_>, first: usize, ids: &mut [GlobalId], values: &mut Values) {
         self.kept.load(first, &self.golden.load, values, self.graph.widths());
         if self.golden.ids && rows.bags.is_none() {
             table_rows(rows.indices, self.graph.offsets(), ids);
@@ -394,7 +394,7 @@ impl<'a> Together<'a> {
         weights: Weights<'s>,
         derived: &'s [f32],
         rows: &RowsView<'s>,
-        ids: &'s [u32],
+        ids: &'s [GlobalId],
     ) -> Scope<'s> {
         Scope { kernels: self.kernels, weights, derived, ids, bags: rows.bags, training: None }
     }

@@ -1,7 +1,7 @@
 //! A graph as units: a linear layer with what follows it at once, or a layer alone; and what the logit is the sum of.
 
 use radhard_data::RowsView;
-use radhard_kernels::{Answers, Ending, Kernels, Lane};
+use radhard_kernels::{Answers, Ending, GlobalId, Kernels, Lane};
 
 use crate::graph::{Graph, ParameterId, Slot};
 use crate::layers::linear::Linear;
@@ -104,7 +104,7 @@ impl Unit {
         &self,
         graph: &Graph,
         (kernels, weights, derived): (Kernels, Weights<'_>, &Derived<'_>),
-        (rows, ids): (&RowsView<'_>, &[u32]),
+        (rows, ids): (&RowsView<'_>, &[GlobalId]),
         values: &mut Values,
     ) {
         match (self, derived) {

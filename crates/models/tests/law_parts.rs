@@ -4,8 +4,8 @@
 use radhard_data::{Bags, RowsView};
 use radhard_kernels::{Answered, Answers, Kernels, Path};
 use radhard_models::{
-    Component, Config, Evaluation, Init, Kept, Model, NumberFormat, Overlay, Scores, TableFormat, Together,
-    Worker, architectures, convert,
+    Component, Config, Evaluation, GlobalId, Init, Kept, Model, NumberFormat, Overlay, Scores, TableFormat,
+    TableRow, Together, Worker, architectures, convert,
 };
 
 /// A stream of numbers, the same on every run (Steele, Lea & Flood 2014).
@@ -51,7 +51,7 @@ impl Case {
             (config.numeric, config.bottom_dims, config.mlp_dims) = (5, vec![9], vec![12, 7]);
         }
         if name == "dummy" {
-            config = Config::dummy(2, 20, 24, 6, 50);
+            config = Config::dummy(dims.len() - 1, 20, 24, 6, 50);
         }
         let model = convert(&Model::new(&config, Init::TorchFm, seed).unwrap(), format).unwrap();
         let bags = (name == "dummy").then(|| {
@@ -315,13 +315,14 @@ fn dense_changes_below_rows_that_read_changed_tables_are_evaluated_together() {
             let everyone: Vec<u32> = (0..ROWS as u32).collect();
             case.model.scores_of(&evaluation, &everyone, &mut worker, &mut some);
             assert!(some.same_bits(&case.written(&writes)), "{}, round {round}", case.name);
-            let rows: std::collections::BTreeSet<u32> = under.table_rows().collect();
+            let rows: std::collections::BTreeSet<GlobalId> = under.ids().collect();
             for row in 0..ROWS {
                 let view = case.rows();
                 let offsets = case.model.config().offsets();
                 let reads = match view.bags {
-                    Some(bags) => bags.of(row).iter().any(|id| rows.contains(id)),
-                    None => view.indices_of(row).iter().zip(&offsets).any(|(i, o)| rows.contains(&(i + o))),
+                    Some(bags) => bags.of(row).iter().any(|id| rows.contains(&GlobalId::new(*id))),
+                    None => (view.indices_of(row).iter().zip(&offsets))
+                        .any(|(index, first)| rows.contains(&TableRow::new(*index).id(*first))),
                 };
                 if !reads {
                     assert_eq!(
@@ -344,7 +345,7 @@ fn a_cleared_overlay_leaves_no_trace() {
         overlay(&case.model, &case.flips(&mut draws, 30, false), &mut under);
         assert!(!under.is_empty());
         overlay(&case.model, &[], &mut under);
-        assert!(under.is_empty() && !under.dense_changed() && under.table_rows().next().is_none());
+        assert!(under.is_empty() && !under.dense_changed() && under.ids().next().is_none());
         let evaluation =
             Evaluation { kernels: Kernels::detected(), rows: case.rows(), overlay: &under, apart: None };
         let mut out = Scores::default();

@@ -111,7 +111,7 @@ impl Row<'_> {
         }
         let mut parts = vec![x.clone()];
         for (field, (&id, offset)) in self.ids.iter().zip(config.offsets()).enumerate() {
-            let at = (id - offset as usize) * config.embed_dim;
+            let at = (id - offset.index()) * config.embed_dim;
             parts.push(self.tensor(&format!("emb_l.{field}.weight"))[at..at + config.embed_dim].to_vec());
         }
         for i in 0..parts.len() {
@@ -185,7 +185,7 @@ proptest! {
             model.scores(&view, &mut scores).unwrap();
             let offsets = config.offsets();
             for (r, row) in indices.chunks_exact(fields).enumerate() {
-                let ids = row.iter().zip(&offsets).map(|(&i, &offset)| (i + offset) as usize).collect();
+                let ids = row.iter().zip(&offsets).map(|(&i, &offset)| i as usize + offset.index()).collect();
                 let logit = Row { model: &model, ids, numeric: &numeric[r * width..(r + 1) * width] }.logit();
                 let (found, expected) = (scores.logits[r], canonical(logit));
                 prop_assert_eq!(found.to_bits(), expected, "{}, row {}: {:e} instead of {:e}", name, r, found, logit);

@@ -2,13 +2,16 @@
 //! they have where every layer is shown to them.
 #![expect(clippy::unwrap_used, reason = "a fixture that fails should fail its test")]
 
-use radhard_data::RowsView;
+use law_models::{LawModel, law_models};
 use radhard_fault::{Component, OwnedParameters};
 use radhard_kernels::Lane;
 use radhard_models::{
     Acting, Config, HookCall, HookEvents, Hooks, Init, Model, Noted, ROW_DETECTED, Scores, Upsets,
 };
 use radhard_protect::{Protected, Subject, parse_protection};
+
+#[path = "../../models/tests/law_models/mod.rs"]
+mod law_models;
 
 /// The same hooks, shown every layer: they vouch for nothing, and nobody does their work for them.
 struct Plainly<'a>(&'a dyn Hooks);
@@ -60,38 +63,23 @@ impl Upsets for Hits {
 
 const ROWS: usize = 333;
 
-struct Fixture {
-    name: &'static str,
-    model: Model,
-    indices: Vec<u32>,
-    labels: Vec<u8>,
-    fields: usize,
-}
+/// Models of the list that all laws run over, and more.
+struct Fixture(LawModel);
 
 impl Fixture {
-    fn of(name: &'static str, dims: &[u32], mlp: &[usize]) -> Self {
+    fn of(name: &str, dims: &[u32], mlp: &[usize]) -> Self {
         let config = Config { embed_dim: 16, mlp_dims: mlp.to_vec(), ..Config::new(name, dims.to_vec()) };
         let model = Model::new(&config, Init::TorchFm, 7).unwrap();
         let index = |row: usize, f: usize| (row * row * 7 + row * (f + 1)) as u32 % dims[f];
         let indices = (0..ROWS).flat_map(|row| (0..dims.len()).map(move |f| (row, f)));
         let indices = indices.map(|(row, f)| index(row, f)).collect();
-        Self { name, model, indices, labels: vec![0; ROWS], fields: dims.len() }
-    }
-
-    fn rows(&self) -> RowsView<'_> {
-        RowsView {
-            fields: self.fields,
-            numeric_width: 0,
-            indices: &self.indices,
-            numeric: &[],
-            labels: &self.labels,
-            bags: None,
-        }
+        let name = format!("{name} of {} fields", dims.len());
+        Self(LawModel { name, model, indices, numeric: Vec::new(), labels: vec![0; ROWS], bags: None })
     }
 
     fn protect(&self, name: &str) -> Protected {
         let mut parameters = OwnedParameters::default();
-        for tensor in self.model.parameters() {
+        for tensor in self.0.model.parameters() {
             let embedding = tensor.component() == radhard_models::Component::Embedding;
             let component = if embedding { Component::Embedding } else { Component::Dense };
             if tensor.name().ends_with("num_batches_tracked") {
@@ -100,11 +88,11 @@ impl Fixture {
                 parameters.push_f32(tensor.name(), tensor.shape(), component, tensor.f32s());
             }
         }
-        let looked_up = vec![0.0; self.model.parameters().iter().count()];
+        let looked_up = vec![0.0; self.0.model.parameters().iter().count()];
         let subject = Subject {
-            model: Some(&self.model),
+            model: Some(&self.0.model),
             parameters: &parameters,
-            calibration: Some(self.rows()),
+            calibration: Some(self.0.rows()),
             looked_up: &looked_up,
         };
         parse_protection(name).unwrap().prepare(&subject).unwrap()
@@ -112,20 +100,20 @@ impl Fixture {
 
     fn pass(&self, model: &Model, acting: Acting<'_>) -> (Scores, Noted) {
         let (mut scores, mut noted) = (Scores::default(), Noted::default());
-        model.scores_under(&self.rows(), acting, &mut scores, &mut noted).unwrap();
+        model.scores_under(&self.0.rows(), acting, &mut scores, &mut noted).unwrap();
         (scores, noted)
     }
 
     /// Models with words hit in all the ways that matter, with what was hit.
     fn hit(&self) -> Vec<(String, Model)> {
-        let mut all = vec![("nothing".to_owned(), self.model.clone())];
-        for tensor in self.model.parameters() {
+        let mut all = vec![("nothing".to_owned(), self.0.model.clone())];
+        for tensor in self.0.model.parameters() {
             if tensor.name().ends_with("num_batches_tracked") {
                 continue;
             }
             let words = tensor.f32s().len();
             for bit in [0, 3, 12, 18, 22, 23, 26, 29, 30, 31, 32, 33, 34] {
-                let mut model = self.model.clone();
+                let mut model = self.0.model.clone();
                 let of = model.parameters_mut().iter_mut().find(|of| of.name() == tensor.name()).unwrap();
                 let element = (bit * 37 + 5) % words;
                 let word = &mut of.f32s_mut()[element];
@@ -140,8 +128,9 @@ impl Fixture {
         }
         // Two words of one checksum, hit so that they cancel; magnitudes of a column that grow and that fall.
         for (down, up) in [(0.75, 0.75), (0.0, 0.0), (900.0, 900.0)] {
-            let mut model = self.model.clone();
-            let weight = model.parameters_mut().iter_mut().find(|of| of.name() == "mlp.mlp.0.weight");
+            let mut model = self.0.model.clone();
+            let first = ["mlp.mlp.0.weight", "bot_l.0.weight", "dense_extractor.0.weight"];
+            let weight = model.parameters_mut().iter_mut().find(|of| first.contains(&of.name()));
             let Some(weight) = weight else { break };
             let inputs = weight.shape()[1];
             weight.f32s_mut()[3] -= down;
@@ -180,8 +169,7 @@ const PROTECTIONS: [&str; 16] = [
 /// Models with folded first layers of one and of several vectors, with layers that are not folded, and without any.
 fn fixtures() -> Vec<Fixture> {
     let dims = [50, 40, 9];
-    let mut all: Vec<Fixture> =
-        ["fm", "deepfm", "wide-deep", "dcn", "afm"].map(|name| Fixture::of(name, &dims, &[16, 16])).into();
+    let mut all: Vec<Fixture> = law_models(ROWS).into_iter().map(Fixture).collect();
     all.push(Fixture::of("wide-deep", &[8, 5, 7, 3, 9, 4, 6, 2, 3, 5, 4], &[40, 8]));
     all.push(Fixture::of("deepfm", &dims, &[4, 16]));
     // Cross layers of enough inputs to be read through under checks, beside folded products and layers as they are written.
@@ -203,7 +191,7 @@ fn what_is_done_on_the_way_is_what_hooks_do_that_are_shown_every_layer() {
                 let plainly = Plainly(hooks);
                 let plain = fixture.pass(model, Acting { hooks: Some(&plainly), upsets: None });
                 let fused = fixture.pass(model, Acting { hooks: Some(hooks), upsets: None });
-                same(&plain, &fused, &format!("{} {name}, {what}", fixture.name));
+                same(&plain, &fused, &format!("{} {name}, {what}", fixture.0.name));
                 let all = plain.1.rows.iter().filter(|flags| **flags & ROW_DETECTED != 0).count();
                 *if all > 0 { &mut noticed } else { &mut silent } += 1;
             }
@@ -216,7 +204,7 @@ fn what_is_done_on_the_way_is_what_hooks_do_that_are_shown_every_layer() {
 #[test]
 fn results_that_are_hit_as_they_are_computed_are_seen_where_they_are_hit() {
     for fixture in fixtures() {
-        let outputs: Vec<usize> = fixture.model.outputs().into_iter().map(|site| site.layer).collect();
+        let outputs: Vec<usize> = fixture.0.model.outputs().into_iter().map(|site| site.layer).collect();
         let mut all: Vec<Vec<usize>> = outputs.iter().map(|&layer| vec![layer]).collect();
         all.push(outputs);
         for name in PROTECTIONS {
@@ -226,9 +214,10 @@ fn results_that_are_hit_as_they_are_computed_are_seen_where_they_are_hit() {
                 let hits = Hits(layers.clone());
                 let plainly = Plainly(hooks);
                 let plain =
-                    fixture.pass(&fixture.model, Acting { hooks: Some(&plainly), upsets: Some(&hits) });
-                let fused = fixture.pass(&fixture.model, Acting { hooks: Some(hooks), upsets: Some(&hits) });
-                same(&plain, &fused, &format!("{} {name}, layers {layers:?}", fixture.name));
+                    fixture.pass(&fixture.0.model, Acting { hooks: Some(&plainly), upsets: Some(&hits) });
+                let fused =
+                    fixture.pass(&fixture.0.model, Acting { hooks: Some(hooks), upsets: Some(&hits) });
+                same(&plain, &fused, &format!("{} {name}, layers {layers:?}", fixture.0.name));
             }
         }
     }

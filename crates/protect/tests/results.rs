@@ -1,11 +1,14 @@
 //! Checks on results: clean rows never fail, flips that show do, and each way to go on does what it says.
 #![expect(clippy::unwrap_used, reason = "a fixture that fails should fail its test")]
 
-use radhard_data::{BagsView, RowsView};
+use law_models::{LawModel, law_models};
 use radhard_fault::{ParameterSpec, Parameters, Words};
 use radhard_kernels::Kernels;
-use radhard_models::{Config, HookCall, HookEvents, Hooks, Init, Model, Scores, TableFormat, convert};
+use radhard_models::{HookCall, HookEvents, Hooks, LookupResult, Scores, TableFormat, TableRow, convert};
 use radhard_protect::{Protected, Subject, parse_protection};
+
+#[path = "../../models/tests/law_models/mod.rs"]
+mod law_models;
 
 /// The subject lends no words: these protections look at results alone.
 struct NoWords;
@@ -25,36 +28,22 @@ impl Parameters for NoWords {
 }
 
 const ROWS: usize = 300;
-const DIMS: [u32; 3] = [50, 40, 30];
 
-struct Fixture {
-    model: Model,
-    indices: Vec<u32>,
-    labels: Vec<u8>,
-}
+/// A model of the list that all laws run over.
+struct Fixture(LawModel);
 
 impl Fixture {
     fn of(name: &str) -> Self {
-        let config = Config { embed_dim: 16, ..Config::new(name, DIMS.to_vec()) };
-        let model = Model::new(&config, Init::TorchFm, 7).unwrap();
-        let indices = (0..ROWS).flat_map(|row| DIMS.map(|dim| (row * row * 7 + row) as u32 % dim)).collect();
-        Self { model, indices, labels: vec![0; ROWS] }
+        Self(law_models(ROWS).into_iter().find(|law| law.name == name).unwrap())
     }
 
-    fn rows(&self) -> RowsView<'_> {
-        RowsView {
-            fields: 3,
-            numeric_width: 0,
-            indices: &self.indices,
-            numeric: &[],
-            labels: &self.labels,
-            bags: None::<BagsView<'_>>,
-        }
+    fn all() -> Vec<Self> {
+        law_models(ROWS).into_iter().map(Self).collect()
     }
 
     fn protect(&self, name: &str) -> Protected {
         let subject = Subject {
-            model: Some(&self.model),
+            model: Some(&self.0.model),
             parameters: &NoWords,
             calibration: None,
             looked_up: &[48.0, 48.0, 48.0],
@@ -64,29 +53,27 @@ impl Fixture {
 
     fn golden(&self) -> Scores {
         let mut scores = Scores::default();
-        self.model.scores(&self.rows(), &mut scores).unwrap();
+        self.0.model.scores(&self.0.rows(), &mut scores).unwrap();
         scores
     }
 
     fn hooked(&self, hooks: &dyn Hooks) -> (Scores, HookEvents) {
         let mut scores = Scores::default();
-        let events = self.model.scores_hooked(&self.rows(), hooks, &mut scores).unwrap();
+        let events = self.0.model.scores_hooked(&self.0.rows(), hooks, &mut scores).unwrap();
         (scores, events)
     }
 
     fn flip(&mut self, parameter: &str, element: usize, bit: u32) {
-        let tensor = self.model.parameters_mut().iter_mut().find(|tensor| tensor.name() == parameter);
+        let tensor = self.0.model.parameters_mut().iter_mut().find(|tensor| tensor.name() == parameter);
         let word = &mut tensor.unwrap().f32s_mut()[element];
         *word = f32::from_bits(word.to_bits() ^ 1 << bit);
     }
 }
 
-const ALL: [&str; 5] = ["fm", "deepfm", "wide-deep", "dcn", "afm"];
-
 #[test]
 fn clean_rows_never_fail_and_keep_their_bits() {
-    for name in ALL {
-        let fixture = Fixture::of(name);
+    for fixture in Fixture::all() {
+        let name = &fixture.0.name;
         for check in ["abft-gemm:reload", "abft-gemm:fallback", "abft-embedding:fallback"] {
             let protected = fixture.protect(check);
             let Some(hooks) = protected.hooks() else {
@@ -115,7 +102,7 @@ fn reload_gives_the_golden_scores_back_and_recompute_never_does() {
         assert!(scores.same_bits(&golden), "{name}");
         assert_eq!((events.detected, events.reloads), (ROWS as u64, ROWS as u64), "{name}");
         let (weight, bias) = ("mlp.mlp.0.weight", "mlp.mlp.0.bias");
-        let bytes = |name| fixture.model.parameters().named(name).unwrap().bytes().len() as u64;
+        let bytes = |name| fixture.0.model.parameters().named(name).unwrap().bytes().len() as u64;
         assert_eq!(events.reload_bytes, bytes(weight) + bytes(bias), "a tensor is reloaded once");
         let (scores, events) = fixture.hooked(recompute.hooks().unwrap());
         assert!(scores.same_bits(&unprotected), "{name}");
@@ -137,7 +124,8 @@ fn a_flipped_bias_is_seen_and_nan_is() {
     }
     let mut fixture = Fixture::of("deepfm");
     let fallback = fixture.protect("abft-gemm:fallback");
-    let tensor = fixture.model.parameters_mut().iter_mut().find(|t| t.name() == "mlp.mlp.0.weight").unwrap();
+    let parameters = fixture.0.model.parameters_mut();
+    let tensor = parameters.iter_mut().find(|t| t.name() == "mlp.mlp.0.weight").unwrap();
     tensor.f32s_mut()[5] = f32::NAN;
     let (scores, events) = fixture.hooked(fallback.hooks().unwrap());
     assert_eq!((events.detected, events.fallbacks), (ROWS as u64, ROWS as u64));
@@ -152,6 +140,7 @@ fn every_product_of_matrices_is_checked_inside_an_attention_and_across_a_cut_too
         ("dcn", &["linear.weight", "linear.bias"]),
     ] {
         let names: Vec<(String, usize)> = Fixture::of(name)
+            .0
             .model
             .parameters()
             .iter()
@@ -187,27 +176,44 @@ fn every_product_of_matrices_is_checked_inside_an_attention_and_across_a_cut_too
 
 #[test]
 fn flipped_table_rows_are_seen_where_they_are_read_and_reloaded() {
-    for name in ALL {
-        let mut fixture = Fixture::of(name);
+    let mut tables = 0;
+    for mut fixture in Fixture::all() {
         let golden = fixture.golden();
         let reload = fixture.protect("abft-embedding:reload");
         let recompute = fixture.protect("abft-embedding:recompute");
         let fallback = fixture.protect("abft-embedding:fallback");
-        let readers = fixture.indices.iter().step_by(3).filter(|&&index| index == 8).count() as u64;
-        assert!(readers > 0);
-        fixture.flip("embedding.embedding.weight", 8 * 16 + 5, 30);
-        let unprotected = fixture.golden();
-        let (scores, events) = fixture.hooked(reload.hooks().unwrap());
-        assert!(scores.same_bits(&golden), "{name}");
-        assert_eq!((events.detected, events.reloads), (readers, readers), "{name}");
-        assert_eq!(events.reload_bytes, 64, "{name}: a reload mends a row");
-        assert_eq!((events.corrected, events.retries), (0, readers), "{name}");
-        let (scores, events) = fixture.hooked(recompute.hooks().unwrap());
-        assert!(scores.same_bits(&unprotected), "{name}");
-        assert_eq!((events.corrected, events.retries), (0, 2 * readers), "{name}");
-        let (_, events) = fixture.hooked(fallback.hooks().unwrap());
-        assert_eq!(events.fallbacks, readers, "{name}");
+        for site in fixture.0.model.lookups().into_iter().filter(|site| site.width == 16) {
+            let (name, view) = (fixture.0.name.clone(), fixture.0.rows());
+            // A value of the first field of the table, and the data rows that read it.
+            let value = 5;
+            let reads = |row: &usize| match view.bags {
+                Some(bags) => bags.of(*row).contains(&value),
+                None => view.indices_of(*row)[site.fields.start] == value,
+            };
+            let readers = (0..ROWS).filter(reads).count() as u64;
+            assert!(readers > 0, "{name}, fields {:?}", site.fields);
+            let table = fixture.0.model.parameters()[site.table].name().to_owned();
+            let what = format!("{name}, {table}");
+            fixture.flip(&table, value as usize * 16 + 3, 30);
+            let unprotected = fixture.golden();
+            let (scores, events) = fixture.hooked(reload.hooks().unwrap());
+            assert!(scores.same_bits(&golden), "{what}");
+            assert_eq!((events.detected, events.reloads), (readers, readers), "{what}");
+            if site.gives == LookupResult::Rows {
+                assert_eq!(events.reload_bytes, 64, "{what}: a reload mends a row");
+            }
+            assert_eq!((events.corrected, events.retries), (0, readers), "{what}");
+            let (scores, events) = fixture.hooked(recompute.hooks().unwrap());
+            assert!(scores.same_bits(&unprotected), "{what}");
+            assert_eq!((events.corrected, events.retries), (0, 2 * readers), "{what}");
+            let (_, events) = fixture.hooked(fallback.hooks().unwrap());
+            assert_eq!(events.fallbacks, readers, "{what}");
+            fixture.flip(&table, value as usize * 16 + 3, 30);
+            tables += 1;
+        }
     }
+    // One in each model with a table of all fields or bags, and three in dlrm.
+    assert_eq!(tables, 5 + 3 + 2);
 }
 
 #[test]
@@ -224,14 +230,14 @@ fn flipped_first_order_weights_are_seen_in_the_sum_over_fields() {
 #[test]
 fn every_flip_in_scale_and_bias_of_a_quantised_row_that_moves_a_value_is_seen() {
     let mut fixture = Fixture::of("fm");
-    fixture.model = convert(&fixture.model, TableFormat::Int8Rowwise).unwrap();
+    fixture.0.model = convert(&fixture.0.model, TableFormat::Int8Rowwise).unwrap();
     let fallback = fixture.protect("abft-embedding:fallback");
-    let table = fixture.model.lookups().into_iter().find(|site| site.width == 16).unwrap().table;
+    let table = fixture.0.model.lookups().into_iter().find(|site| site.width == 16).unwrap().table;
     let (_, clean) = fixture.hooked(fallback.hooks().unwrap());
     assert_eq!(clean, HookEvents::default());
     let row = |fixture: &Fixture| {
         let mut values = vec![0.0; 16];
-        fixture.model.table_row(table, 8, &mut values);
+        fixture.0.model.table_row(table, TableRow::new(8), &mut values);
         values
     };
     let stored = row(&fixture);
@@ -266,8 +272,8 @@ impl Hooks for Nothing {
 
 #[test]
 fn a_hook_that_sees_everything_and_does_nothing_changes_nothing() {
-    for name in ALL {
-        let fixture = Fixture::of(name);
+    for fixture in Fixture::all() {
+        let name = &fixture.0.name;
         assert!(fixture.hooked(&Nothing).0.same_bits(&fixture.golden()), "{name}");
     }
 }
@@ -286,7 +292,7 @@ fn clean_rows_never_fail_whatever_the_numbers_are() {
     ];
     for (kind, weight) in kinds.into_iter().enumerate() {
         let mut fixture = Fixture::of("deepfm");
-        for tensor in fixture.model.parameters_mut().iter_mut() {
+        for tensor in fixture.0.model.parameters_mut().iter_mut() {
             if tensor.name().contains("mlp.mlp.0") || tensor.name().contains("embedding") {
                 tensor.f32s_mut().iter_mut().enumerate().for_each(|(i, w)| *w = weight(i));
             }

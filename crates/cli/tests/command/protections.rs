@@ -316,3 +316,49 @@ fn a_chip_of_compute_faults_can_be_evaluated_alone() {
         .run("evaluate wide-deep.model --data small.data --persistence memory --ber 1e-4")
         .fails(1, &["--persistence", "inject"]);
 }
+
+/// A csv of this many rows with a column for each field, one numeric column and a label, prepared as `NAME.data`.
+fn table(bench: &Workbench, name: &str, dims: &[u32], rows: u32) {
+    let mix = |i: u32| {
+        i.wrapping_add(1).wrapping_mul(2_654_435_761).rotate_left(13).wrapping_mul(2_246_822_519) >> 7
+    };
+    let fields: Vec<String> = (0..dims.len()).map(|field| format!("f{field}")).collect();
+    let mut text = format!("{},x,y\n", fields.join(","));
+    for row in 0..rows {
+        for (field, dim) in (0..).zip(dims) {
+            text.push_str(&format!("{},", mix(row * 7 + field) % dim));
+        }
+        let (x, y) = (mix(row * 7 + 5) % 1000, u32::from(mix(row * 7 + 6) % 10 < 4));
+        text.push_str(&format!("0.{x:03},{y}\n"));
+    }
+    bench.write(&format!("{name}.csv"), &text);
+    let words = "--label y --numeric x --json --categorical";
+    bench.run(&format!("data prepare csv {name}.csv --out {name}.data {words} {}", fields.join(","))).json();
+}
+
+/// Models with a table per field have rows whose number differs from their id among all fields.
+#[test]
+fn a_model_with_a_table_per_field_gives_the_same_records_both_ways_under_every_check_of_results() {
+    let bench = Workbench::new();
+    let mut subjects = String::new();
+    for (name, dims) in [("two", &[40, 3000][..]), ("three", &[3000, 400, 20])] {
+        table(&bench, name, dims, 6000);
+        bench.run(&format!("init --model dlrm --data {name}.data --out {name}.model --json")).json();
+        subjects.push_str(&format!(
+            "[[subject]]\nname = \"{name}\"\nmodel = \"{name}.model\"\ndata = \"{name}.data\"\n"
+        ));
+    }
+    for persistence in ["memory", "compute"] {
+        bench.write("plan.toml", &format!(
+            "chips = 12\npersistence = \"{persistence}\"\ntargets = [\"embedding\"]\nrates = [1e-5, 1e-4]\nprotections = \
+             [\"none\", \"abft-embedding:recompute\", \"abft-embedding:reload\", \"abft-embedding:fallback\", \
+             \"abft-gemm:reload+abft-embedding:recompute\"]\n{subjects}"
+        ));
+        let [one, two] = ["auto", "full"].map(|way| format!("{persistence}-{way}"));
+        let auto = bench.run(&format!("run plan.toml --out {one} --json")).json();
+        let full = bench.run(&format!("run plan.toml --out {two} --evaluation full --json")).json();
+        assert_eq!(auto["trials"], full["trials"]);
+        assert!(auto["paths"]["rows"].as_u64().unwrap() > 50, "{persistence}: {auto}");
+        assert_eq!(bench.digest(&one), bench.digest(&two), "{persistence}");
+    }
+}

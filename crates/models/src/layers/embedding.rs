@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use radhard_kernels::LANES;
+use radhard_kernels::{GlobalId, LANES};
 
 use crate::graph::Slot;
 use crate::hook::{LookupResult, LookupSite};
@@ -15,7 +15,7 @@ pub(crate) struct Embedding {
     /// The fields that the table holds.
     pub(crate) fields: Range<usize>,
     /// The id of the table's first row.
-    pub(crate) first: u32,
+    pub(crate) first: GlobalId,
     pub(crate) dim: usize,
     pub(crate) output: Slot,
 }

@@ -1,5 +1,7 @@
 //! The sum of any number of rows of one table.
 
+use radhard_kernels::{GlobalId, TableRow};
+
 use crate::graph::Slot;
 use crate::hook::{LookupResult, LookupSite};
 use crate::layers::{GATHER_NS, Gradients, Layer, Scope, Ties, Values};
@@ -23,7 +25,7 @@ impl Layer for EmbeddingBag {
             table: self.table.first,
             width: self.dim,
             fields: 0..1,
-            first: 0,
+            first: GlobalId::FIRST,
             gives: LookupResult::BagSum,
         })
     }
@@ -31,7 +33,7 @@ impl Layer for EmbeddingBag {
     fn forward(&self, scope: &Scope<'_>, values: &mut Values) {
         let (mut sum, mut row) = (vec![0.0; self.dim], vec![0.0; self.dim]);
         let bags = scope.bags.into_iter().flat_map(|bags| (0..bags.len()).map(move |row| bags.of(row)));
-        let read = |id: u32, out: &mut [f32]| scope.weights.row(self.table, id, out);
+        let read = |row: u32, out: &mut [f32]| scope.weights.row(self.table, TableRow::new(row), out);
         scope.kernels.bag_sums(read, bags, (&mut sum, &mut row), values.get_mut(self.output));
     }
 

@@ -1,5 +1,7 @@
 //! First-order weights, summed over the fields.
 
+use radhard_kernels::GlobalId;
+
 use crate::graph::Slot;
 use crate::hook::{LookupResult, LookupSite};
 use crate::layers::{Gradients, Known, LOOKUP_NS, Layer, Scope, Ties, Values};
@@ -28,7 +30,7 @@ impl Layer for FirstOrder {
             table: self.table.first,
             width: 1,
             fields: 0..self.fields,
-            first: 0,
+            first: GlobalId::FIRST,
             gives: LookupResult::FieldSum,
         })
     }
@@ -44,9 +46,9 @@ impl Layer for FirstOrder {
         let fields = scope.ids.chunks_exact(rows).zip(gathered.chunks_exact_mut(rows / 16));
         for (f, (ids, out)) in fields.enumerate() {
             if let Some(ahead) = scope.ids.get((f + 2) * rows..(f + 3) * rows) {
-                scope.kernels.prefetch(table, ahead, 0, 1);
+                scope.kernels.prefetch(table, ahead, GlobalId::FIRST, 1);
             }
-            scope.kernels.gather(table, ids, 0, 1, out);
+            scope.kernels.gather(table, ids, GlobalId::FIRST, 1, out);
         }
         scope.weights.patch(self.table, scope.ids, rows, values.get_mut(self.gathered));
         self.again(scope, values);

@@ -19,7 +19,7 @@ pub(crate) mod sum;
 use std::ops::Range;
 
 use radhard_data::BagsView;
-use radhard_kernels::{Kernels, Lane, Table};
+use radhard_kernels::{GlobalId, Kernels, Lane, Table, TableRow};
 use radhard_memory::Buffer;
 
 use crate::graph::{ParameterId, Slot};
@@ -77,17 +77,17 @@ impl<'a> Weights<'a> {
     }
 
     /// Puts the overlaid rows of a table into a gathered block `[F · D, R]` of the rows `ids` `[F, R]`.
-    pub(crate) fn patch(&self, table: TableId, ids: &[u32], block: usize, out: &mut [Lane]) {
+    pub(crate) fn patch(&self, table: TableId, ids: &[GlobalId], block: usize, out: &mut [Lane]) {
         if let Some(overlay) = self.overlay.filter(|_| self.rows) {
             overlay.patch(table, ids, block, out);
         }
     }
 
     /// Writes the values of one row of a table.
-    pub(crate) fn row(&self, table: TableId, id: u32, out: &mut [f32]) {
-        match self.overlay.filter(|_| self.rows).and_then(|overlay| overlay.row(table, id)) {
+    pub(crate) fn row(&self, table: TableId, row: TableRow, out: &mut [f32]) {
+        match self.overlay.filter(|_| self.rows).and_then(|overlay| overlay.row(table, row)) {
             Some(values) => out.copy_from_slice(values),
-            None => self.table(table).row(id as usize, out),
+            None => self.table(table).row(row.index(), out),
         }
     }
 }
@@ -99,8 +99,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) weights: Weights<'a>,
     /// What the layer derived from its parameters (or, in training, from the batch).
     pub(crate) derived: &'a [f32],
-    /// Table rows [F, R], offsets included.
-    pub(crate) ids: &'a [u32],
+    /// Table rows [F, R].
+    pub(crate) ids: &'a [GlobalId],
     /// The bags of the block's rows that are not padding, where the model reads bags.
     pub(crate) bags: Option<BagsView<'a>>,
     /// In training: which mask each row of the block gets.
@@ -243,7 +243,7 @@ impl dyn Layer + '_ {
     /// Where it gathers one row per field from one table of all fields.
     pub(crate) fn whole_table(&self) -> Option<&Embedding> {
         match self.known() {
-            Known::Embedding(rows) if rows.first == 0 && rows.fields.start == 0 => Some(rows),
+            Known::Embedding(rows) if rows.first == GlobalId::FIRST && rows.fields.start == 0 => Some(rows),
             _ => None,
         }
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 
 use radhard_data::RowReader;
-use radhard_kernels::{Kernels, LANES};
+use radhard_kernels::{GlobalId, Kernels, LANES, TableRow};
 
 use crate::graph::{Graph, Slot};
 use crate::layers::{Block, Gradients, Values};
@@ -27,8 +27,8 @@ pub(super) struct Batch<'a> {
 
 /// The rows of one block.
 pub(super) struct Loaded {
-    /// Table rows `[F, R]`, offsets included; padding repeats the last row.
-    pub(super) ids: Vec<u32>,
+    /// Table rows `[F, R]`; padding repeats the last row.
+    pub(super) ids: Vec<GlobalId>,
     pub(super) labels: Vec<u8>,
     pub(super) first_row: usize,
     /// One row, where rows are read one by one.
@@ -40,7 +40,7 @@ pub(super) struct Loaded {
 impl Loaded {
     pub(super) fn new(graph: &Graph, place: usize) -> Self {
         Self {
-            ids: vec![0; graph.offsets().len() * CHUNK],
+            ids: vec![GlobalId::FIRST; graph.offsets().len() * CHUNK],
             labels: Vec::with_capacity(CHUNK),
             first_row: place * CHUNK,
             row: (vec![0; graph.offsets().len()], vec![0.0; graph.config().numeric]),
@@ -66,7 +66,7 @@ impl Loaded {
         self.labels.clear();
         self.labels.extend(order.iter().map(|row| batch.labels[*row as usize]));
         let last = order.len() - 1;
-        let pad = |column: &mut [u32]| {
+        let pad = |column: &mut [GlobalId]| {
             let padding = column[last];
             column[last + 1..].fill(padding);
         };
@@ -108,7 +108,7 @@ impl Loaded {
                 (&self.row.0[..], &self.row.1[..])
             };
             for ((index, offset), ids) in indices.iter().zip(offsets).zip(self.ids.chunks_exact_mut(CHUNK)) {
-                ids[place] = index + offset;
+                ids[place] = TableRow::new(*index).id(*offset);
             }
             for (value, column) in numeric.iter().zip(columns.chunks_exact_mut(CHUNK)) {
                 column[place] = *value;

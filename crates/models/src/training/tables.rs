@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use radhard_kernels::{AdamStep, Kernels, RowGradients, RowSlopes};
+use radhard_kernels::{AdamStep, GlobalId, Kernels, RowGradients, RowSlopes};
 use rayon::prelude::*;
 
 use crate::graph::{Graph, Table};
@@ -43,7 +43,8 @@ impl Reads {
             for loaded in loaded {
                 let ids = &loaded.ids[f * CHUNK..f * CHUNK + loaded.rows()];
                 let first = loaded.first_row as u64;
-                reads.extend((first..).zip(ids).map(|(row, &id)| (u64::from(id - offsets[f]) << 32) | row));
+                let row_of = |id: &GlobalId| u64::from(id.row(offsets[f]).get());
+                reads.extend((first..).zip(ids).map(|(row, id)| (row_of(id) << 32) | row));
             }
             let mut room = rooms().pop().unwrap_or_default();
             sort(reads, &mut room, graph.config().field_dims[f]);

@@ -1,5 +1,5 @@
 use radhard_kernels::{Kernels, LANES, Lane, LookupSums, plain};
-use radhard_models::{HookCall, HookEvents, Hooks, LookupResult, LookupSite, Model};
+use radhard_models::{HookCall, HookEvents, Hooks, LookupResult, LookupSite, Model, TableRow};
 use rayon::prelude::*;
 
 use super::gemm::used;
@@ -88,11 +88,11 @@ impl Checked {
     fn new(model: &Model, site: LookupSite, copy: bool) -> Self {
         let (width, rows, site_table) = (site.width, model.parameters()[site.table].shape()[0], site.table);
         let of_rows = |of: fn(&[f32]) -> f64| {
-            let rows = (0..rows).into_par_iter().with_min_len(4096);
+            let rows = (0..rows as u32).into_par_iter().with_min_len(4096);
             rows.map_init(
                 move || vec![0.0; width],
                 move |values, row| {
-                    model.table_row(site_table, row, values);
+                    model.table_row(site_table, TableRow::new(row), values);
                     of(values)
                 },
             )
@@ -107,7 +107,7 @@ impl Checked {
         };
         let mut clean = vec![0.0; if copy { rows * width } else { 0 }];
         clean.par_chunks_mut(width).enumerate().with_min_len(4096).for_each(|(row, values)| {
-            model.table_row(site.table, row, values);
+            model.table_row(site.table, TableRow::new(row as u32), values);
         });
         let magnitude = |total: &f64| if total.is_nan() { f64::INFINITY } else { total.abs() };
         let largest = totals.iter().map(magnitude).fold(0.0, f64::max);
@@ -135,16 +135,16 @@ impl Checked {
     }
 
     /// Whether the values of the rows' result add up to the rows' totals.
-    fn passes(&self, rows: &[u32], result: &[f32]) -> bool {
+    fn passes(&self, rows: &[TableRow], result: &[f32]) -> bool {
         let found = total(result);
         if self.site.gives == LookupResult::Rows {
-            return rows.iter().all(|&row| found == self.totals[row as usize]);
+            return rows.iter().all(|row| found == self.totals[row.index()]);
         }
         let (mut expected, mut magnitude) = (0.0, 0.0);
-        for &row in rows {
-            let total = self.totals[row as usize];
+        for row in rows {
+            let total = self.totals[row.index()];
             expected += total;
-            magnitude += self.magnitudes.get(row as usize).map_or(total.abs(), |&of| f64::from(of));
+            magnitude += self.magnitudes.get(row.index()).map_or(total.abs(), |&of| f64::from(of));
         }
         self.sum_passes((found - expected).abs(), rows.len(), magnitude)
     }
@@ -158,8 +158,8 @@ impl Checked {
         let (groups, fields) = (values.len(), site.fields.len());
         let (mut expected, mut magnitudes) = (vec![[0.0; LANES]; groups], vec![[0.0; LANES]; groups]);
         let out = LookupSums { expected: &mut expected, magnitudes: &mut magnitudes };
-        let ids = crate::stored::ids(site, call, groups * LANES);
-        call.kernels.sum_totals(&self.totals, (&ids, fields), out);
+        let rows = crate::stored::rows_read(site, call, groups * LANES);
+        call.kernels.sum_totals(&self.totals, (&rows, fields), out);
         let fails = |at: &usize| {
             let (g, l) = (at / LANES, at % LANES);
             let difference = (f64::from(values[g][l]) - expected[g][l]).abs();
@@ -179,7 +179,7 @@ impl Checked {
     }
 
     /// What the layer gives of table rows that `read` writes.
-    fn result(&self, rows: &[u32], mut read: impl FnMut(u32, &mut [f32])) -> Vec<f32> {
+    fn result(&self, rows: &[TableRow], mut read: impl FnMut(TableRow, &mut [f32])) -> Vec<f32> {
         let width = self.site.width;
         let mut values = vec![0.0; rows.len() * width];
         for (&row, values) in rows.iter().zip(values.chunks_exact_mut(width)) {
@@ -223,7 +223,7 @@ impl Checks {
     fn recover(
         &self,
         layer: &Checked,
-        rows: &[u32],
+        rows: &[TableRow],
         (call, at, first): (&HookCall<'_>, usize, usize),
         events: &mut HookEvents,
     ) -> Vec<f32> {
@@ -242,7 +242,7 @@ impl Checks {
             again = layer.result(rows, |row, out| {
                 if reloads {
                     call.reloaded(row);
-                    out.copy_from_slice(&layer.clean[row as usize * width..][..width]);
+                    out.copy_from_slice(&layer.clean[row.index() * width..][..width]);
                 } else {
                     call.table_row(layer.site.table, row, out);
                 }
@@ -264,15 +264,15 @@ impl Checks {
         let (fields, width) = (site.fields.len(), site.width);
         let groups = values.len() / fields / width;
         let block = groups * LANES;
-        let ids = crate::stored::ids(site, call, block);
+        let rows = crate::stored::rows_read(site, call, block);
         let mut failed = vec![0; fields * groups];
-        call.kernels.lookup_totals(&layer.totals, (&ids, fields), values, &mut failed);
+        call.kernels.lookup_totals(&layer.totals, (&rows, fields), values, &mut failed);
         let mut events = HookEvents::default();
         for (at, failed) in failed.into_iter().enumerate() {
             let (field, g) = (at / groups, at % groups);
             let failed = failed & used(call.rows, g);
             for l in (0..LANES).filter(|l| failed >> l & 1 == 1) {
-                let row = ids[field * block + g * LANES + l];
+                let row = rows[field * block + g * LANES + l];
                 let place = (call, g * LANES + l, field * width);
                 for (d, x) in self.recover(layer, &[row], place, &mut events).into_iter().enumerate() {
                     values[(field * width + d) * groups + g][l] = x;
@@ -293,9 +293,9 @@ impl Checks {
             let (g, l) = (at / LANES, at % LANES);
             rows.clear();
             match call.bags {
-                Some(bags) => rows.extend_from_slice(bags.of(at)),
+                Some(bags) => rows.extend_from_slice(TableRow::all(bags.of(at))),
                 None => rows.extend(
-                    site.fields.clone().map(|field| call.ids[field * groups * LANES + at] - site.first),
+                    site.fields.clone().map(|field| call.ids[field * groups * LANES + at].row(site.first)),
                 ),
             }
             for (d, result) in result.iter_mut().enumerate() {

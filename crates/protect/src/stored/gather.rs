@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use radhard_kernels::{Bounds, Kernels, LANES, Lane, Table};
-use radhard_models::{BLOCK, Checksum, HookCall, HookEvents, Hooks, LookupSite};
+use radhard_models::{BLOCK, Checksum, GlobalId, HookCall, HookEvents, Hooks, LookupSite, TableRow};
 
 use rayon::prelude::*;
 
@@ -13,8 +13,8 @@ use crate::combination::Protected;
 pub struct Lookups<'a> {
     /// The kernels; all give the same bits.
     pub kernels: Kernels,
-    /// Table rows `[F, R]`.
-    pub ids: &'a [u32],
+    /// Rows of the table `[F, R]`.
+    pub rows_read: &'a [TableRow],
     /// F.
     pub fields: usize,
     /// Data rows that are not padding.
@@ -24,7 +24,7 @@ pub struct Lookups<'a> {
 impl Lookups<'_> {
     /// Lane groups of the block.
     pub(crate) fn groups(&self) -> usize {
-        self.ids.len() / self.fields / LANES
+        self.rows_read.len() / self.fields / LANES
     }
 
     /// The sum over data rows that are not padding.
@@ -58,9 +58,10 @@ fn passes_whole(reader: &dyn GatherReader, width: usize, words: &[f32]) -> bool 
     (0..rows.div_ceil(BLOCK)).into_par_iter().with_min_len(PIECE / BLOCK).all(|block| {
         let mut gathered = vec![[0.0; LANES]; width * BLOCK / LANES];
         let last = rows - 1;
-        let ids: [u32; BLOCK] = std::array::from_fn(|row| (block * BLOCK + row).min(last) as u32);
-        kernels.gather(Table::F32(words), &ids, 0, width, &mut gathered);
-        let lookups = Lookups { kernels, ids: &ids, fields: 1, rows: BLOCK };
+        let numbers: [u32; BLOCK] = std::array::from_fn(|row| (block * BLOCK + row).min(last) as u32);
+        // Of a table by itself, rows are ids.
+        kernels.gather(Table::F32(words), GlobalId::all(&numbers), GlobalId::FIRST, width, &mut gathered);
+        let lookups = Lookups { kernels, rows_read: TableRow::all(&numbers), fields: 1, rows: BLOCK };
         reader.read(&lookups, &mut gathered) == HookEvents::default()
     })
 }
@@ -136,8 +137,8 @@ impl Hooks for GatherHooks<'_> {
         let mut events = HookEvents::default();
         if let Some(Some((site, readers))) = self.readers.get(call.layer) {
             let fields = site.fields.len();
-            let ids = ids(site, call, words.len() / site.width / fields * LANES);
-            let lookups = Lookups { kernels: call.kernels, ids: &ids, fields, rows: call.rows };
+            let rows_read = rows_read(site, call, words.len() / site.width / fields * LANES);
+            let lookups = Lookups { kernels: call.kernels, rows_read: &rows_read, fields, rows: call.rows };
             for reader in readers {
                 events.add(reader.read(&lookups, words));
             }
@@ -146,12 +147,12 @@ impl Hooks for GatherHooks<'_> {
     }
 }
 
-/// The table rows that a layer looks up, counted from its table's first; of a block of so many rows.
-pub(crate) fn ids<'a>(site: &LookupSite, call: &HookCall<'a>, block: usize) -> Cow<'a, [u32]> {
+/// The rows of its table that a layer looks up, of a block of so many data rows.
+pub(crate) fn rows_read<'a>(site: &LookupSite, call: &HookCall<'a>, block: usize) -> Cow<'a, [TableRow]> {
     let ids = &call.ids[site.fields.start * block..site.fields.end * block];
-    if site.first == 0 {
-        Cow::Borrowed(ids)
+    if site.first == GlobalId::FIRST {
+        Cow::Borrowed(TableRow::all(GlobalId::numbers(ids)))
     } else {
-        Cow::Owned(ids.iter().map(|id| id - site.first).collect())
+        Cow::Owned(ids.iter().map(|id| id.row(site.first)).collect())
     }
 }

@@ -12,7 +12,7 @@ mod secded;
 mod tmr;
 
 pub use constant_bits::ConstantBits;
-pub(crate) use gather::ids;
+pub(crate) use gather::rows_read;
 pub use gather::{GatherHooks, GatherReader, Lookups};
 pub use mset::Mset;
 pub use range_guard::{Bound, RangeGuard, Replacement};

@@ -198,7 +198,7 @@ impl GatherReader for Bounds {
     fn read(&self, lookups: &Lookups<'_>, words: &mut [Lane]) -> HookEvents {
         let limits = match &self.of {
             BoundsOf::Table(limit) => Limits::All(*limit),
-            BoundsOf::Rows(limits) => Limits::Rows(limits, (lookups.ids, lookups.fields)),
+            BoundsOf::Rows(limits) => Limits::Rows(limits, (lookups.rows_read, lookups.fields)),
         };
         let mut found = false;
         lookups.kernels.beyond_limits(limits, words, &mut found);

@@ -143,12 +143,12 @@ impl GatherReader for Sums {
     fn read(&self, lookups: &Lookups<'_>, words: &mut [Lane]) -> HookEvents {
         let groups = lookups.groups();
         let mut failed = vec![0; lookups.fields * groups];
-        lookups.kernels.unlike_sums(&self.of_rows, (lookups.ids, lookups.fields), words, &mut failed);
+        lookups.kernels.unlike_sums(&self.of_rows, (lookups.rows_read, lookups.fields), words, &mut failed);
         let mut events = HookEvents::default();
         for (at, &failed) in failed.iter().enumerate().filter(|&(_, &failed)| failed != 0) {
             let (field, g) = (at / groups, at % groups);
             for l in (0..LANES).filter(|l| failed >> l & 1 == 1 && g * LANES + l < lookups.rows) {
-                let row = lookups.ids[at * LANES + l] as usize * self.width;
+                let row = lookups.rows_read[at * LANES + l].index() * self.width;
                 for d in 0..self.width {
                     words[(field * self.width + d) * groups + g][l] =
                         self.copy.as_ref().map_or(0.0, |copy| copy[row + d]);
