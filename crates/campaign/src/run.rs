@@ -134,6 +134,7 @@ pub fn run(plan: &CheckedPlan, dir: &Path, how: How, watch: &dyn Watch) -> Resul
         let (model, data) = (plan.resolve(&paths.model), plan.resolve(&paths.data));
         let how = (plan.split(), plan.non_finite());
         let subject = Subject::open_beside(&model, &data, paths.name.as_deref(), how, &subjects)?;
+        subject.refuse_damage()?;
         exposures(plan, &subject.lent, plan.expose())
             .map_err(|source| RunError::Target { model: subject.model_name.clone(), source })?;
         subjects.push(subject);

@@ -7,7 +7,8 @@ use std::time::Instant;
 use radhard_data::{DataSet, Meta, Part, Rows};
 use radhard_engine::{Engine, Readers};
 use radhard_metrics::{Golden, NonFinite, Observed, Reference, ScoreOptions, TrialScores, UserRows, delong};
-use radhard_models::{HookEvents, Hooks, Model, Scores};
+use radhard_models::training::field_baseline_auc;
+use radhard_models::{HookEvents, Hooks, Integrity, Model, Scores};
 use radhard_records::SubjectKey;
 
 use crate::lend::LentModel;
@@ -47,6 +48,25 @@ pub enum SubjectError {
         data_dims: Vec<u32>,
         /// Its numeric columns.
         data_numeric: usize,
+    },
+    /// The data file's rows could not be read.
+    #[error("{}: the rows cannot be read: {source}", path.display())]
+    Rows {
+        /// The data's path.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The tensors are not those that the model's file was written with.
+    #[error("{}: its tensors have the SHA-256 {found}, radhard wrote {stored}: the file was changed since; \
+        restore it, or import it if the change was meant", path.display())]
+    Damaged {
+        /// The model's path.
+        path: PathBuf,
+        /// The checksum in the file.
+        stored: String,
+        /// That of its tensors.
+        found: String,
     },
     /// The part of the data that is asked for has no rows.
     #[error("{}: the {part} part has no rows", data.display())]
@@ -188,6 +208,9 @@ pub struct Subject {
     pub lent: LentModel,
     /// The model's fingerprint, over names, shapes, formats and bytes.
     pub model_fingerprint: String,
+    /// Whether the model's tensors are those that its file was written with.
+    pub integrity: Integrity,
+    model_path: PathBuf,
     /// The prepared data file.
     pub data_path: PathBuf,
     /// What the data file says of itself.
@@ -198,7 +221,11 @@ pub struct Subject {
     non_finite: NonFinite,
     users: Option<Arc<UserRows>>,
     readers: SharedReaders,
+    baseline: SharedBaseline,
 }
+
+/// What the fields say each by itself, found when it is first asked for.
+type SharedBaseline = Arc<OnceLock<Option<f64>>>;
 
 /// Who reads which table row, found when it is first asked for.
 type SharedReaders = Arc<OnceLock<Arc<Readers>>>;
@@ -209,6 +236,7 @@ struct Selected {
     rows: Arc<Rows<'static>>,
     users: Option<Arc<UserRows>>,
     readers: SharedReaders,
+    baseline: SharedBaseline,
 }
 
 impl Selected {
@@ -218,7 +246,8 @@ impl Selected {
         let (meta, rows) = (data.meta().clone(), data.select(part).into_owned());
         let users = |field| UserRows::of(&rows.field(field).collect::<Vec<u32>>());
         let users = meta.user_field.map(|field| Arc::new(users(field)));
-        Ok(Self { meta, rows: Arc::new(rows), users, readers: SharedReaders::default() })
+        let (readers, baseline) = (SharedReaders::default(), SharedBaseline::default());
+        Ok(Self { meta, rows: Arc::new(rows), users, readers, baseline })
     }
 }
 
@@ -245,12 +274,13 @@ impl Subject {
         let model = Model::open(model_path)
             .map_err(|source| SubjectError::Model { path: model_path.to_path_buf(), source })?;
         let beside = others.iter().find(|other| other.data_path == data_path && other.part == part);
-        let Selected { meta, rows, users, readers } = match beside {
+        let Selected { meta, rows, users, readers, baseline } = match beside {
             Some(other) => Selected {
                 meta: other.data.clone(),
                 rows: Arc::clone(&other.rows),
                 users: other.users.clone(),
                 readers: Arc::clone(&other.readers),
+                baseline: Arc::clone(&other.baseline),
             },
             None => Selected::of(data_path, part)?,
         };
@@ -272,10 +302,13 @@ impl Subject {
         if rows.is_empty() {
             return Err(SubjectError::NoRows { data: data_path.to_path_buf(), part });
         }
+        let (model_fingerprint, integrity) = rayon::join(|| model.fingerprint(), || model.integrity());
         Ok(Self {
             model_name: name.map_or_else(|| config.name.clone(), ToOwned::to_owned),
             data_name: meta.name.clone(),
-            model_fingerprint: model.fingerprint(),
+            model_fingerprint,
+            integrity,
+            model_path: model_path.to_path_buf(),
             lent: LentModel::new(model),
             data_path: data_path.to_path_buf(),
             data: meta,
@@ -284,7 +317,43 @@ impl Subject {
             non_finite,
             users,
             readers,
+            baseline,
         })
+    }
+
+    /// Refuses a model whose tensors are not those that its file was written with.
+    ///
+    /// # Errors
+    /// If they are not, and the file does not say that bits were flipped on purpose.
+    pub fn refuse_damage(&self) -> Result<(), SubjectError> {
+        match &self.integrity {
+            Integrity::Damaged { stored, found } => Err(SubjectError::Damaged {
+                path: self.model_path.clone(),
+                stored: stored.clone(),
+                found: found.clone(),
+            }),
+            Integrity::Unknown | Integrity::Marked | Integrity::Intact => Ok(()),
+        }
+    }
+
+    /// The AUC that one smoothed log-odds per value of each field, fitted on the train rows, reaches on these rows: the bar that a
+    /// model worth measuring clears. None without labels or a train split. Subjects on the same rows share it.
+    ///
+    /// # Errors
+    /// If the data file cannot be read.
+    pub fn baseline(&self) -> Result<Option<f64>, SubjectError> {
+        if !self.options().probabilities {
+            return Ok(None);
+        }
+        if let Some(known) = self.baseline.get() {
+            return Ok(*known);
+        }
+        let path = || self.data_path.clone();
+        let data =
+            DataSet::open(&self.data_path).map_err(|source| SubjectError::Data { path: path(), source })?;
+        let auc = field_baseline_auc(&data, self.part, &radhard_metrics::auc::auc)
+            .map_err(|source| SubjectError::Rows { path: path(), source })?;
+        Ok(*self.baseline.get_or_init(|| auc))
     }
 
     /// What records call its golden run under a protection.

@@ -61,6 +61,40 @@ struct Header {
     training: Option<TrainingMeta>,
     #[serde(default)]
     data: Option<DataMeta>,
+    /// Of the tensors' bytes, as [`Model::sha256`] gives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+}
+
+/// What is added to a model's file name for the file that says which of its bits were flipped in place.
+const FAULT_FILE: &str = ".radhard-fault";
+
+/// How metadata keys begin that say which bits of a copy were flipped.
+const FAULT_KEY: &str = "radhard.fault.";
+
+/// Whether a model's tensors are those that its file was written with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Integrity {
+    /// Nobody can say: the file has no checksum, as weights of other programs and of earlier versions have none.
+    Unknown,
+    /// The file says that bits in it were flipped on purpose.
+    Marked,
+    /// They are.
+    Intact,
+    /// They are not.
+    Damaged {
+        /// The checksum in the file.
+        stored: String,
+        /// That of its tensors.
+        found: String,
+    },
+}
+
+/// What a file says of its tensors.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Written {
+    sha256: Option<String>,
+    marked: bool,
 }
 
 /// Tensors that do not make the model asked for.
@@ -137,9 +171,11 @@ fn unreadable(error: &safetensors::SafeTensorError) -> OpenError {
 }
 
 /// What the metadata of a model file says.
-fn header(bytes: &[u8]) -> Result<Header, OpenError> {
+fn header(bytes: &[u8]) -> Result<(Header, Written), OpenError> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| unreadable(&e))?;
-    let text = metadata.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or(OpenError::NoModel)?;
+    let keys = metadata.metadata().as_ref().ok_or(OpenError::NoModel)?;
+    let text = keys.get(KEY).ok_or(OpenError::NoModel)?;
+    let marked = keys.keys().any(|key| key.starts_with(FAULT_KEY));
     let value: serde_json::Value =
         serde_json::from_str(text).map_err(|e| OpenError::Metadata(e.to_string()))?;
     match value.get("format").and_then(serde_json::Value::as_u64) {
@@ -147,13 +183,15 @@ fn header(bytes: &[u8]) -> Result<Header, OpenError> {
         Some(found) => return Err(OpenError::Version { found }),
         None => return Err(OpenError::Metadata("\"format\" is missing".to_owned())),
     }
-    serde_json::from_value(value).map_err(|e| OpenError::Metadata(e.to_string()))
+    let header: Header = serde_json::from_value(value).map_err(|e| OpenError::Metadata(e.to_string()))?;
+    let written = Written { sha256: header.sha256.clone(), marked };
+    Ok((header, written))
 }
 
 impl Config {
     /// The configuration in the metadata of a model file, its tensors unread; `None` for any other safetensors file.
     pub fn of_file(bytes: &[u8]) -> Option<Self> {
-        header(bytes).ok().map(|header| header.config)
+        header(bytes).ok().map(|(header, _)| header.config)
     }
 }
 
@@ -208,7 +246,29 @@ impl Model {
         let path = path.as_ref();
         let at = |source: OpenError| OpenError::At { path: path.to_owned(), source: Box::new(source) };
         let mapped = Mapped::open(path)?;
-        Self::from_bytes(&mapped).map_err(at)
+        let mut model = Self::from_bytes(&mapped).map_err(at)?;
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(FAULT_FILE);
+        model.written.marked |= Path::new(&beside).exists();
+        Ok(model)
+    }
+
+    /// Whether the tensors, as they are now, are those that the model's file was written with.
+    ///
+    /// Costs a SHA-256 of them where the file has a checksum and does not say that bits were flipped on purpose.
+    pub fn integrity(&self) -> Integrity {
+        match &self.written {
+            Written { marked: true, .. } => Integrity::Marked,
+            Written { sha256: None, .. } => Integrity::Unknown,
+            Written { sha256: Some(stored), .. } => {
+                let found = self.sha256();
+                if found.eq_ignore_ascii_case(stored) {
+                    Integrity::Intact
+                } else {
+                    Integrity::Damaged { stored: stored.clone(), found }
+                }
+            }
+        }
     }
 
     /// A model from the bytes of a model file.
@@ -217,7 +277,7 @@ impl Model {
     /// As [`Model::open`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, OpenError> {
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| unreadable(&e))?;
-        let header = header(bytes)?;
+        let (header, written) = header(bytes)?;
         let views = tensors.tensors();
         let named: Vec<_> = views
             .iter()
@@ -231,6 +291,7 @@ impl Model {
         let mut model = Self::from_state_dict(&header.config, &named)?;
         model.training = header.training;
         model.data = header.data;
+        model.written = written;
         Ok(model)
     }
 
@@ -244,6 +305,7 @@ impl Model {
             config: self.config().clone(),
             training: self.training.clone(),
             data: self.data.clone(),
+            sha256: Some(self.sha256()),
         };
         let text = serde_json::to_string(&header).map_err(io::Error::other)?;
         // The file is put together in memory.

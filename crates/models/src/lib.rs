@@ -42,7 +42,7 @@ pub use radhard_kernels::{GlobalId, TableRow};
 pub use apart::Apart;
 pub use architecture::{Architecture, architecture, architectures, components};
 pub use config::{Config, ConfigError};
-pub use file::{DataMeta, FORMAT_VERSION, NamedTensor, OpenError, StateDictError, TrainingMeta};
+pub use file::{DataMeta, FORMAT_VERSION, Integrity, NamedTensor, OpenError, StateDictError, TrainingMeta};
 pub use graph::Graph;
 pub use hook::{
     Checksum, HookCall, HookEvents, HookSite, Hooks, LookupResult, LookupSite, OutputSite, ProductPart,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::config::{Config, ConfigError};
-use crate::file::{DataMeta, TrainingMeta};
+use crate::file::{DataMeta, TrainingMeta, Written};
 use crate::graph::Graph;
 use crate::parameter::{NumberFormat, Parameters, Start, Tensor};
 use crate::random::{Purpose, Random};
@@ -65,6 +65,8 @@ pub struct Model {
     pub training: Option<TrainingMeta>,
     /// What it was trained on, if known.
     pub data: Option<DataMeta>,
+    /// What its file says of its tensors.
+    pub(crate) written: Written,
 }
 
 /// The words of a parameter as rows of a table.
@@ -121,7 +123,14 @@ impl Model {
         radhard_memory::need(bytes)
             .map_err(|source| ConfigError::Memory { name: config.name.clone(), source })?;
         let parameters = Parameters::new(graph.specs().iter().map(Tensor::zeroed).collect());
-        Ok(Self { graph: Arc::new(graph), parameters, init: None, training: None, data: None })
+        Ok(Self {
+            graph: Arc::new(graph),
+            parameters,
+            init: None,
+            training: None,
+            data: None,
+            written: Written::default(),
+        })
     }
 
     /// Takes over how another model came to be.
@@ -183,12 +192,29 @@ impl Model {
             hash.update(head);
             hash.update(tensor.bytes());
         }
-        hash.finalize().iter().fold(String::new(), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        hex(&hash.finalize())
     }
+
+    /// SHA-256 of the tensors' bytes, one tensor after the other in the order of their names, as lower-case hexadecimal: what
+    /// a model file has under `sha256`.
+    pub fn sha256(&self) -> String {
+        let mut tensors: Vec<_> = self.parameters.iter().collect();
+        tensors.sort_unstable_by_key(|tensor| tensor.name());
+        let mut hash = Sha256::new();
+        for tensor in tensors {
+            hash.update(tensor.bytes());
+        }
+        hex(&hash.finalize())
+    }
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn start(tensor: &mut Tensor, start: Start, init: Init, random: Random) {

@@ -218,8 +218,20 @@ fn files_that_are_no_checkpoint_are_refused_with_a_reason_and_left_alone() {
         changed("radhard.checkpoint", "radhard.checkpaint").contains("\"radhard.checkpoint\" is missing")
     );
     assert!(
-        changed("{\\\"format\\\":1", "{\\\"format\\\":7").contains("version 7, this radhard reads version 1")
+        changed("{\\\"format\\\":2", "{\\\"format\\\":7")
+            .contains("version 7, this radhard reads versions 1 and 2")
     );
+    for (from, to) in [("first.linear.bias", "first.linear.bios"), ("\\\"epoch\\\":2", "\\\"epoch\\\":3")] {
+        assert!(changed(from, to).contains("not those that were written"), "{from}");
+    }
+    // A file without a checksum is read as far as it makes sense.
+    let bytes = as_version_1(&bytes);
+    let changed = |from: &str, to: &str| {
+        let at = bytes.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
+        let mut bytes = bytes.clone();
+        bytes[at..at + from.len()].copy_from_slice(to.as_bytes());
+        with(&bytes)
+    };
     assert!(changed("first.linear.bias", "first.linear.bios").contains("first.linear.bias is missing"));
     assert!(changed("\\\"epoch\\\":2", "\\\"epoch\\\":3").contains("its epochs contradict each other"));
     assert!(changed("\\\"best\\\":true", "\\\"best\\\":null").contains("\"radhard.checkpoint\": "));
@@ -235,6 +247,67 @@ fn files_that_are_no_checkpoint_are_refused_with_a_reason_and_left_alone() {
         let _ = train_with_checkpoint(&mut model.clone(), &data, &options, &path, &auc, &mut |_| {
             ControlFlow::Break(())
         });
+    }
+}
+
+/// The same checkpoint as versions of radhard without checksums wrote it.
+fn as_version_1(bytes: &[u8]) -> Vec<u8> {
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header = std::str::from_utf8(&bytes[8..8 + length]).unwrap();
+    let at = header.find("\\\"sha256\\\":").unwrap();
+    let end = at + header[at..].find("\\\"run\\\"").unwrap();
+    let mut old =
+        [&header[..at], &header[end..]].concat().replacen("\\\"format\\\":2", "\\\"format\\\":1", 1);
+    // Spaces at the end of a header are padding.
+    old.push_str(&" ".repeat(length - old.len()));
+    [&bytes[..8], old.as_bytes(), &bytes[8 + length..]].concat()
+}
+
+/// A small checkpoint after two epochs of which the first was the best, with what made it.
+fn small(path: &Path) -> (Model, DataSet, TrainOptions) {
+    let (data, options) = (rows(300, true), TrainOptions { patience: 5, ..options(Optimizer::Adam) });
+    let config = Config { embed_dim: 1, ..Config::new("fm", DIMS.to_vec()) };
+    let model = Model::new(&config, Init::TorchFm, 9).unwrap();
+    until(&mut model.clone(), &data, &options, path, |p| matches!(p, Progress::Epoch(e) if e.epoch == 2));
+    (model, data, options)
+}
+
+#[test]
+fn a_checkpoint_without_a_checksum_is_continued_to_the_same_bits() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("c");
+    let (model, data, options) = small(&path);
+    let bytes = std::fs::read(&path).unwrap();
+    let continued = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        let mut model = model.clone();
+        let report = until(&mut model, &data, &options, &path, |_| false);
+        (report.epochs.len(), model.fingerprint())
+    };
+    let old = as_version_1(&bytes);
+    assert_ne!(old, bytes);
+    assert_eq!(continued(&old), continued(&bytes));
+}
+
+#[test]
+fn every_truncation_and_every_flipped_bit_of_a_checkpoint_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("c");
+    let (model, data, options) = small(&path);
+    let bytes = std::fs::read(&path).unwrap();
+    let refused = |bytes: &[u8], what: &str| {
+        std::fs::write(&path, bytes).unwrap();
+        let mut stop = |_| ControlFlow::Break(());
+        let ran = train_with_checkpoint(&mut model.clone(), &data, &options, &path, &auc, &mut stop);
+        assert!(matches!(ran, Err(TrainError::Checkpoint(_))), "{what} of {}", bytes.len());
+    };
+    for end in 0..bytes.len() {
+        refused(&bytes[..end], &format!("cut at byte {end}"));
+    }
+    for bit in 0..8 * bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        refused(&flipped, &format!("bit {bit}"));
     }
 }
 

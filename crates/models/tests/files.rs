@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use radhard_models::{
-    Config, DataMeta, Init, Model, NamedTensor, NumberFormat, OpenError, StateDictError, TrainOptions,
-    TrainingMeta,
+    Config, DataMeta, Init, Integrity, Model, NamedTensor, NumberFormat, OpenError, StateDictError,
+    TrainOptions, TrainingMeta,
 };
 
 fn model() -> Model {
@@ -48,6 +48,88 @@ fn a_saved_model_opens_as_it_was() {
     assert_eq!(back.training, model.training);
     assert_eq!(back.data, model.data);
     assert_eq!(saved(&back), bytes);
+}
+
+/// The header of a file as JSON, and its tensors' bytes.
+fn parts(bytes: &[u8]) -> (serde_json::Value, &[u8]) {
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    (serde_json::from_slice(&bytes[8..8 + length]).unwrap(), &bytes[8 + length..])
+}
+
+/// The file with what its metadata say of the model changed, and other keys beside it.
+fn with_metadata(
+    bytes: &[u8],
+    change: impl Fn(&mut serde_json::Map<String, serde_json::Value>),
+    more: &[(&str, &str)],
+) -> Vec<u8> {
+    let (mut header, tensors) = parts(bytes);
+    let metadata = header["__metadata__"].as_object_mut().unwrap();
+    let mut model = serde_json::from_str(metadata["radhard.model"].as_str().unwrap()).unwrap();
+    change(&mut model);
+    metadata.insert("radhard.model".into(), serde_json::to_string(&model).unwrap().into());
+    for (key, value) in more {
+        metadata.insert((*key).into(), (*value).into());
+    }
+    file(&header.to_string(), tensors)
+}
+
+#[test]
+fn a_saved_model_has_the_sha256_of_its_tensors_in_the_order_of_their_names() {
+    let model = model();
+    let bytes = saved(&model);
+    let (header, tensors) = parts(&bytes);
+    let mut named: Vec<(&String, &serde_json::Value)> = header.as_object().unwrap().iter().collect();
+    named.retain(|(name, _)| *name != "__metadata__");
+    named.sort_by_key(|(name, _)| *name);
+    let mut hash = sha2::Sha256::default();
+    for (_, tensor) in named {
+        let [start, end] = [0, 1].map(|at| tensor["data_offsets"][at].as_u64().unwrap() as usize);
+        sha2::Digest::update(&mut hash, &tensors[start..end]);
+    }
+    let digest = sha2::Digest::finalize(hash);
+    let expected: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let said: serde_json::Value =
+        serde_json::from_str(header["__metadata__"]["radhard.model"].as_str().unwrap()).unwrap();
+    assert_eq!(said["sha256"], expected);
+    assert_eq!(Model::from_bytes(&bytes).unwrap().integrity(), Integrity::Intact);
+}
+
+#[test]
+fn every_changed_bit_of_a_saved_models_tensors_is_noticed_unless_the_file_is_marked() {
+    let bytes = saved(&model());
+    let start = bytes.len() - parts(&bytes).1.len();
+    for bit in (8 * start..8 * bytes.len()).step_by(7) {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let found = Model::from_bytes(&flipped).unwrap().integrity();
+        assert!(matches!(found, Integrity::Damaged { .. }), "bit {bit}");
+        if bit % 97 == 0 {
+            let marked = with_metadata(&flipped, |_| (), &[("radhard.fault.seed", "3")]);
+            assert_eq!(Model::from_bytes(&marked).unwrap().integrity(), Integrity::Marked);
+        }
+    }
+}
+
+#[test]
+fn a_model_beside_which_a_file_tells_its_flips_is_marked() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("m.safetensors");
+    let mut bytes = saved(&model());
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    assert!(matches!(Model::open(&path).unwrap().integrity(), Integrity::Damaged { .. }));
+    std::fs::write(directory.path().join("m.safetensors.radhard-fault"), "{}").unwrap();
+    assert_eq!(Model::open(&path).unwrap().integrity(), Integrity::Marked);
+}
+
+#[test]
+fn a_model_of_a_version_without_checksums_opens_as_before_and_nobody_judges_it() {
+    let model = model();
+    let old = with_metadata(&saved(&model), |of| assert!(of.remove("sha256").is_some()), &[]);
+    let back = Model::from_bytes(&old).unwrap();
+    assert_eq!(back.fingerprint(), model.fingerprint());
+    assert_eq!(back.integrity(), Integrity::Unknown);
+    assert_eq!(saved(&back), saved(&model));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use radhard_memory::{MapError, Mapped, write_atomically};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::config::Config;
@@ -19,8 +20,17 @@ use crate::parameter::{Parameters, Tensor};
 use crate::training::fit::{Epoch, TrainOptions, is_better};
 use crate::training::optimizer::Moments;
 
-/// The version of the checkpoint file.
-const FORMAT_VERSION: u32 = 1;
+/// The version of the checkpoint file that is written; version 1, which has no checksum, is read too.
+const FORMAT_VERSION: u32 = 2;
+
+/// What stands before the digits of the checksum in the header of a file: they are text in a text.
+const BEFORE_DIGITS: &str = r#"\"sha256\":\""#;
+
+/// Stands for the digits of the checksum while it is computed.
+const NO_DIGITS: [u8; 64] = [b'0'; 64];
+
+/// Bytes of a mapped file that are hashed before they are given back.
+const PIECE: usize = 4 << 20;
 
 /// The metadata key of a checkpoint.
 const KEY: &str = "radhard.checkpoint";
@@ -39,6 +49,9 @@ struct Run {
 #[derive(Debug, Serialize, Deserialize)]
 struct Header {
     format: u32,
+    /// SHA-256 of the file with zeros in place of these digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
     run: Run,
     epochs: Vec<Epoch>,
 }
@@ -144,7 +157,7 @@ impl<'a> Checkpoint<'a> {
         let last_is_best = epochs.last().is_some_and(|epoch| epoch.best);
         let mapped = if last_is_best { None } else { Some(Mapped::open(self.path)?) };
         let before = mapped
-            .as_deref()
+            .as_ref()
             .map(|mapped| self.contents(mapped).map(|(tensors, epochs)| (mapped, tensors, epochs)))
             .transpose()?;
         let mut entries = Vec::new();
@@ -164,7 +177,9 @@ impl<'a> Checkpoint<'a> {
                 entries.push(Entry { name: format!("best.{name}"), tensor, content });
             }
         }
-        let header = Header { format: FORMAT_VERSION, run: self.run.clone(), epochs: epochs.to_vec() };
+        let sha256 = Some(String::from_utf8_lossy(&NO_DIGITS).into_owned());
+        let header =
+            Header { format: FORMAT_VERSION, sha256, run: self.run.clone(), epochs: epochs.to_vec() };
         let written = write_atomically(self.path, |file| write_entries(file, self.path, &header, &entries));
         written.map_err(|source| self.unwritable(source))
     }
@@ -182,7 +197,8 @@ impl<'a> Checkpoint<'a> {
     }
 
     /// The tensors and the epochs of a file of this run.
-    fn contents<'m>(&self, bytes: &'m [u8]) -> Result<(SafeTensors<'m>, Vec<Epoch>), CheckpointError> {
+    fn contents<'m>(&self, mapped: &'m Mapped) -> Result<(SafeTensors<'m>, Vec<Epoch>), CheckpointError> {
+        let bytes: &[u8] = mapped;
         let tensors = SafeTensors::deserialize(bytes)
             .map_err(|error| self.unreadable(format!("not a safetensors file: {error}")))?;
         let (_, metadata) =
@@ -192,11 +208,14 @@ impl<'a> Checkpoint<'a> {
         let bad = |error: serde_json::Error| self.unreadable(format!("metadata key {KEY:?}: {error}"));
         let value: Value = serde_json::from_str(text).map_err(bad)?;
         let found = value.get("format").and_then(Value::as_u64);
-        if found != Some(u64::from(FORMAT_VERSION)) {
+        if !matches!(found, Some(1 | 2)) {
             let found = found.map_or_else(|| "none".to_owned(), |v| v.to_string());
-            let reason =
-                format!("checkpoint format version {found}, this radhard reads version {FORMAT_VERSION}");
+            let reason = format!("checkpoint format version {found}, this radhard reads versions 1 and 2");
             return Err(self.unreadable(reason));
+        }
+        if found == Some(u64::from(FORMAT_VERSION)) && !is_intact(mapped) {
+            let reason = "its bytes are not those that were written (SHA-256); remove it to begin anew";
+            return Err(self.unreadable(reason.to_owned()));
         }
         let header: Header = serde_json::from_value(value).map_err(bad)?;
         let differences = self.run.differences(&header.run);
@@ -279,7 +298,7 @@ fn list(lines: &mut Vec<String>, path: &str, file: &Value, here: &Value) {
 
 /// Writes a safetensors file without collecting it in memory; `before` is the file that it replaces.
 fn write_entries(
-    file: &mut impl Write,
+    file: &mut (impl Write + Seek),
     before: &Path,
     header: &Header,
     entries: &[Entry<'_>],
@@ -296,20 +315,77 @@ fn write_entries(
     }
     let mut text = serde_json::to_vec(&all)?;
     text.resize(text.len().next_multiple_of(8), b' ');
-    file.write_all(&(text.len() as u64).to_le_bytes())?;
-    file.write_all(&text)?;
+    let digits = digits_in(&text).ok_or_else(|| io::Error::other("the header has no checksum"))?;
+    let mut hashed = Hashed { file, hash: Sha256::new() };
+    hashed.write_all(&(text.len() as u64).to_le_bytes())?;
+    hashed.write_all(&text)?;
     for entry in entries {
         match entry.content {
-            Content::Memory(bytes) => file.write_all(bytes)?,
+            Content::Memory(bytes) => hashed.write_all(bytes)?,
             Content::FileFrom(start) => {
                 let mut source = File::open(before)?;
                 source.seek(SeekFrom::Start(start))?;
                 let len = entry.tensor.bytes().len() as u64;
-                if io::copy(&mut source.take(len), file)? != len {
+                if io::copy(&mut source.take(len), &mut hashed)? != len {
                     return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file before is cut short"));
                 }
             }
         }
     }
+    let Hashed { file, hash } = hashed;
+    let end = file.stream_position()?;
+    file.seek(SeekFrom::Start(8 + digits as u64))?;
+    file.write_all(hex(hash).as_bytes())?;
+    file.seek(SeekFrom::Start(end))?;
     Ok(())
+}
+
+/// Bytes that are hashed as they are written.
+struct Hashed<'a, W> {
+    file: &'a mut W,
+    hash: Sha256,
+}
+
+impl<W: Write> Write for Hashed<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Where the digits of the checksum begin in the header: it is the first text of its kind in the metadata, which come first.
+fn digits_in(header: &[u8]) -> Option<usize> {
+    let before = BEFORE_DIGITS.as_bytes();
+    let at = header.windows(before.len()).position(|window| window == before)? + before.len();
+    (at + NO_DIGITS.len() <= header.len()).then_some(at)
+}
+
+/// Whether a file has the bytes that its checksum was taken of.
+fn is_intact(mapped: &Mapped) -> bool {
+    let bytes: &[u8] = mapped;
+    let header = bytes.first_chunk::<8>().map(|length| u64::from_le_bytes(*length));
+    let header = header.and_then(|length| bytes.get(8..8usize.checked_add(usize::try_from(length).ok()?)?));
+    let Some(digits) = header.and_then(digits_in).map(|at| 8 + at) else { return false };
+    let stored = digits..digits + NO_DIGITS.len();
+    let mut hash = Sha256::new();
+    hash.update(&bytes[..stored.start]);
+    hash.update(NO_DIGITS);
+    let mut start = stored.end;
+    while start < bytes.len() {
+        let end = bytes.len().min(start + PIECE);
+        hash.update(&bytes[start..end]);
+        // What was hashed need not stay in memory.
+        mapped.release(start..end);
+        start = end;
+    }
+    hex(hash).as_bytes() == &bytes[stored]
+}
+
+fn hex(hash: Sha256) -> String {
+    crate::model::hex(&hash.finalize())
 }

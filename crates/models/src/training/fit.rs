@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::file::{DataMeta, TrainingMeta};
 use crate::model::Model;
-use crate::parameter::Parameters;
+use crate::parameter::{NumberFormat, Parameters};
 use crate::random::{Purpose, Random};
 use crate::scores::{Scores, ScoresError, check};
 use crate::table::TableFormat;
@@ -159,6 +159,8 @@ pub struct TrainReport {
     pub seconds: f64,
     /// Training rows a second, evaluation left out.
     pub rows_per_second: f64,
+    /// Steps of an epoch.
+    pub steps: u64,
 }
 
 /// Why training cannot be done.
@@ -207,8 +209,22 @@ pub enum TrainError {
     /// A checkpoint that cannot be written, or not be continued.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// Labels from which nothing can be learnt.
+    #[error(
+        "all {rows} training rows are {class}, and a model learns to tell two classes apart; \
+         prepare the data with another --positive or --label"
+    )]
+    OneClass {
+        /// The training rows.
+        rows: usize,
+        /// What they are.
+        class: &'static str,
+    },
     /// The loss is no number.
-    #[error("the loss is {loss} in epoch {epoch}, step {step}")]
+    #[error(
+        "training diverged: the loss is {loss} in epoch {epoch}, step {step}; nothing was saved, \
+         train with a lower --lr than {learning_rate}"
+    )]
     Diverged {
         /// The epoch, counted from 1.
         epoch: u64,
@@ -216,6 +232,23 @@ pub enum TrainError {
         step: u64,
         /// The loss.
         loss: f64,
+        /// The learning rate.
+        learning_rate: f64,
+    },
+    /// A weight is no number.
+    #[error(
+        "training diverged: {parameter} has {value} after epoch {epoch}; nothing was saved, \
+         train with a lower --lr than {learning_rate}"
+    )]
+    DivergedWeights {
+        /// The parameter.
+        parameter: String,
+        /// The weight.
+        value: f32,
+        /// The epoch, counted from 1.
+        epoch: u64,
+        /// The learning rate.
+        learning_rate: f64,
     },
 }
 
@@ -228,7 +261,7 @@ pub enum TrainError {
 /// in order.
 ///
 /// # Errors
-/// If options, fields or rows do not fit, or the loss is no number.
+/// If options, fields or rows do not fit, all labels are of one class, or a loss or weight is no number.
 pub fn train(
     model: &mut Model,
     data: &DataSet,
@@ -313,10 +346,9 @@ fn auc_of(
     if row_ids.is_empty() {
         return Ok(None);
     }
-    let row_bytes = (data.fields() + data.meta().numeric_names.len()) * size_of::<u32>();
     let (mut probabilities, mut labels) = (Vec::new(), Vec::new());
     let mut scores = Scores::default();
-    for piece in row_ids.chunks((PIECE_BYTES / row_bytes.max(1)).max(1)) {
+    for piece in pieces(data, &row_ids) {
         let rows = data.read_rows(piece)?;
         model.scores(&rows.view(), &mut scores)?;
         probabilities.extend_from_slice(&scores.probabilities);
@@ -326,10 +358,34 @@ fn auc_of(
     Ok(auc(&probabilities, &labels))
 }
 
+/// Rows, as many at a time as are evaluated together.
+pub(super) fn pieces<'r>(data: &DataSet, rows: &'r [u32]) -> impl Iterator<Item = &'r [u32]> {
+    let row_bytes = (data.fields() + data.meta().numeric_names.len()) * size_of::<u32>();
+    rows.chunks((PIECE_BYTES / row_bytes.max(1)).max(1))
+}
+
 /// Where the rows of a part stand in the data.
-fn rows_of(data: &DataSet, part: Part) -> Vec<u32> {
+pub(super) fn rows_of(data: &DataSet, part: Part) -> Vec<u32> {
     let own = |code: u8| part.code().is_none_or(|own| own == code);
     (0..).zip(data.parts()).filter(|(_, code)| own(**code)).map(|(row, _)| row).collect()
+}
+
+/// The class of labels that are all of one.
+fn only_class(mut labels: impl Iterator<Item = u8>) -> Option<&'static str> {
+    let first = labels.next()? != 0;
+    let class = if first { "positive" } else { "negative" };
+    labels.all(|label| (label != 0) == first).then_some(class)
+}
+
+/// The first weight that is no finite number, with its parameter.
+fn not_finite(parameters: &Parameters) -> Option<(String, f32)> {
+    let mut stepped = parameters.iter().filter(|tensor| tensor.format() == NumberFormat::F32);
+    stepped.find_map(|tensor| {
+        // Most groups have none, and a sum over one is quicker than a search.
+        let bad = |group: &&[f32]| group.iter().fold(false, |any, x| any | !x.is_finite());
+        let value = tensor.f32s().chunks(1 << 12).find(bad)?.iter().find(|x| !x.is_finite())?;
+        Some((tensor.name().to_owned(), *value))
+    })
 }
 
 /// Whether an epoch of this AUC is to be kept instead of the one kept so far.
@@ -351,6 +407,7 @@ impl TrainReport {
             interrupted: false,
             seconds: epochs.last().map_or(0.0, |epoch| epoch.seconds),
             rows_per_second: 0.0,
+            steps: 0,
             epochs,
         }
     }
@@ -366,10 +423,16 @@ fn epochs(
 ) -> Result<TrainReport, TrainError> {
     let began = Instant::now();
     let most = options.rows.map_or(usize::MAX, |rows| usize::try_from(rows).unwrap_or(usize::MAX));
-    let count = rows_of(data, Part::Train).len().min(most);
+    let mut train = rows_of(data, Part::Train);
+    train.truncate(most);
+    let count = train.len();
     if count == 0 {
         return Err(TrainError::NoRows);
     }
+    if let Some(class) = only_class(train.iter().map(|row| data.labels()[*row as usize])) {
+        return Err(TrainError::OneClass { rows: count, class });
+    }
+    drop(train);
     let steps = count.div_ceil(options.batch_size) as u64;
     let mut trainer = Trainer::new(model.graph(), model.parameters());
     let mut report = TrainReport::of(Vec::new());
@@ -399,7 +462,8 @@ fn epochs(
             busy += clock.elapsed().as_secs_f64();
             trained += order.len();
             if !loss.is_finite() {
-                return Err(TrainError::Diverged { epoch, step, loss });
+                let learning_rate = options.learning_rate;
+                return Err(TrainError::Diverged { epoch, step, loss, learning_rate });
             }
             total += loss * order.len() as f64;
             if progress(Progress::Step { epoch, step, steps, loss }).is_break() {
@@ -411,6 +475,10 @@ fn epochs(
             break;
         }
         drop(order);
+        if let Some((parameter, value)) = not_finite(model.parameters()) {
+            let learning_rate = options.learning_rate;
+            return Err(TrainError::DivergedWeights { parameter, value, epoch, learning_rate });
+        }
         let validation_auc = auc_of(model, data, Part::Validation, auc)?;
         let better = report.best_epoch == 0 || is_better(validation_auc, report.validation_auc);
         if better {
@@ -438,6 +506,7 @@ fn epochs(
     {
         checkpoint.read_best(model.parameters_mut())?;
     }
+    report.steps = steps;
     report.seconds = before + began.elapsed().as_secs_f64();
     report.rows_per_second = if busy > 0.0 { trained as f64 / busy } else { 0.0 };
     Ok(report)
