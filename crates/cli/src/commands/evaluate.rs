@@ -1,17 +1,19 @@
 //! `radhard evaluate`: the scores of a model on prepared data.
 
 use std::collections::HashMap;
+use std::path::Path;
+use std::time::Instant;
 
 use radhard_campaign::subject::Subject;
 use radhard_engine::{Computed, Transients};
 use radhard_fault::{BitErrorRate, Chip, DrawnMap, Flips, Parameters, Persistence, Target};
 use radhard_memory::write_atomically;
+use radhard_metrics::auc::auc_logit;
 use radhard_metrics::{NonFinite, Observed, TrialScores};
-use radhard_models::{Acting, Noted, Scores, Upsets};
+use radhard_models::{Acting, Integrity, Noted, Scores, Upsets};
 use radhard_protect::{Protected, parse_protection};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::json;
-use std::time::Instant;
 
 use super::run::open;
 use crate::arguments::Evaluate;
@@ -49,11 +51,15 @@ pub(crate) fn run(arguments: &Evaluate, console: &Console) -> Result<Exit, Failu
     .or_exit(Exit::Input)?;
     let labels = subject.rows.labels();
     let observed = Observed { probabilities: &scores.probabilities, logits: Some(&scores.logits), labels };
-    let metrics = TrialScores::of(&observed, None, &subject.options());
+    let options = subject.options();
+    let metrics = TrialScores::of(&observed, None, &options);
+    let by_logit = || auc_logit(&scores.logits, labels, options.non_finite, options.fallback);
+    let auc_logit = options.probabilities.then(by_logit).flatten();
     let seconds = start.elapsed().as_secs_f64();
     if let Some(path) = &arguments.scores {
-        write_scores(path, &scores.probabilities, labels)?;
+        write_scores(path, &scores, labels)?;
     }
+    let warnings = warnings(&subject, &arguments.model);
     let result = json!({
         "model": subject.model_name,
         "data": subject.data_name,
@@ -68,6 +74,9 @@ pub(crate) fn run(arguments: &Evaluate, console: &Console) -> Result<Exit, Failu
         "calibration": metrics.calibration,
         "non_finite": metrics.non_finite,
         "saturated": metrics.saturated,
+        "ties_at_bounds": metrics.ties_at_bounds,
+        "auc_logit": auc_logit,
+        "warnings": warnings,
         "flips": transients.as_ref().map(Transients::flips),
         "detected": noted.events.detected,
         "seconds": seconds,
@@ -78,7 +87,7 @@ pub(crate) fn run(arguments: &Evaluate, console: &Console) -> Result<Exit, Failu
         format!(
             "{} on {}{stand_in}, {part}: {} rows in {seconds:.3} s\n\
              auc        {}\nauc_finite {}   (non-finite scores left out)\nauc_worst  {}   (non-finite scores on the wrong side)\n\
-             log_loss   {}\nnon-finite {} · saturated {}",
+             log_loss   {}\nnon-finite {} · saturated {} · ties at bounds {}{}",
             subject.model_name,
             subject.data_name,
             labels.len(),
@@ -87,10 +96,44 @@ pub(crate) fn run(arguments: &Evaluate, console: &Console) -> Result<Exit, Failu
             show(metrics.auc_worst),
             show(metrics.log_loss),
             metrics.non_finite,
-            metrics.saturated
+            metrics.saturated,
+            metrics.ties_at_bounds.map_or_else(|| "–".to_owned(), |rows| rows.to_string()),
+            ties(&metrics, auc_logit),
         )
     })?;
+    for warning in &warnings {
+        console.say(&format!("warning: {warning}"));
+    }
     Ok(Exit::Done)
+}
+
+/// What ties of probabilities cost, in words; empty where no row's probability is exactly 0 or 1.
+fn ties(metrics: &TrialScores, auc_logit: Option<f64>) -> String {
+    let (Some(ties @ 1..), Some(auc), Some(logit)) = (metrics.ties_at_bounds, metrics.auc, auc_logit) else {
+        return String::new();
+    };
+    let lost = if logit - auc < 5e-7 {
+        "as by probability".to_owned()
+    } else {
+        format!("so ties of probabilities cost {:.6}", logit - auc)
+    };
+    format!(
+        "\n{ties} of {} rows have a probability of exactly 0 or 1, and those at one bound rank alike:\n\
+         by logit the AUC is {logit:.6}, {lost}",
+        metrics.rows
+    )
+}
+
+/// What makes scores worth less than they look.
+fn warnings(subject: &Subject, model: &Path) -> Vec<String> {
+    match &subject.integrity {
+        Integrity::Damaged { stored, found } => vec![format!(
+            "{}: its tensors have the SHA-256 {found}, radhard wrote {stored}: the file was changed since, and these are the \
+             scores of what it holds now",
+            model.display()
+        )],
+        Integrity::Unknown | Integrity::Marked | Integrity::Intact => Vec::new(),
+    }
 }
 
 /// The transient faults of a chip, where they are asked for.
@@ -151,7 +194,7 @@ fn protection(arguments: &Evaluate, subject: &Subject) -> Result<Option<Protecte
 
 /// The bounds that a campaign calibrated for a protection, of this model where it has several.
 fn recorded_bounds(
-    dir: &std::path::Path,
+    dir: &Path,
     protection: &str,
     subject: &Subject,
 ) -> Result<radhard_protect::StageBounds, Failure> {
@@ -173,10 +216,13 @@ fn recorded_bounds(
         .map_err(|error| failure(Exit::Input, format!("{}: bounds of {protection}: {error}", dir.display())))
 }
 
-fn write_scores(path: &std::path::Path, probabilities: &[f32], labels: &[u8]) -> Result<(), Failure> {
-    let bytes: Vec<u8> = probabilities.iter().flat_map(|p| p.to_le_bytes()).collect();
+fn write_scores(path: &Path, scores: &Scores, labels: &[u8]) -> Result<(), Failure> {
+    let bytes = |values: &[f32]| -> Vec<u8> { values.iter().flat_map(|x| x.to_le_bytes()).collect() };
+    let (probabilities, logits) = (bytes(&scores.probabilities), bytes(&scores.logits));
+    let shape = || vec![labels.len()];
     let tensors = [
-        ("probability", TensorView::new(Dtype::F32, vec![probabilities.len()], &bytes).or_exit(Exit::Bug)?),
+        ("probability", TensorView::new(Dtype::F32, shape(), &probabilities).or_exit(Exit::Bug)?),
+        ("logit", TensorView::new(Dtype::F32, shape(), &logits).or_exit(Exit::Bug)?),
         ("label", TensorView::new(Dtype::U8, vec![labels.len()], labels).or_exit(Exit::Bug)?),
     ];
     let file = safetensors::serialize(tensors, None::<HashMap<String, String>>).or_exit(Exit::Bug)?;

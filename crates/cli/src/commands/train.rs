@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use radhard_data::DataSet;
-use radhard_models::training::{CheckpointError, train_with_checkpoint};
+use radhard_data::{DataSet, Part};
+use radhard_models::training::{CheckpointError, field_baseline_auc, train_with_checkpoint};
 use radhard_models::{
     Config, ConfigError, Init, Model, Progress, TrainError, TrainOptions, TrainReport, architectures,
 };
@@ -47,27 +47,11 @@ pub(crate) fn run(arguments: &Train, console: &Console) -> Result<Exit, Failure>
             format!("{data} has no numeric columns, and {model} needs them; {how}"),
         ));
     }
-    let options = TrainOptions {
-        optimizer: arguments
-            .optimizer
-            .parse()
-            .map_err(|error| failure(Exit::Usage, format!("--optimizer: {error}")))?,
-        learning_rate: arguments.lr,
-        weight_decay: arguments.weight_decay,
-        batch_size: arguments.batch_size,
-        epochs: arguments.epochs,
-        patience: arguments.patience,
-        seed: arguments.shape.seed,
-        ..TrainOptions::default()
-    };
-    let mut model = Model::new(&config, init(&arguments.shape)?, arguments.shape.seed).map_err(|error| {
-        let exit = if matches!(error, ConfigError::Memory { .. }) { Exit::Input } else { Exit::Usage };
-        Failure { exit, error: error.into() }
-    })?;
-    // The first and second moments of every parameter.
-    let bytes: u64 = model.parameters().iter().map(|tensor| tensor.bytes().len() as u64).sum();
-    radhard_memory::need(bytes.saturating_mul(2))
-        .map_err(|error| failure(Exit::Input, format!("training {}: {error}", shape.model)))?;
+    let options = options(arguments)?;
+    let mut model = started(arguments, &config)?;
+    let at = |path: &Path, error| failure(Exit::Input, format!("{}: {error}", path.display()));
+    let baseline_auc = field_baseline_auc(&data, Part::Test, &radhard_metrics::auc::auc)
+        .map_err(|error| at(&arguments.data, error))?;
     let stop = StopFlag::listen();
     let init = init(&arguments.shape)?;
     let report = train(&mut model, &data, &options, init, checkpoint.as_deref(), console, &stop);
@@ -77,13 +61,21 @@ pub(crate) fn run(arguments: &Train, console: &Console) -> Result<Exit, Failure>
             let cut = if cut { " (it was cut while it was in use)" } else { "" };
             failure(Exit::Input, format!("{}: {error}{cut}", arguments.data.display()))
         }
+        Some(TrainError::Diverged { .. } | TrainError::DivergedWeights { .. }) => {
+            // The same command would diverge again, and another one is not continued from it.
+            if let Some(checkpoint) = &checkpoint {
+                let _ = std::fs::remove_file(checkpoint);
+            }
+            other
+        }
         _ => other,
     })?;
     if report.interrupted {
         console.say("interrupted; the same command continues after the last whole epoch");
         return Ok(Exit::Interrupted);
     }
-    let at = |path: &Path, error| failure(Exit::Input, format!("{}: {error}", path.display()));
+    let warnings = report.warnings(&options, baseline_auc);
+    let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
     model.save(&arguments.out).map_err(|error| at(&arguments.out, error))?;
     if let Some(checkpoint) = &checkpoint {
         match std::fs::remove_file(checkpoint) {
@@ -100,13 +92,18 @@ pub(crate) fn run(arguments: &Train, console: &Console) -> Result<Exit, Failure>
             "best_epoch": report.best_epoch,
             "validation_auc": report.validation_auc,
             "test_auc": report.test_auc,
+            "baseline_auc": baseline_auc,
+            "warnings": warnings,
             "seconds": report.seconds,
             "rows_per_second": report.rows_per_second,
             "stand_in": data.meta().stand_in,
         }),
         || {
+            let baseline = baseline_auc.map_or_else(String::new, |auc| {
+                format!("\nbaseline on the test rows (one log-odds per value of each field): AUC {auc:.4}")
+            });
             format!(
-                "{}: {} on {}, {parameters} parameters\n{}",
+                "{}: {} on {}, {parameters} parameters\n{}{baseline}",
                 arguments.out.display(),
                 model.config().name,
                 data.meta().name,
@@ -114,7 +111,41 @@ pub(crate) fn run(arguments: &Train, console: &Console) -> Result<Exit, Failure>
             )
         },
     )?;
+    for warning in &warnings {
+        console.say(&format!("warning: {warning}"));
+    }
     Ok(Exit::Done)
+}
+
+/// What the flags ask of training.
+fn options(arguments: &Train) -> Result<TrainOptions, Failure> {
+    Ok(TrainOptions {
+        optimizer: arguments
+            .optimizer
+            .parse()
+            .map_err(|error| failure(Exit::Usage, format!("--optimizer: {error}")))?,
+        learning_rate: arguments.lr,
+        weight_decay: arguments.weight_decay,
+        batch_size: arguments.batch_size,
+        epochs: arguments.epochs,
+        patience: arguments.patience,
+        seed: arguments.shape.seed,
+        ..TrainOptions::default()
+    })
+}
+
+/// An untrained model with room to train it.
+fn started(arguments: &Train, config: &Config) -> Result<Model, Failure> {
+    let shape = &arguments.shape;
+    let model = Model::new(config, init(shape)?, shape.seed).map_err(|error| {
+        let exit = if matches!(error, ConfigError::Memory { .. }) { Exit::Input } else { Exit::Usage };
+        Failure { exit, error: error.into() }
+    })?;
+    // The first and second moments of every parameter.
+    let bytes: u64 = model.parameters().iter().map(|tensor| tensor.bytes().len() as u64).sum();
+    radhard_memory::need(bytes.saturating_mul(2))
+        .map_err(|error| failure(Exit::Input, format!("training {}: {error}", shape.model)))?;
+    Ok(model)
 }
 
 /// What training came to, in words.

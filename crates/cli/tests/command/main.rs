@@ -12,4 +12,5 @@ mod outputs;
 mod processes;
 mod protections;
 mod reproduce;
+mod went_wrong;
 mod workbench;
