@@ -22,15 +22,15 @@ const LANES: usize = 8;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ExactSum(i128);
 
-/// The two parts of a term.
+/// The two parts of a term; those of a term beyond the limit, which belong to no sum, may be any.
 #[inline(always)]
 fn parts(term: f64) -> (i64, i64) {
     let coarse = term + COARSE;
     let left = term - (coarse - COARSE);
     let fine = left + FINE;
     (
-        coarse.to_bits().cast_signed() - COARSE.to_bits().cast_signed(),
-        fine.to_bits().cast_signed() - FINE.to_bits().cast_signed(),
+        coarse.to_bits().wrapping_sub(COARSE.to_bits()).cast_signed(),
+        fine.to_bits().wrapping_sub(FINE.to_bits()).cast_signed(),
     )
 }
 
