@@ -11,7 +11,7 @@ use crate::lend::LentModel;
 use crate::named;
 use crate::plan::CheckedPlan;
 use crate::prediction::Predictor;
-use crate::subject::{GoldenRun, Subject};
+use crate::subject::{GoldenRun, Subject, SubjectError};
 
 /// Cells outside the plan that a refusal names.
 const NAMED_CELLS: usize = 5;
@@ -43,9 +43,14 @@ pub(crate) fn header(plan: &CheckedPlan, subjects: &[Subject], cells: u64) -> He
 }
 
 /// A subject's golden run.
-pub(crate) fn golden(plan: &CheckedPlan, subject: &Subject, run: &GoldenRun, protection: &str) -> Golden {
+pub(crate) fn golden(
+    plan: &CheckedPlan,
+    subject: &Subject,
+    run: &GoldenRun,
+    protection: &str,
+) -> Result<Golden, SubjectError> {
     let labels = subject.rows.labels();
-    Golden {
+    Ok(Golden {
         subject: subject.key(protection),
         scores: run.metrics.clone(),
         positives: labels.iter().filter(|&&label| label != 0).count() as u64,
@@ -55,10 +60,10 @@ pub(crate) fn golden(plan: &CheckedPlan, subject: &Subject, run: &GoldenRun, pro
         model_fingerprint: subject.model_fingerprint.clone(),
         data_fingerprint: subject.data.fingerprint.clone(),
         seconds: run.seconds,
-        baseline: None,
+        baseline: subject.baseline()?,
         auc_ci: run.auc_ci,
         metrics: named::of(plan.metrics(), &run.scores, labels, &subject.options()),
-    }
+    })
 }
 
 /// A cell and what is known of it before any trial.

@@ -170,7 +170,8 @@ pub fn run(plan: &CheckedPlan, dir: &Path, how: How, watch: &dyn Watch) -> Resul
     for (index, subject) in subjects.iter().enumerate() {
         let (golden, guards) = (&goldens[index], &guards[index]);
         for (guard, combination) in guards.iter().zip(plan.protections()) {
-            store.put_golden(&entry::golden(plan, subject, guard.golden(golden), guard.protected.name()))?;
+            let golden = entry::golden(plan, subject, guard.golden(golden), guard.protected.name())?;
+            store.put_golden(&golden)?;
             let key = subject.key(guard.protected.name());
             if !combination.is_none() && store.protection(&key).is_none() {
                 watch.stage(&format!("what {} costs on {}", key.protection, key.model));

@@ -52,6 +52,7 @@ fn write(law: &LawModel, directory: &Path) {
         bags: law.bags.clone(),
         ..Columns::default()
     };
+    assert_eq!(law.rows().len(), ROWS);
     columns.write(directory.join("rows.data"), meta).expect("rows are written");
     law.model.save(directory.join("a.model")).expect("the model is written");
 }
