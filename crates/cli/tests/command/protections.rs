@@ -233,22 +233,26 @@ fn bounds_that_a_campaign_calibrated_are_on_record_and_give_its_scores_again() {
         }
     }
     let mut compared = 0;
-    for trial in csv(&bench.path("run/trials.csv")).iter().filter(|trial| trial["model"] == "wide-deep") {
-        let protection = &trial["protection"];
+    let sql =
+        "SELECT protection, chip, auc, auc_finite, log_loss FROM trial_scores WHERE model = 'wide-deep'";
+    let mut statement = connection.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| {
+        let scores: [Option<f64>; 3] = [row.get(2)?, row.get(3)?, row.get(4)?];
+        Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, scores))
+    });
+    for (protection, chip, recorded) in rows.unwrap().map(Result::unwrap) {
         if !calibrated.contains(&protection.as_str()) {
             continue;
         }
-        let inject = format!(
-            "inject wide-deep.model --ber 1e-3 --seed 3 --chip {} --out faulty.model --json",
-            trial["chip"]
-        );
+        let inject =
+            format!("inject wide-deep.model --ber 1e-3 --seed 3 --chip {chip} --out faulty.model --json");
         std::fs::remove_file(bench.path("faulty.model")).ok();
         bench.run(&inject).json();
         let words =
             format!("evaluate faulty.model --data small.data --protection {protection} --bounds run --json");
         let scores = bench.run(&words).json();
-        for key in ["auc", "auc_finite", "log_loss"] {
-            assert_eq!(scores[key].as_f64(), trial[key].parse().ok(), "{protection} {key}");
+        for (key, recorded) in ["auc", "auc_finite", "log_loss"].into_iter().zip(recorded) {
+            assert_eq!(scores[key].as_f64(), recorded, "{protection} {key}");
         }
         compared += 1;
     }
