@@ -1,5 +1,4 @@
 //! The page docs/formats/data.md is exact: a writer and a reader made from it alone agree with this program.
-#![expect(clippy::unwrap_used, reason = "what a test needs is there, or the test fails")]
 
 use radhard_data::{Columns, DataSet, IdRule, Meta, Part, SplitMeta, Vocabulary};
 use serde_json::Value;
@@ -12,11 +11,18 @@ const NUMERIC: [f32; 4] = [0.5, -1.0, 0.0, 3e9];
 const LABELS: [u8; 4] = [1, 0, 1, 1];
 const PARTS: [u8; 4] = [0, 2, 0, 1];
 
+/// Bytes as hexadecimal digits.
+fn hex(bytes: impl AsRef<[u8]>) -> String {
+    bytes.as_ref().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
 /// SHA-256 of pieces, in hexadecimal.
 fn sha256(pieces: &[Vec<u8>]) -> String {
     let mut hash = Sha256::new();
-    pieces.iter().for_each(|piece| hash.update(piece));
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    for piece in pieces {
+        hash.update(piece);
+    }
+    hex(hash.finalize())
 }
 
 fn u64_bytes(value: usize) -> Vec<u8> {

@@ -26,7 +26,7 @@ pub(crate) fn seal(connection: &Connection, table: &str) -> rusqlite::Result<()>
 pub(crate) fn add(connection: &Connection, sum: Sum) -> rusqlite::Result<()> {
     let sql = "INSERT INTO checks VALUES (?1, ?2, ?3, ?4)
         ON CONFLICT (part, cell) DO UPDATE SET rows = rows + excluded.rows, sum = sum + excluded.sum";
-    connection.prepare_cached(sql)?.execute(params![sum.part, sum.cell, sum.rows, sum.sum]).map(|_| ())
+    connection.prepare_cached(sql)?.execute(params![sum.part, sum.cell, sum.rows, sum.total]).map(|_| ())
 }
 
 /// Rows and the sum of their checksums.
@@ -37,13 +37,13 @@ pub(crate) struct Sum {
     /// Whether rows of this schema carry checksums.
     checked: bool,
     rows: i64,
-    sum: i64,
+    total: i64,
 }
 
 impl Sum {
     /// The empty sum of a small table.
     pub(crate) fn of(table: &'static str, version: i64) -> Self {
-        Self { part: table, cell: 0, checked: version >= schema::CHECKED, rows: 0, sum: 0 }
+        Self { part: table, cell: 0, checked: version >= schema::CHECKED, rows: 0, total: 0 }
     }
 
     /// The empty sum of the trials of a cell.
@@ -59,13 +59,13 @@ impl Sum {
     /// Takes the checksum of a row that was just made.
     pub(crate) fn add(&mut self, checksum: i64) {
         self.rows += 1;
-        self.sum += checksum;
+        self.total += checksum;
     }
 
     /// Takes back the checksum of a row that is written anew.
     pub(crate) fn take_back(&mut self, checksum: i64) {
         self.rows -= 1;
-        self.sum -= checksum;
+        self.total -= checksum;
     }
 
     /// Compares a row of a small table with its checksum, in the column after `columns` others.
@@ -116,7 +116,7 @@ impl Sum {
         let written = read("SELECT rows, sum FROM checks WHERE part = ?1 AND cell = ?2")
             .map_err(|source| RecordsError::sqlite(file, "reading checksums", source))?;
         let (rows, sum) = written.unwrap_or_default();
-        if (rows, sum) == (self.rows, self.sum) {
+        if (rows, sum) == (self.rows, self.total) {
             return Ok(());
         }
         let cell = if self.part == TRIALS { format!(" of cell {}", self.cell) } else { String::new() };

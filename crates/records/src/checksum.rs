@@ -34,7 +34,9 @@ impl Checksum {
     /// A row of a table whole.
     pub(crate) fn values(&mut self, table: &str, values: &[Value]) {
         self.row(table);
-        values.iter().for_each(|value| self.take(ValueRef::from(value)));
+        for value in values {
+            self.take(ValueRef::from(value));
+        }
     }
 
     fn word(&mut self, tag: u8, bytes: [u8; 8]) {

@@ -156,7 +156,9 @@ pub(crate) fn write(connection: &Connection, file: &Path, golden: &Golden) -> Re
     let (mut values, metrics) = golden.values()?;
     let mut checksum = Checksum::default();
     checksum.values("goldens", &values);
-    metrics.iter().for_each(|row| checksum.values("golden_metrics", row));
+    for row in &metrics {
+        checksum.values("golden_metrics", row);
+    }
     values.push(checksum.finish().into());
     let marks = vec!["?"; values.len()].join(", ");
     let sql = format!(

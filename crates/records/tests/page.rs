@@ -12,6 +12,9 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 use sha2::{Digest, Sha256};
 
+/// 1598365257958993.25, halfway between two decimals of 16 digits.
+const TIE: f64 = 6_393_461_031_835_973.0 / 4.0;
+
 fn metrics(value: Option<f64>) -> Metrics {
     BTreeMap::from([("auc_logit".to_owned(), value)])
 }
@@ -54,12 +57,17 @@ fn written(dir: &FilePath) -> Store {
         // A tie of two shortest decimals, and values at which the notation changes.
         let mut odd = of(6);
         odd.1.scores = scores(0.8, 1);
-        odd.1.scores.rmse = Some(1_598_365_257_958_993.25);
+        odd.1.scores.rmse = Some(TIE);
         odd.1.scores.max_abs_difference = Some(f64::INFINITY);
         odd.1.scores.calibration = Some(9.999e-5);
         store.append(&[odd]).unwrap();
     }
     store
+}
+
+/// Bytes as hexadecimal digits.
+fn hex(bytes: impl AsRef<[u8]>) -> String {
+    bytes.as_ref().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// A double as the page says, from its exact decimal expansion.
@@ -122,7 +130,7 @@ fn floats_follow_the_rule_of_the_page() {
         (1e16, "1e16"),
         (1.5e-5, "1.5e-5"),
         (5e-324, "5e-324"),
-        (1_598_365_257_958_993.25, "1598365257958993.3"),
+        (TIE, "1598365257958993.3"),
         (2.0_f64.powi(-44), "5.684341886080802e-14"),
         (9.999e-5, "9.999e-5"),
         (f64::MAX, "1.7976931348623157e308"),
@@ -259,7 +267,7 @@ fn digests_are_those_of_the_page() {
         let by_the_page = canonical(&connection, all);
         let written = String::from_utf8(store.write_canonical(Vec::new(), covers).unwrap()).unwrap();
         assert_eq!(by_the_page, written);
-        let hash: String = Sha256::digest(&by_the_page).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(Sha256::digest(&by_the_page));
         assert_eq!(store.digest_of(covers).unwrap(), hash);
     }
     let text = canonical(&connection, true);
@@ -328,7 +336,9 @@ fn checksums_are_those_of_the_page() {
                 cell = *number;
                 for (table, order) in [("scores", ""), ("metrics", " ORDER BY name")] {
                     let sql = format!("SELECT * FROM {table} WHERE cell = {cell} AND chip = {chip}{order}");
-                    rows(&connection, &sql).iter().for_each(|row| bytes.extend(taken(table, row)));
+                    for row in rows(&connection, &sql) {
+                        bytes.extend(taken(table, &row));
+                    }
                 }
             }
             if table == "goldens" {
@@ -336,7 +346,9 @@ fn checksums_are_those_of_the_page() {
                     "SELECT * FROM golden_metrics WHERE protection = '{}' ORDER BY name",
                     text(&row[2])
                 );
-                rows(&connection, &sql).iter().for_each(|row| bytes.extend(taken("golden_metrics", row)));
+                for row in rows(&connection, &sql) {
+                    bytes.extend(taken("golden_metrics", &row));
+                }
             }
             assert_eq!(*checksum, crc32(&bytes), "{table} {row:?}");
             add(table, cell, *checksum);
