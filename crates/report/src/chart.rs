@@ -7,7 +7,7 @@ use crate::drawing::{Anchor, Drawing, Ink, MARK_RADIUS, Point, Shape, Stroke};
 use crate::panel::{Curve, Panel};
 use crate::quantity::{count, rate, score, share};
 use crate::summary::{CellLine, Summary};
-use crate::terminal::{finite_or_infinite, mean_with_interval, predicted, rmse_with_interval};
+use crate::terminal::{finite_or_infinite, mean_with_interval, rmse_with_interval};
 
 const WIDTH: f64 = 900.0;
 const PLOT_HEIGHT: f64 = 330.0;
@@ -413,16 +413,13 @@ fn note(panel: &Panel, at: f64) -> String {
                 continue;
             }
             lines.push(format!(
-                "{}: median {}, 5–95 % {}–{}, mean {}, n {}, flips {}, NaN {}, predicted {}",
+                "{}: median {}, 5–95 % {}–{}, mean {}, n {}",
                 curve.target,
                 score(cell.median),
                 score(cell.p05),
                 score(cell.p95),
                 mean_with_interval(cell),
-                cell.n,
-                count(cell.flips_mean),
-                share(cell.non_finite_share),
-                predicted(cell)
+                cell.n
             ));
         }
     }

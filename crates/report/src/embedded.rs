@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::summary::Summary;
 
 /// Fields of a cell that the page carries, in the order of `cells.csv` first.
-const COLUMNS: [&str; 64] = [
+const COLUMNS: [&str; 63] = [
     "model",
     "data",
     "target",
@@ -56,7 +56,6 @@ const COLUMNS: [&str; 64] = [
     "p95",
     "unprotected",
     "loss",
-    "non_finite_high",
     "critical_share",
     "prediction_note",
     "predicted_low",
@@ -107,6 +106,18 @@ pub fn embedded(summary: &Summary) -> Result<String, serde_json::Error> {
             .collect();
         rows.push(Value::Array(row));
     }
+    let findings = listed(&summary.findings)?;
+    // Gains are many and alike: their names are written once.
+    let mut protections = listed(&summary.protections)?;
+    let mut gains = Vec::new();
+    for protection in &mut protections {
+        let own = protection.as_object_mut().and_then(|one| one.remove("gains"));
+        gains.push(own.and_then(|own| own.as_array().cloned()).unwrap_or_default());
+    }
+    let packed_gains = json!({
+        "shape": gains.iter().flatten().next().map_or(Value::Null, shape),
+        "rows": gains.iter().map(|own| own.iter().map(flat).collect()).collect::<Vec<Vec<Value>>>(),
+    });
     let object = json!({
         "version": summary.version,
         "seed": summary.seed.to_string(),
@@ -122,7 +133,7 @@ pub fn embedded(summary: &Summary) -> Result<String, serde_json::Error> {
         "better": summary.better,
         "date": summary.date,
         "boxes": summary.boxes,
-        "findings": summary.findings,
+        "packed": { "findings": packed(&findings), "gains": packed_gains },
         "firsts": summary.firsts,
         "advice": summary.advice,
         "advices": summary.advices,
@@ -131,13 +142,37 @@ pub fn embedded(summary: &Summary) -> Result<String, serde_json::Error> {
         "identity": summary.identity,
         "goldens": summary.goldens,
         "panels": summary.panels,
-        "protections": summary.protections,
+        "protections": protections,
         "columns": COLUMNS.as_slice(),
         "named": NAMED,
         "names": names.list,
         "cells": rows,
     });
     Ok(safe(&serde_json::to_string(&object)?))
+}
+
+/// A list of records as JSON objects.
+fn listed<T: serde::Serialize>(list: &[T]) -> Result<Vec<Value>, serde_json::Error> {
+    list.iter().map(serde_json::to_value).collect()
+}
+
+/// Objects of one shape as that shape and a row of values each.
+fn packed(list: &[Value]) -> Value {
+    json!({ "shape": list.first().map_or(Value::Null, shape), "rows": list.iter().map(flat).collect::<Vec<Value>>() })
+}
+
+/// The names of an object's values, each with the shape of what it names; null for what is no object.
+fn shape(value: &Value) -> Value {
+    value.as_object().map_or(Value::Null, |object| {
+        Value::Array(object.iter().map(|(name, inner)| json!([name, shape(inner)])).collect())
+    })
+}
+
+/// The values of an object in the order of its shape.
+fn flat(value: &Value) -> Value {
+    value
+        .as_object()
+        .map_or_else(|| value.clone(), |object| Value::Array(object.values().map(flat).collect()))
 }
 
 /// Names in the order in which they first come.

@@ -215,10 +215,12 @@ fn breaking(summary: &Summary) -> Vec<Value> {
         .iter()
         .flat_map(|panel| panel.curves.iter().map(move |curve| (panel, curve)))
         .collect();
+    // Protected curves are in the JSON, and compared with these under the protections.
+    let any_bare = summary.panels.iter().any(|panel| panel.protection == "none");
     let order = |(panel, curve): &(&Panel, &Curve)| leading::order(summary, panel, &curve.target);
     rows.sort_by(|a, b| leading::compare(order(a), order(b)));
     rows.into_iter()
-        .filter(|(panel, _)| panel.has_rates())
+        .filter(|(panel, _)| panel.has_rates() && (panel.protection == "none" || !any_bare))
         .map(|(panel, curve)| {
             let crossing = |crossing: Crossing| {
                 let key = match crossing {
@@ -443,7 +445,7 @@ struct Column {
     shown: fn(&CellLine) -> String,
 }
 
-const COLUMNS: [Column; 25] = [
+const COLUMNS: [Column; 20] = [
     Column::name("model", "model", |cell| cell.model.clone()),
     Column::name("data", "data", |cell| {
         if cell.stand_in { format!("{} (stand-in)", cell.data) } else { cell.data.clone() }
@@ -463,21 +465,13 @@ const COLUMNS: [Column; 25] = [
     Column::number("NaN chips", "non_finite_share", |cell| {
         of_chips(cell.non_finite_share, cell.non_finite_ci_low, cell.non_finite_ci_high)
     }),
-    Column::number("collapsed", "collapse", |cell| {
-        of_chips(cell.collapse, cell.collapse_ci_low, cell.collapse_ci_high)
-    }),
     Column::number("median AUC [95 %]", "median", |cell| {
         with_ends(cell.median, cell.median_ci_low, cell.median_ci_high)
     }),
     Column::number("5 %", "p05", |cell| score(cell.p05)),
-    Column::number("95 %", "p95", |cell| score(cell.p95)),
-    Column::number("95 % lose ≤", "loss_q95", |cell| {
-        with_ends(cell.loss_q95, cell.loss_q95_ci_low, cell.loss_q95_ci_high)
-    }),
+    Column::number("95 % lose ≤", "loss_q95", |cell| loss(cell.loss_q95)),
     Column::number("mean AUC [95 %]", "mean", mean_with_interval),
     Column::number("mean loss", "loss", |cell| loss(cell.loss)),
-    Column::number("min", "min", |cell| score(cell.min)),
-    Column::number("max", "max", |cell| score(cell.max)),
     Column::number("predicted", "predicted", predicted),
     Column::number("median RMSE [95 %]", "rmse_median", rmse_with_interval),
     Column::number("largest RMSE", "rmse_max", |cell| {
@@ -486,7 +480,6 @@ const COLUMNS: [Column; 25] = [
     Column::number("chips not finite", "rmse_undefined_share", |cell| {
         share(cell.deviation.rmse_undefined_share)
     }),
-    Column::number("exposed bits", "exposed_bits", |cell| whole(cell.exposed_bits)),
 ];
 
 impl Column {
@@ -502,19 +495,15 @@ impl Column {
 /// The columns that the table shows: error model and protection only where there are several, AUC and RMSE where cells have
 /// them.
 fn shown_columns(cells: &[CellLine]) -> Vec<&'static Column> {
-    const AUC: [&str; 13] = [
+    const AUC: [&str; 9] = [
         "mean",
         "loss",
-        "min",
         "median",
-        "max",
         "p05",
-        "p95",
         "loss_q95",
         "bad_share",
         "severe_share",
         "non_finite_share",
-        "collapse",
         "predicted",
     ];
     let several = |name: fn(&CellLine) -> &str| cells.iter().any(|cell| name(cell) != name(&cells[0]));

@@ -280,11 +280,10 @@ fn shares(panel: &Panel) -> Vec<String> {
 
 /// Scores over the chips: quantiles first, the mean second.
 fn scores(panel: &Panel) -> Vec<String> {
-    let header = ["BER", "flips", "median", "5–95 %", "q95", "mean loss [95 %]", "predicted"];
+    let header = ["BER", "median", "5–95 %", "q95", "mean loss [95 %]", "predicted"];
     by_curve(panel, &header, |cell| {
         let ends = cell.mean_loss_interval();
         vec![
-            count(cell.flips_mean),
             score(cell.median),
             format!("{}–{}", score(cell.p05), score(cell.p95)),
             loss(cell.loss_q95),

@@ -16,7 +16,10 @@
     save("cells.csv", "text/csv", lines.map((line) => line.map(quoted).join(",") + "\n").join(""));
   });
   $("save-json").addEventListener("click", () => {
-    const { columns, named: places, names, ...rest } = data;
-    save("report.json", "application/json", JSON.stringify({ ...rest, cells }, null, 1));
+    const { columns, named: places, names, packed, ...rest } = data;
+    const unpacked = (shape, row) => shape === null ? row : Object.fromEntries(shape.map(([name, inner], place) => [name, unpacked(inner, row[place])]));
+    const findings = packed.findings.rows.map((row) => unpacked(packed.findings.shape, row));
+    const protections = data.protections.map((one, place) => ({ ...one, gains: packed.gains.rows[place].map((row) => unpacked(packed.gains.shape, row)) }));
+    save("report.json", "application/json", JSON.stringify({ ...rest, findings, protections, cells }, null, 1));
   });
   for (const one of document.querySelectorAll(".scripted")) one.hidden = false;
