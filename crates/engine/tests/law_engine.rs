@@ -1,5 +1,4 @@
 //! The law of the engine: whatever way it takes, its scores are those of the full pass under the guard, bit for bit.
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use law_models::{LawModel, law_models};
 use radhard_engine::{Changes, Crew, Engine, LentModel, Way};

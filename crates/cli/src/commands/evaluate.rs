@@ -112,10 +112,10 @@ fn ties(metrics: &TrialScores, auc_logit: Option<f64>) -> String {
     let (Some(ties @ 1..), Some(auc), Some(logit)) = (metrics.ties_at_bounds, metrics.auc, auc_logit) else {
         return String::new();
     };
-    let lost = if logit - auc < 5e-7 {
-        "as by probability".to_owned()
-    } else {
-        format!("so ties of probabilities cost {:.6}", logit - auc)
+    let lost = match logit - auc {
+        same if same.abs() < 5e-7 => "as by probability".to_owned(),
+        gained if gained < 0.0 => format!("so ties of probabilities add {:.6}", -gained),
+        lost => format!("so ties of probabilities cost {lost:.6}"),
     };
     format!(
         "\n{ties} of {} rows have a probability of exactly 0 or 1, and those at one bound rank alike:\n\

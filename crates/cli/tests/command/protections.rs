@@ -1,6 +1,7 @@
 //! Protections as an axis of the plan, and what stands behind their records.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use crate::workbench::{Workbench, csv};
 
@@ -330,10 +331,10 @@ fn table(bench: &Workbench, name: &str, dims: &[u32], rows: u32) {
     let mut text = format!("{},x,y\n", fields.join(","));
     for row in 0..rows {
         for (field, dim) in (0..).zip(dims) {
-            text.push_str(&format!("{},", mix(row * 7 + field) % dim));
+            write!(text, "{},", mix(row * 7 + field) % dim).expect("text");
         }
         let (x, y) = (mix(row * 7 + 5) % 1000, u32::from(mix(row * 7 + 6) % 10 < 4));
-        text.push_str(&format!("0.{x:03},{y}\n"));
+        writeln!(text, "0.{x:03},{y}").expect("text");
     }
     bench.write(&format!("{name}.csv"), &text);
     let words = "--label y --numeric x --json --categorical";
@@ -348,9 +349,11 @@ fn a_model_with_a_table_per_field_gives_the_same_records_both_ways_under_every_c
     for (name, dims) in [("two", &[40, 3000][..]), ("three", &[3000, 400, 20])] {
         table(&bench, name, dims, 6000);
         bench.run(&format!("init --model dlrm --data {name}.data --out {name}.model --json")).json();
-        subjects.push_str(&format!(
+        write!(
+            subjects,
             "[[subject]]\nname = \"{name}\"\nmodel = \"{name}.model\"\ndata = \"{name}.data\"\n"
-        ));
+        )
+        .expect("text");
     }
     for persistence in ["memory", "compute"] {
         bench.write("plan.toml", &format!(

@@ -1,6 +1,7 @@
 //! What went wrong without an error: scores that tie, models that were changed, training that came to nothing.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+use std::fmt::Write;
 use std::path::Path;
 
 use crate::workbench::Workbench;
@@ -30,7 +31,7 @@ fn rows_that_tie_at_a_probability_of_1_are_counted_and_their_cost_is_named() {
     assert_eq!(shifted["auc"], 0.5);
     let (before, after) = (clean["auc_logit"].as_f64().unwrap(), shifted["auc_logit"].as_f64().unwrap());
     // Logits of 60 are rounded to 2^-18.
-    assert!((before - after).abs() < 1e-3 && before > 0.55, "{before}, {after}");
+    assert!((before - after).abs() < 1e-3 && after > 0.51, "{before}, {after}");
     let text = bench.run("evaluate fm.model --data small.data");
     let lost = format!("so ties of probabilities cost {:.6}", after - 0.5);
     assert!(text.out.contains(&lost), "{}", text.out);
@@ -49,10 +50,7 @@ fn scores_hold_probabilities_labels_and_logits_in_the_order_of_the_rows() {
     let floats = |name: &str| -> Vec<f32> {
         let [from, to] = [0, 1].map(|at| header[name]["data_offsets"][at].as_u64().unwrap() as usize);
         assert_eq!((&header[name]["dtype"], (to - from) as u64), (&serde_json::json!("F32"), 4 * rows));
-        bytes[8 + length..][from..to]
-            .chunks_exact(4)
-            .map(|x| f32::from_le_bytes(x.try_into().unwrap()))
-            .collect()
+        bytes[8 + length..][from..to].as_chunks::<4>().0.iter().map(|x| f32::from_le_bytes(*x)).collect()
     };
     let (probabilities, logits) = (floats("probability"), floats("logit"));
     for (p, x) in probabilities.iter().zip(&logits) {
@@ -77,9 +75,12 @@ fn a_model_that_was_changed_since_it_was_written_is_refused_by_run_and_warned_of
 
 /// A table of one categorical column whose labels are these, prepared as `d.data`.
 fn labelled(bench: &Workbench, label: impl Fn(u32) -> u32) {
-    let rows: String =
-        (0..600_u32).map(|row| format!("{},{},{}\n", row % 7, row / 7 % 11, label(row))).collect();
-    bench.write("d.csv", &format!("a,b,y\n{rows}"));
+    let mut text = String::from("a,b,y\n");
+    for row in 0..600_u32 {
+        writeln!(text, "{},{},{}", row % 7, row / 7 % 11, label(row)).unwrap();
+    }
+    bench.write("d.csv", &text);
+    let _ = std::fs::remove_file(bench.path("d.data"));
     bench.run("data prepare csv d.csv --label y --categorical a,b --out d.data --json").json();
 }
 
@@ -100,7 +101,7 @@ fn training_that_cannot_end_well_saves_nothing_and_says_what_to_do() {
 fn training_that_came_to_little_is_warned_of_with_the_next_step() {
     let bench = Workbench::new();
     labelled(&bench, |row| u32::from((row % 7) * 3 + row / 7 % 11 * 2 + row % 5 > 16));
-    let ran = bench.run("train --model fm --data d.data --out m.st --epochs 2 --lr 0.01 --json");
+    let ran = bench.run("train --model fm --data d.data --out m.st --epochs 1 --lr 0.01 --json");
     let warnings: Vec<String> = serde_json::from_value(ran.json()["warnings"].clone()).unwrap();
     assert!(warnings.iter().any(|text| text.ends_with("train with --epochs 10")), "{warnings:?}");
     for warning in &warnings {

@@ -30,7 +30,9 @@ impl LawModel {
     fn new(name: String, config: &Config, rows: usize) -> Self {
         let model = Model::new(config, Init::TorchFm, 11).expect("a configuration that can be");
         // Some values are read by most rows, some by none.
-        let row = |row: u32| [(row * 13 + 5) % 37, row * row % 71, if row % 3 == 0 { row % 11 } else { 0 }];
+        let row = |row: u32| {
+            [(row * 13 + 5) % 37, row * row % 71, if row.is_multiple_of(3) { row % 11 } else { 0 }]
+        };
         let mut indices: Vec<u32> = (0..rows as u32).flat_map(row).collect();
         let bags = config.takes_bags().then(|| {
             let (mut offsets, mut of_rows) = (vec![0], Vec::new());
