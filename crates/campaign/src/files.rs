@@ -1,18 +1,34 @@
 //! Injection into files: any safetensors file, without loading it as a model.
 
+mod error;
+mod in_place;
+mod marked_copy;
+#[cfg(test)]
+mod power_loss;
+mod provenance;
+mod words;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
 use radhard_fault::{
-    ApplyError, BitErrorRate, Chip, Component, DrawError, DrawnMap, ErrorMap, ErrorModel, Expose,
-    InjectError, MapFileError, SafetensorsBytes, SafetensorsError, Target, TargetError,
+    ApplyError, BitErrorRate, Chip, Component, Coverage, DrawnMap, ErrorMap, ErrorModel, Expose, Exposure,
+    PassedOver, SafetensorsBytes, SafetensorsLayout, Target, TargetError,
 };
-use radhard_memory::{MapError, Mapped, MappedMut, edit_copy, write_atomically};
+use radhard_memory::{Mapped, MappedMut, Positioned, write_atomically};
 use radhard_models::{Config, components};
-use radhard_protect::{Combination, Events, ProtectError, ReadWork, Subject};
+use radhard_protect::{Combination, Events, ReadWork, Subject};
 use serde::Serialize;
 
+use self::error::At;
+use self::in_place::{OpenModel, Side};
+use self::marked_copy::{Change, Header};
+use self::provenance::{SideFile, journal_path, sha256, side_path};
+use self::words::{ChangedWords, State, read_words};
 use crate::lend;
+
+pub use self::error::{FileCause, FileError, listed};
+pub use self::provenance::{Mark, MarkError, Provenance};
 
 /// What is to be injected.
 pub struct Request<'a> {
@@ -30,21 +46,41 @@ pub struct Request<'a> {
     pub seed: u64,
     /// Chip of that seed.
     pub chip: u64,
+    /// Whether a tensor that the target names but can't reach is an error.
+    pub strict: bool,
+}
+
+/// Where an injection goes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Outputs<'a> {
+    /// The faulty copy to write.
+    pub out: Option<&'a Path>,
+    /// Where the error map is written; where the model is changed in place, there must be one.
+    pub map: Option<&'a Path>,
+    /// Whether the model itself is changed.
+    pub in_place: bool,
 }
 
 /// What an injection, an apply or an undo did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Injection {
-    /// Bits that changed.
+    /// Bits that changed; those of words that a protection zeroed are not among them.
     pub flips: u64,
     /// Words that changed.
     pub words: u64,
+    /// Of these, zeroed by a protection.
+    pub zeroed: u64,
+    /// Of these, found as they were to become: a change that was stopped before was finished.
+    pub already: u64,
     /// Bits that could have been hit.
     pub exposed_bits: u64,
     /// The target, in its canonical form.
     pub target: String,
     /// The bit error rate; none where the error model has none.
     pub ber: Option<f64>,
+    /// What the target reached and what it passed over; none where the error map does not say.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<Coverage>,
     /// What a protection did; none without one.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub protected: Option<Protected>,
@@ -63,73 +99,6 @@ pub struct Protected {
     pub restored: u64,
 }
 
-/// Why a file could not be injected into; nothing is changed or written then.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: {cause}", path.display())]
-pub struct FileError {
-    /// The file that is at fault.
-    pub path: PathBuf,
-    /// What is wrong.
-    pub cause: FileCause,
-}
-
-/// What is wrong with a file, or with what is asked of it.
-#[derive(Debug, thiserror::Error)]
-pub enum FileCause {
-    /// It could not be read or written.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// It could not be mapped.
-    #[error(transparent)]
-    Memory(#[from] MapError),
-    /// It is no safetensors file, or is cut short.
-    #[error(transparent)]
-    Safetensors(#[from] SafetensorsError),
-    /// The target exposes nothing in it.
-    #[error(transparent)]
-    Target(#[from] TargetError),
-    /// The error model can't be drawn on it.
-    #[error(transparent)]
-    Draw(#[from] DrawError),
-    /// The drawn map does not fit it.
-    #[error(transparent)]
-    Inject(#[from] InjectError),
-    /// It is no error map.
-    #[error(transparent)]
-    Map(#[from] MapFileError),
-    /// It can't be protected so.
-    #[error(transparent)]
-    Protect(#[from] ProtectError),
-    /// An error map is asked for, and words are stored otherwise than in the file.
-    #[error(
-        "protection {protection} stores other words than the file has, so no error map fits it; write the copy alone"
-    )]
-    MapOfRewritten {
-        /// The protection.
-        protection: String,
-    },
-    /// The map does not fit the file as it is.
-    #[error(transparent)]
-    Apply(#[from] ApplyError),
-}
-
-impl FileCause {
-    fn at(self, path: &Path) -> FileError {
-        FileError { path: path.to_path_buf(), cause: self }
-    }
-}
-
-/// Names the file at fault.
-trait At<T> {
-    fn at(self, path: &Path) -> Result<T, FileError>;
-}
-
-impl<T, E: Into<FileCause>> At<T> for Result<T, E> {
-    fn at(self, path: &Path) -> Result<T, FileError> {
-        self.map_err(|error| error.into().at(path))
-    }
-}
-
 /// What tells the component of each tensor of a file: the architecture in its metadata, where there is one.
 pub fn component_of(bytes: &[u8]) -> impl Fn(&str) -> Component + use<> {
     let known = Config::of_file(bytes).and_then(|config| components(&config).ok());
@@ -139,136 +108,383 @@ pub fn component_of(bytes: &[u8]) -> impl Fn(&str) -> Component + use<> {
     }
 }
 
-/// Draws a chip on a model file; writes the faulty copy to `out` and the error map to `map`, where they are asked for.
+/// A safetensors file that is open, with the layout of its tensors.
+struct Opened {
+    file: Positioned,
+    layout: SafetensorsLayout,
+}
+
+impl Opened {
+    /// Opens a file; to be written, it is locked against other processes first.
+    fn new(path: &Path, writable: bool) -> Result<Self, FileCause> {
+        let file = if writable { Positioned::open_writable(path)? } else { Positioned::open(path)? };
+        if writable {
+            file.lock()?;
+            if !file.is_still_there() {
+                return Err(FileCause::Replaced);
+            }
+        }
+        let bytes = Mapped::open(path)?;
+        bytes.scattered();
+        let layout = SafetensorsLayout::of(&bytes, component_of(&bytes))?;
+        Ok(Self { file, layout })
+    }
+
+    fn read(&self, index: usize, elements: &[u64]) -> Result<Vec<u64>, FileCause> {
+        Ok(read_words(self.file.file(), &self.layout, index, elements)?)
+    }
+
+    fn size(&self) -> Result<u64, FileCause> {
+        Ok(self.file.file().metadata()?.len())
+    }
+
+    /// The fault-free model as a mark names it: by the SHA-256 of its tensors where it states one, else by its file's name.
+    fn golden(&self, path: &Path) -> String {
+        let stated = self.layout.metadata().get(STATED_SHA256).cloned();
+        stated.unwrap_or_else(|| path.file_name().unwrap_or_default().to_string_lossy().into_owned())
+    }
+}
+
+/// The metadata key under which a model states the SHA-256 of its tensors.
+const STATED_SHA256: &str = "radhard.sha256";
+
+/// A chip drawn on a file.
+struct Drawn {
+    errors: ErrorMap,
+    exposed_bits: u64,
+    protected: Option<Protected>,
+    /// The file as a protection stores it, where that is otherwise.
+    rewritten: Option<SafetensorsBytes<MappedMut>>,
+}
+
+/// Draws a chip on a model file; writes the error map and the faulty copy, or changes the model itself.
 ///
 /// Under a protection they hold what readers get of what the chip did to the protected memory.
-pub fn inject(
-    model: &Path,
-    out: Option<&Path>,
-    map: Option<&Path>,
-    request: &Request<'_>,
-) -> Result<Injection, FileError> {
-    let file = MappedMut::open_private(model).at(model)?;
-    let component = component_of(&file);
-    let mut lent = SafetensorsBytes::new(file, component).at(model)?;
-    let target = request.target.resolve(lent.specs(), request.expose).at(model)?;
+///
+/// # Errors
+/// If the file or the request can't be used, or the file holds faults already; nothing is written then.
+pub fn inject(model: &Path, outputs: Outputs<'_>, request: &Request<'_>) -> Result<Injection, FileError> {
     let combination = request.protection;
-    if map.is_some() && combination.rewrites() {
+    if (outputs.map.is_some() || outputs.in_place) && combination.rewrites() {
         return Err(FileCause::MapOfRewritten { protection: combination.name() }.at(model));
     }
-    // The mapping is private: the file keeps its words.
+    let opened = Opened::new(model, outputs.in_place).at(model)?;
+    if let Some(mark) = Mark::of(model).at(model)? {
+        return Err(FileCause::Marked { mark: Box::new(mark) }.at(model));
+    }
+    let (target, coverage) = reached(request, &opened.layout).at(model)?;
+    let Drawn { mut errors, exposed_bits, protected, rewritten } = if combination.is_none() {
+        draw(request, &target, &opened).at(model)?
+    } else {
+        draw_protected(request, &target, model).at(model)?
+    };
+    errors.origin.protection = protected.as_ref().map(|of| of.protection.clone());
+    errors.origin.coverage = Some(coverage);
+    let map_bytes = errors.to_bytes().at(model)?;
+    let provenance = Provenance::of_map(&errors, sha256(&map_bytes), opened.golden(model));
+    let words = ChangedWords::new(&errors, &opened.layout).at(model)?;
+    match (outputs.map, outputs.in_place) {
+        (None, true) => return Err(FileCause::InPlaceWithoutMap.at(model)),
+        (Some(map), true) => {
+            in_place::put_whole(&OpenModel(&opened.file), map, &map_bytes).at(map)?;
+            change_in_place(
+                model,
+                &opened,
+                &words,
+                SideFile::new(provenance.clone(), opened.size().at(model)?, map, None),
+            )
+            .at(model)?;
+        }
+        (Some(map), false) => {
+            write_atomically(map, |writer| io::Write::write_all(writer, &map_bytes)).at(map)?;
+        }
+        (None, false) => {}
+    }
+    if let Some(out) = outputs.out {
+        let header = if errors.words() > 0 || rewritten.is_some() {
+            Header::Marked(&provenance)
+        } else {
+            Header::Plain(marked_copy::header_of(opened.file.file(), &opened.layout).at(model)?)
+        };
+        let data = rewritten.as_ref().map(|stored| &stored.bytes()[opened.layout.header().end..]);
+        let change = Change { data, words: &words, state: State::Injected };
+        marked_copy::write(opened.file.file(), &opened.layout, out, &header, Some(&change)).at(out)?;
+    }
+    Ok(Injection { exposed_bits, protected, ..injection(&errors, 0) })
+}
+
+/// What a request exposes in a file, with what its target passes over.
+fn reached(request: &Request<'_>, layout: &SafetensorsLayout) -> Result<(Exposure, Coverage), FileCause> {
+    let target = || request.target.to_string();
+    let exposure = request.target.resolve(layout.specs(), request.expose);
+    if let Err(TargetError::NoMatch { .. } | TargetError::UnknownParts { .. }) = &exposure {
+        let tensors = PassedOver::foreign(request.target, request.expose, layout.foreign());
+        if !tensors.is_empty() {
+            return Err(FileCause::ForeignAlone { target: target(), tensors });
+        }
+    }
+    let exposure = exposure?;
+    let coverage = Coverage::of(request.target, request.expose, &exposure, layout.foreign());
+    if request.strict && !coverage.is_whole() {
+        return Err(FileCause::PassedOver { target: target(), tensors: coverage.passed_over });
+    }
+    Ok((exposure, coverage))
+}
+
+/// Draws a chip on unprotected words, of which only those that are hit are read.
+fn draw(request: &Request<'_>, target: &Exposure, opened: &Opened) -> Result<Drawn, FileCause> {
+    let mut drawn = DrawnMap::new();
+    let chip = Chip::new(request.seed, request.chip);
+    request.error_model.draw(chip, target, request.rate, &mut drawn)?;
+    let errors = drawn.resolve_with(|index, elements| opened.read(index, elements))?;
+    Ok(Drawn { errors, exposed_bits: target.bits(), protected: None, rewritten: None })
+}
+
+/// Draws a chip on protected memory, and takes what readers get of it.
+fn draw_protected(request: &Request<'_>, target: &Exposure, model: &Path) -> Result<Drawn, FileCause> {
+    let file = MappedMut::open_private(model)?;
+    file.scattered();
+    let component = component_of(&file);
+    let mut lent = SafetensorsBytes::new(file, component)?;
+    let combination = request.protection;
+    // The map is private: the file keeps its words.
     combination.rewrite(&mut lent);
     let looked_up = vec![0.0; lent.specs().len()];
     let subject = Subject { model: None, parameters: &lent, calibration: None, looked_up: &looked_up };
     // Protections of activations have no words to show in a file, and say so for want of a model.
-    let protected = combination.prepare(&subject).at(model)?;
-    let exposure = protected.exposure(&target).at(model)?;
+    let protected = combination.prepare(&subject)?;
+    let exposure = protected.exposure(target)?;
     let (mut drawn, mut read) = (DrawnMap::new(), DrawnMap::new());
-    request
-        .error_model
-        .draw(Chip::new(request.seed, request.chip), exposure.memory(), request.rate, &mut drawn)
-        .at(model)?;
+    let chip = Chip::new(request.seed, request.chip);
+    request.error_model.draw(chip, exposure.memory(), request.rate, &mut drawn)?;
     let memory_flips = protected.flips(&exposure, &lent, &drawn);
     let mut events = Events::default();
     if protected.reads() {
-        events = protected.read(&exposure, &lent, &drawn, &mut ReadWork::default(), &mut read).at(model)?;
+        events = protected.read(&exposure, &lent, &drawn, &mut ReadWork::default(), &mut read)?;
     } else {
         read = drawn;
     }
-    let errors = read.resolve(&lent).at(model)?;
-    if let Some(out) = out {
-        copy_with(model, out, |lent| {
-            combination.rewrite(lent);
-            Ok(errors.apply(lent)?)
-        })?;
-    }
-    if let Some(map) = map {
-        let bytes = errors.to_bytes().at(map)?;
-        write_atomically(map, |writer| io::Write::write_all(writer, &bytes)).at(map)?;
-    }
+    let errors = read.resolve(&lent)?;
     let of_protection = Protected {
         protection: combination.name(),
         memory_flips,
         detected: events.detected,
         restored: events.corrected + events.reloads,
     };
-    Ok(Injection {
-        exposed_bits: exposure.memory().bits(),
-        protected: (!combination.is_none()).then_some(of_protection),
-        ..injection(&errors)
-    })
+    let exposed_bits = exposure.memory().bits();
+    let rewritten = combination.rewrites().then_some(lent);
+    Ok(Drawn { errors, exposed_bits, protected: Some(of_protection), rewritten })
+}
+
+/// Makes the words of a map injected in a file without a mark.
+fn change_in_place(
+    model: &Path,
+    opened: &Opened,
+    words: &ChangedWords<'_>,
+    side: SideFile,
+) -> Result<u64, FileCause> {
+    let path = side_path(model);
+    let disk = OpenModel(&opened.file);
+    let survey = in_place::apply(&disk, words, Side { path: &path, there: false }, &side.to_bytes()?)?;
+    Ok(survey.injected)
+}
+
+/// An error map that was given, and what its file is.
+struct GivenMap {
+    errors: ErrorMap,
+    sha256: String,
+    /// The SHA-256 of the map of another model that was given, where this one has the words of the model at hand.
+    rebased_from: Option<String>,
+    /// The file that has the words as they were.
+    path: PathBuf,
+}
+
+impl GivenMap {
+    fn read(path: &Path) -> Result<Self, FileCause> {
+        let bytes = Mapped::open(path)?;
+        let errors = ErrorMap::from_bytes(&bytes)?;
+        Ok(Self { errors, sha256: sha256(&bytes), rebased_from: None, path: path.to_owned() })
+    }
+
+    /// This map, or where the model was changed by it rebased, the one with the words of the model, if the mark is of its change.
+    fn of_mark(self, mark: &Mark) -> Result<Option<Self>, FileCause> {
+        let provenance = mark.provenance();
+        if let Mark::InPlace(side, file) = mark
+            && file.rebased_from.as_ref() == Some(&self.sha256)
+        {
+            let journal = Self::read(&journal_path(side))?;
+            if journal.sha256 != provenance.map_sha256 {
+                return Err(FileCause::OtherJournal { path: journal.path });
+            }
+            return Ok(Some(Self { rebased_from: Some(self.sha256), ..journal }));
+        }
+        Ok(provenance.is_of(&self.errors, &self.sha256).then_some(self))
+    }
+
+    /// The same flips on the words of the file at hand.
+    fn rebased(self, opened: &Opened) -> Result<Self, FileCause> {
+        let errors = self
+            .errors
+            .rebased_with(opened.layout.specs(), |index, elements| opened.read(index, elements))?;
+        let sha256 = sha256(&errors.to_bytes()?);
+        Ok(Self { errors, sha256, rebased_from: Some(self.sha256), path: self.path })
+    }
+
+    /// Of a faulty copy that this map made when it was rebased: the map with its words.
+    fn rebased_back(&self, opened: &Opened, provenance: &Provenance) -> Result<Option<ErrorMap>, FileCause> {
+        if self.sha256 == provenance.map_sha256 {
+            return Ok(None);
+        }
+        let injected =
+            self.errors.rebased_with(opened.layout.specs(), |index, elements| opened.read(index, elements));
+        let Ok(map) = injected.map(|map: ErrorMap| map.inverse()) else { return Ok(None) };
+        Ok((sha256(&map.to_bytes()?) == provenance.map_sha256).then_some(map))
+    }
 }
 
 /// Applies an error map to a model file: in place, or to a copy.
 ///
-/// With `rebase`, words may differ from those the map was drawn on: flips flip what is there. Maps that wrote words are refused.
+/// With `rebase`, words may differ from those the map was drawn on: flips flip what is there. Maps that wrote words are refused. A
+/// change by the same map that was stopped is finished.
+///
+/// # Errors
+/// If the map does not fit the file, is applied to it already, or the file holds other faults; nothing is changed then.
 pub fn apply(model: &Path, map: &Path, out: Option<&Path>, rebase: bool) -> Result<Injection, FileError> {
-    change(model, map, out, |errors, lent| {
-        if rebase {
-            let rebased = errors.rebased(lent)?;
-            rebased.apply(lent)?;
-            Ok(injection(&rebased))
-        } else {
-            errors.apply(lent)?;
-            Ok(injection(errors))
+    let given = GivenMap::read(map).at(map)?;
+    let opened = Opened::new(model, out.is_none()).at(model)?;
+    let mark = Mark::of(model).at(model)?;
+    let there = matches!(mark, Some(Mark::InPlace(..)));
+    let given = match mark {
+        Some(mark) => match given.of_mark(&mark).at(model)? {
+            Some(given) if there => given,
+            Some(given) => {
+                return Err(
+                    FileCause::from(ApplyError::AppliedAlready { words: given.errors.words() }).at(model)
+                );
+            }
+            None => return Err(FileCause::Marked { mark: Box::new(mark) }.at(model)),
+        },
+        None if rebase => given.rebased(&opened).at(model)?,
+        None => given,
+    };
+    let words = ChangedWords::new(&given.errors, &opened.layout).at(model)?;
+    let provenance = Provenance::of_map(&given.errors, given.sha256.clone(), opened.golden(model));
+    let already = match out {
+        Some(out) => {
+            let survey = words.survey(opened.file.file()).at(model)?;
+            if survey.all(State::Injected) {
+                return Err(FileCause::from(ApplyError::AppliedAlready { words: survey.injected }).at(model));
+            }
+            let header = Header::Marked(&provenance);
+            let change = Change { data: None, words: &words, state: State::Injected };
+            marked_copy::write(opened.file.file(), &opened.layout, out, &header, Some(&change)).at(out)?;
+            survey.injected
         }
-    })
+        None => apply_in_place(model, &opened, &given, &words, (provenance, there))?,
+    };
+    Ok(injection(&given.errors, already))
 }
 
-/// Undoes an error map on a model file: in place, or in a copy.
-pub fn undo(model: &Path, map: &Path, out: Option<&Path>) -> Result<Injection, FileError> {
-    change(model, map, out, |errors, lent| {
-        errors.undo(lent)?;
-        Ok(injection(errors))
-    })
-}
-
-type Lent<'a> = SafetensorsBytes<&'a mut [u8]>;
-
-fn change<T>(
+/// Makes the words of a map injected in a file, to be taken back by the same map.
+fn apply_in_place(
     model: &Path,
-    map: &Path,
-    out: Option<&Path>,
-    work: impl FnOnce(&ErrorMap, &mut Lent<'_>) -> Result<T, FileCause>,
-) -> Result<T, FileError> {
-    let errors = ErrorMap::from_bytes(&Mapped::open(map).at(map)?).at(map)?;
-    if let Some(out) = out {
-        return copy_with(model, out, |lent| work(&errors, lent));
+    opened: &Opened,
+    given: &GivenMap,
+    words: &ChangedWords<'_>,
+    (provenance, there): (Provenance, bool),
+) -> Result<u64, FileError> {
+    let disk = OpenModel(&opened.file);
+    let path = side_path(model);
+    if given.rebased_from.is_some() && !there {
+        let journal = journal_path(&path);
+        let bytes = given.errors.to_bytes().at(&given.path)?;
+        in_place::put_whole(&disk, &journal, &bytes).at(&journal)?;
+    } else {
+        in_place::settle(&disk, &given.path).at(&given.path)?;
     }
-    let mut file = MappedMut::open(model).at(model)?;
-    let component = component_of(&file);
-    let mut lent = SafetensorsBytes::new(&mut file[..], component).at(model)?;
-    let value = work(&errors, &mut lent).at(model)?;
-    file.flush().at(model)?;
-    Ok(value)
+    let side = SideFile::new(provenance, opened.size().at(model)?, &given.path, given.rebased_from.clone());
+    let survey =
+        in_place::apply(&disk, words, Side { path: &path, there }, &side.to_bytes().at(&path)?).at(model)?;
+    Ok(survey.injected)
 }
 
-/// Writes a copy of a model file in which `work` has changed words.
-fn copy_with<T>(
-    model: &Path,
+/// Undoes an error map on a model file: in place, or in a copy. A change that was stopped is taken back.
+///
+/// # Errors
+/// If the map does not fit the file, is not applied to it, or the file holds other faults; nothing is changed then.
+pub fn undo(model: &Path, map: &Path, out: Option<&Path>) -> Result<Injection, FileError> {
+    let given = GivenMap::read(map).at(map)?;
+    let opened = Opened::new(model, out.is_none()).at(model)?;
+    let mark = Mark::of(model).at(model)?;
+    let mut given = match &mark {
+        Some(mark) => match given.of_mark(mark).at(model)? {
+            Some(given) => given,
+            None => return Err(FileCause::Marked { mark: Box::new(mark.clone()) }.at(model)),
+        },
+        None => given,
+    };
+    if let Some(Mark::Copy(provenance)) = &mark
+        && let Some(errors) = given.rebased_back(&opened, provenance).at(model)?
+    {
+        given.errors = errors;
+    }
+    let words = ChangedWords::new(&given.errors, &opened.layout).at(model)?;
+    if let (None, None | Some(Mark::InPlace(..))) = (out, &mark) {
+        let side = mark.is_some().then(|| side_path(model));
+        let survey = in_place::undo(&OpenModel(&opened.file), &words, side.as_deref()).at(model)?;
+        if let (Some(side), Some(_)) = (&side, &given.rebased_from) {
+            // What can't be removed is in nobody's way: the side file that names it is gone.
+            let _ = std::fs::remove_file(journal_path(side));
+        }
+        return Ok(injection(&given.errors, survey.old));
+    }
+    let survey = words.survey(opened.file.file()).at(model)?;
+    if survey.all(State::Old) && mark.is_none() {
+        return Err(FileCause::from(ApplyError::NotApplied { words: survey.old }).at(model));
+    }
+    let header = match &mark {
+        Some(Mark::Copy(_)) => marked_copy::original_header(&opened.layout),
+        _ => marked_copy::header_of(opened.file.file(), &opened.layout).map_err(FileCause::from),
+    };
+    let header = Header::Plain(header.at(model)?);
+    // In place of a link, the file that it leads to is replaced.
+    let replaced = std::fs::canonicalize(model).at(model)?;
+    let out = out.unwrap_or(&replaced);
+    let change = Change { data: None, words: &words, state: State::Old };
+    marked_copy::write(opened.file.file(), &opened.layout, out, &header, Some(&change)).at(out)?;
+    Ok(injection(&given.errors, survey.old))
+}
+
+/// Writes a model that was made of a faulty one, so that it says so from the moment it is there.
+///
+/// # Errors
+/// If `save` can't write it, or the marked file can't be written; whatever was there stays.
+pub fn write_marked(
     out: &Path,
-    work: impl FnOnce(&mut Lent<'_>) -> Result<T, FileCause>,
-) -> Result<T, FileError> {
-    // What is wrong with the words is the model's fault, what is wrong with writing the copy's.
-    let mut at_model = false;
-    let copied = edit_copy(model, out, |bytes| {
-        at_model = true;
-        let component = component_of(bytes);
-        let mut lent = SafetensorsBytes::new(bytes, component)?;
-        let value = work(&mut lent)?;
-        at_model = false;
-        Ok(value)
+    provenance: &Provenance,
+    save: impl FnOnce(&Path) -> io::Result<()>,
+) -> Result<(), FileError> {
+    let plain = in_place::temporary(out);
+    let written = save(&plain).map_err(FileCause::from).and_then(|()| {
+        let opened = Opened::new(&plain, false)?;
+        let header = marked_copy::derived_header(opened.file.file(), &opened.layout, provenance)?;
+        marked_copy::write(opened.file.file(), &opened.layout, out, &Header::Plain(header), None)
     });
-    copied.map_err(|cause: FileCause| cause.at(if at_model { model } else { out }))
+    // Nothing can be done about a temporary file that can't be removed.
+    let _ = std::fs::remove_file(&plain);
+    written.at(out)
 }
 
-fn injection(errors: &ErrorMap) -> Injection {
+fn injection(errors: &ErrorMap, already: u64) -> Injection {
     Injection {
         flips: errors.flips(),
         words: errors.words(),
+        zeroed: errors.zeroed(),
+        already,
         exposed_bits: errors.origin.exposed_bits,
         target: errors.origin.target.clone(),
         ber: errors.origin.rate.map(BitErrorRate::get),
+        coverage: errors.origin.coverage.clone(),
         protected: None,
     }
 }

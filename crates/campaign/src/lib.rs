@@ -19,5 +19,5 @@ pub mod watch;
 
 pub use plan::{CheckedPlan, Evaluation, Plan, PlanError, SubjectPaths};
 pub use radhard_engine::lend;
-pub use run::{How, RunError, RunReport, run};
+pub use run::{How, RunError, RunReport, Uncovered, run};
 pub use watch::{Silent, Watch};

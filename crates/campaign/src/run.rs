@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::iter::Peekable;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 use std::vec;
 
 use radhard_engine::{Exposed, LentModel, Under};
-use radhard_fault::{BitErrorRate, Chip, DrawError, DrawnMap, Persistence, TargetError};
+use radhard_fault::{
+    BitErrorRate, Chip, Coverage, DrawError, DrawnMap, Exposure, PassedOver, Persistence, Target, TargetError,
+};
 use radhard_metrics::{Reference, ScoreOptions};
 use radhard_records::{CellId, Metrics, RecordsError, Store, Trial};
 use rayon::prelude::*;
@@ -15,6 +17,7 @@ use rayon::prelude::*;
 use crate::cells::{PlannedCell, cells, computed, exposures};
 use crate::entry;
 use crate::evaluator::Evaluator;
+use crate::files::{Mark, listed};
 use crate::guard::{Guard, GuardError};
 use crate::named;
 use crate::plan::{CheckedPlan, Evaluation};
@@ -69,6 +72,27 @@ pub enum RunError {
     /// The directory or its records could not be used.
     #[error(transparent)]
     Records(#[from] RecordsError),
+    /// A model holds faults already.
+    #[error(
+        "{} holds injected faults: {mark}; a campaign starts from the fault-free model: undo them, or give --allow-faulty",
+        path.display()
+    )]
+    Faulty {
+        /// The model's path.
+        path: PathBuf,
+        /// What is said of the faults.
+        mark: Box<Mark>,
+    },
+    /// A target passes over parameters that it names, and that was to be an error.
+    #[error("{model}, target {target}: passes over {}, and --strict is given", listed(tensors))]
+    PassedOver {
+        /// The model's name.
+        model: String,
+        /// The target.
+        target: String,
+        /// The parameters.
+        tensors: Vec<PassedOver>,
+    },
     /// Two subjects have the same names.
     #[error("two subjects are called {model} on {data}; give one of them a name = \"…\"")]
     SameName {
@@ -101,6 +125,19 @@ pub struct RunReport {
     pub seconds: f64,
     /// Whether it was stopped before the end.
     pub interrupted: bool,
+    /// Parameters of which a target reaches no bit, though it names them.
+    pub passed_over: Vec<Uncovered>,
+}
+
+/// Parameters of a model of which a target reaches no bit, though it names them.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Uncovered {
+    /// The model's name.
+    pub model: String,
+    /// The target.
+    pub target: String,
+    /// The parameters.
+    pub tensors: Vec<PassedOver>,
 }
 
 /// How trials are evaluated; the records do not depend on it.
@@ -110,12 +147,16 @@ pub struct How {
     pub evaluation: Evaluation,
     /// Bytes of golden values kept for quick evaluation, at most, for one subject at a time.
     pub memory_bytes: u64,
+    /// Whether a model that says that it holds faults is measured all the same.
+    pub allow_faulty: bool,
+    /// Whether a parameter that a target names but can't reach is an error.
+    pub strict: bool,
 }
 
 impl How {
     /// With the usual memory: 2 GiB.
     pub fn new(evaluation: Evaluation) -> Self {
-        Self { evaluation, memory_bytes: 2 << 30 }
+        Self { evaluation, memory_bytes: 2 << 30, allow_faulty: false, strict: false }
     }
 }
 
@@ -129,14 +170,23 @@ impl How {
 pub fn run(plan: &CheckedPlan, dir: &Path, how: How, watch: &dyn Watch) -> Result<RunReport, RunError> {
     let start = Instant::now();
     let mut subjects: Vec<Subject> = Vec::new();
+    let mut passed_over = Vec::new();
     for paths in &plan.plan().subjects {
         watch.stage(&format!("opening {}", paths.model.display()));
         let (model, data) = (plan.resolve(&paths.model), plan.resolve(&paths.data));
-        let how = (plan.split(), plan.non_finite());
-        let subject = Subject::open_beside(&model, &data, paths.name.as_deref(), how, &subjects)?;
+        let rows = (plan.split(), plan.non_finite());
+        let subject = Subject::open_beside(&model, &data, paths.name.as_deref(), rows, &subjects)?;
         subject.refuse_damage()?;
-        exposures(plan, &subject.lent, plan.expose())
+        let exposed = exposures(plan, &subject.lent, plan.expose())
             .map_err(|source| RunError::Target { model: subject.model_name.clone(), source })?;
+        passed_over.extend(uncovered(plan, &subject.model_name, &exposed));
+        if let Some(Uncovered { model, target, tensors }) = passed_over.first().filter(|_| how.strict) {
+            let (model, target) = (model.clone(), target.clone());
+            return Err(RunError::PassedOver { model, target, tensors: tensors.clone() });
+        }
+        if let Some(mark) = subject.mark.clone().filter(|_| !how.allow_faulty) {
+            return Err(RunError::Faulty { path: model, mark: Box::new(mark) });
+        }
         subjects.push(subject);
     }
     let mut names = BTreeSet::new();
@@ -160,8 +210,8 @@ pub fn run(plan: &CheckedPlan, dir: &Path, how: How, watch: &dyn Watch) -> Resul
     if let Ok(recorded) = Store::open(dir) {
         entry::refuse_cells_outside(plan, &recorded, &planned)?;
     }
-    let mut report =
-        RunReport { cells: planned.iter().map(|c| c.len() as u64).sum(), ..RunReport::default() };
+    let cells = planned.iter().map(|c| c.len() as u64).sum();
+    let mut report = RunReport { cells, passed_over, ..RunReport::default() };
     let mut store = Store::create_or_continue(dir, &entry::header(plan, &subjects, report.cells))?;
     let total = report.cells.saturating_mul(plan.plan().chips);
     let recorded = store.trial_count()?;
@@ -199,6 +249,22 @@ pub fn run(plan: &CheckedPlan, dir: &Path, how: How, watch: &dyn Watch) -> Resul
     store.close()?;
     report.seconds = start.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// What the targets of a plan pass over in a model; where faults strike what is computed, no stored parameter is meant.
+fn uncovered(plan: &CheckedPlan, model: &str, exposed: &[Exposure]) -> Vec<Uncovered> {
+    if plan.persistence() == Persistence::Compute {
+        return Vec::new();
+    }
+    let of_target = |(target, exposure): (&Target, &Exposure)| {
+        let tensors = Coverage::of(target, plan.expose(), exposure, &[]).passed_over;
+        (!tensors.is_empty()).then(|| Uncovered {
+            model: model.to_owned(),
+            target: target.to_string(),
+            tensors,
+        })
+    };
+    plan.targets().iter().zip(exposed).filter_map(of_target).collect()
 }
 
 /// Prepares every protection of a subject, and refuses what can't be drawn under it.

@@ -11,6 +11,7 @@ use radhard_models::training::field_baseline_auc;
 use radhard_models::{HookEvents, Hooks, Integrity, Model, Scores};
 use radhard_records::SubjectKey;
 
+use crate::files::{Mark, MarkError};
 use crate::lend::LentModel;
 
 /// Why a subject can't be measured.
@@ -31,6 +32,14 @@ pub enum SubjectError {
         path: PathBuf,
         /// What is wrong with it.
         source: radhard_data::OpenError,
+    },
+    /// What is said of faults in the model can't be read.
+    #[error("{}: {source}", path.display())]
+    Mark {
+        /// The model's path.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: MarkError,
     },
     /// Model and data disagree about fields.
     #[error("{} has field dims {model_dims:?} and {model_numeric} numeric inputs, {} has {data_dims:?} and {data_numeric}",
@@ -211,6 +220,8 @@ pub struct Subject {
     /// Whether the model's tensors are those that its file was written with.
     pub integrity: Integrity,
     model_path: PathBuf,
+    /// What is said of faults in the model file; none where nothing is.
+    pub mark: Option<Mark>,
     /// The prepared data file.
     pub data_path: PathBuf,
     /// What the data file says of itself.
@@ -273,6 +284,8 @@ impl Subject {
     ) -> Result<Self, SubjectError> {
         let model = Model::open(model_path)
             .map_err(|source| SubjectError::Model { path: model_path.to_path_buf(), source })?;
+        let mark = Mark::of(model_path)
+            .map_err(|source| SubjectError::Mark { path: model_path.to_path_buf(), source })?;
         let beside = others.iter().find(|other| other.data_path == data_path && other.part == part);
         let Selected { meta, rows, users, readers, baseline } = match beside {
             Some(other) => Selected {
@@ -310,6 +323,7 @@ impl Subject {
             integrity,
             model_path: model_path.to_path_buf(),
             lent: LentModel::new(model),
+            mark,
             data_path: data_path.to_path_buf(),
             data: meta,
             rows,

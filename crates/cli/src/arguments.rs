@@ -291,6 +291,9 @@ pub(crate) struct Evaluate {
 pub(crate) struct Inspect {
     /// A model, or any safetensors file
     pub(crate) model: PathBuf,
+    /// Count critical bits, for which every word is read; without it, headers are
+    #[arg(long)]
+    pub(crate) critical: bool,
 }
 
 /// `radhard inject`.
@@ -325,6 +328,12 @@ pub(crate) struct Inject {
     /// Write the error map to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) map: Option<PathBuf>,
+    /// Change the model itself instead of a copy; undo takes it back by the map
+    #[arg(long, requires = "map", conflicts_with = "out")]
+    pub(crate) in_place: bool,
+    /// Fail where the target names tensors that no fault can strike, instead of naming them
+    #[arg(long)]
+    pub(crate) strict: bool,
     #[command(flatten)]
     pub(crate) overwrite: Overwrite,
 }
@@ -371,6 +380,12 @@ pub(crate) struct Run {
     /// Exit with 2 also where the chips do not decide about a bound
     #[arg(long, requires = "fail_if")]
     pub(crate) fail_undecided: bool,
+    /// Measure models that say that they hold injected faults, as if they were fault-free
+    #[arg(long)]
+    pub(crate) allow_faulty: bool,
+    /// Fail where a target names parameters whose format has none of its bits, instead of naming them
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 /// `radhard report`.

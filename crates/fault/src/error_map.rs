@@ -1,7 +1,10 @@
 //! Error maps: the effective changes of one trial to one model, which can be kept, applied and undone.
 
 use crate::injected::{InjectError, check_fit, check_length};
-use crate::{BitErrorRate, Chip, DrawnMap, Expose, Format, Parameters, STREAM_VERSION, fingerprint};
+use crate::{
+    BitErrorRate, Chip, Coverage, DrawnMap, Expose, Format, ParameterSpec, Parameters, STREAM_VERSION,
+    fingerprint,
+};
 
 /// What one trial changed in the words of one model: only words that differ, sorted.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +35,10 @@ pub struct MapOrigin {
     pub fingerprint: String,
     /// Version of the random streams it was drawn from.
     pub stream_version: u32,
+    /// The protection that read the words, whose repairs and losses are in the map; none without one.
+    pub protection: Option<String>,
+    /// What of the file the target reached and what it passed over; none in maps of models, and in those of older versions.
+    pub coverage: Option<Coverage>,
 }
 
 /// Changed words of one parameter.
@@ -93,6 +100,35 @@ pub enum ApplyError {
         /// Whether the map was to be applied, rather than undone.
         applied: bool,
     },
+    /// Every word is the injected one already.
+    #[error("all {words} words of the error map are the injected ones: the map is applied already")]
+    AppliedAlready {
+        /// Words of the map.
+        words: u64,
+    },
+    /// No word is the injected one.
+    #[error("all {words} words of the error map are the ones before it: the map is not applied")]
+    NotApplied {
+        /// Words of the map.
+        words: u64,
+    },
+    /// A word is neither the one before nor the injected one.
+    #[error(
+        "word {element} of \"{name}\" is {found:#x}, neither {old:#x} nor, injected, {injected:#x}: the map is for another model, or \
+         the word was changed by something else"
+    )]
+    ThirdWord {
+        /// The parameter.
+        name: String,
+        /// The element.
+        element: u64,
+        /// The word before.
+        old: u64,
+        /// The injected word.
+        injected: u64,
+        /// The word found.
+        found: u64,
+    },
     /// The map does not know what its faults do to other words.
     #[error(
         "the error map of {error_model} can't be rebased: it holds only the words that it changed in its own model, \
@@ -113,16 +149,28 @@ impl DrawnMap {
     /// Errors: the map is for other parameters.
     pub fn resolve<P: Parameters + ?Sized>(&self, parameters: &P) -> Result<ErrorMap, InjectError> {
         check_fit(parameters, self)?;
+        self.resolve_with(|index, elements| {
+            let words = parameters.words(index);
+            Ok(elements.iter().map(|&element| words.get(element)).collect())
+        })
+    }
+
+    /// The same, where `read` gives the words of some elements of the parameter at a place: rising elements, each once.
+    ///
+    /// Errors: those of `read`; the map was never drawn.
+    pub fn resolve_with<E: From<InjectError>>(
+        &self,
+        mut read: impl FnMut(usize, &[u64]) -> Result<Vec<u64>, E>,
+    ) -> Result<ErrorMap, E> {
         let origin = self.origin().ok_or(InjectError::NotDrawn)?;
         let exposure = &origin.exposure;
         let mut changed = Vec::new();
         let written = self.parameters().iter().any(|drawn| !drawn.flips_only());
         for drawn in self.parameters().iter().filter(|drawn| !drawn.elements().is_empty()) {
             let spec = &exposure.specs[drawn.index()];
-            let words = parameters.words(drawn.index());
+            let words = read(drawn.index(), drawn.elements())?;
             let mut parameter = MapParameter::new(&spec.name, &spec.shape, spec.format, !drawn.flips_only());
-            for (element, effect) in drawn.iter() {
-                let old = words.get(element);
+            for ((element, effect), old) in drawn.iter().zip(words) {
                 parameter.push(element, old ^ effect.on(old), old);
             }
             if !parameter.elements.is_empty() {
@@ -140,6 +188,8 @@ impl DrawnMap {
                 written,
                 fingerprint: exposure.fingerprint.clone(),
                 stream_version: STREAM_VERSION,
+                protection: None,
+                coverage: None,
             },
             parameters: changed,
         })
@@ -152,10 +202,21 @@ impl ErrorMap {
         &self.parameters
     }
 
-    /// Number of bits that change.
+    /// Number of bits that change; those of words that a protection zeroed are not among them.
     pub fn flips(&self) -> u64 {
-        let masks = self.parameters.iter().flat_map(|parameter| &parameter.masks);
-        masks.map(|mask| u64::from(mask.count_ones())).sum()
+        let changes = self.parameters.iter().flat_map(MapParameter::iter);
+        let flips = changes.filter(|&(_, mask, old)| !self.is_zeroed(old ^ mask));
+        flips.map(|(_, mask, _)| u64::from(mask.count_ones())).sum()
+    }
+
+    /// Number of words that a protection zeroed: those that read zero, where one read them.
+    pub fn zeroed(&self) -> u64 {
+        let changes = self.parameters.iter().flat_map(MapParameter::iter);
+        changes.filter(|&(_, mask, old)| self.is_zeroed(old ^ mask)).count() as u64
+    }
+
+    fn is_zeroed(&self, injected: u64) -> bool {
+        injected == 0 && self.origin.protection.is_some()
     }
 
     /// Number of words that change.
@@ -182,17 +243,43 @@ impl ErrorMap {
     ///
     /// Errors: other parameters; words were written, of which the map holds only those that changed.
     pub fn rebased<P: Parameters + ?Sized>(&self, parameters: &P) -> Result<Self, ApplyError> {
-        let places = self.places(parameters)?;
+        self.places(parameters)?;
+        self.rebased_with(parameters.specs(), |index, elements| {
+            let words = parameters.words(index);
+            Ok(elements.iter().map(|&element| words.get(element)).collect())
+        })
+    }
+
+    /// The same, where `read` gives the words of some elements of the parameter at a place: rising elements, each once.
+    ///
+    /// Errors: those of `read` and of [`rebased`](Self::rebased).
+    pub fn rebased_with<E: From<ApplyError>>(
+        &self,
+        specs: &[ParameterSpec],
+        mut read: impl FnMut(usize, &[u64]) -> Result<Vec<u64>, E>,
+    ) -> Result<Self, E> {
+        let places = self.fits(specs)?;
         if self.origin.written || self.parameters.iter().any(|changed| changed.written) {
-            return Err(ApplyError::RebaseOfWritten { error_model: self.origin.error_model.clone() });
+            return Err(ApplyError::RebaseOfWritten { error_model: self.origin.error_model.clone() }.into());
         }
         let mut rebased = Self { origin: self.origin.clone(), parameters: Vec::new() };
         for (changed, &place) in self.parameters.iter().zip(&places) {
-            let words = parameters.words(place);
-            let old = changed.elements.iter().map(|&element| words.get(element)).collect();
+            let old = read(place, &changed.elements)?;
             rebased.parameters.push(MapParameter { old, ..changed.clone() });
         }
         Ok(rebased)
+    }
+
+    /// The map that takes these changes back: its old words are those that this one makes.
+    #[must_use]
+    pub fn inverse(&self) -> Self {
+        let mut inverse = self.clone();
+        for changed in &mut inverse.parameters {
+            for (old, mask) in changed.old.iter_mut().zip(&changed.masks) {
+                *old ^= mask;
+            }
+        }
+        inverse
     }
 
     fn replace<P: Parameters + ?Sized>(&self, parameters: &mut P, applied: bool) -> Result<(), ApplyError> {
@@ -214,11 +301,19 @@ impl ErrorMap {
         Ok(())
     }
 
-    /// The place of each changed parameter among these, all checked to have the elements that change.
+    /// The place of each changed parameter among these, all checked to lend the elements that change.
     fn places<P: Parameters + ?Sized>(&self, parameters: &P) -> Result<Vec<usize>, ApplyError> {
-        let specs = parameters.specs();
+        let places = self.fits(parameters.specs())?;
+        places.iter().try_for_each(|&place| check_length(parameters, place))?;
+        Ok(places)
+    }
+
+    /// The place of each changed parameter among these, all checked to have the elements that change.
+    ///
+    /// Errors: other parameters; a parameter or an element that is not there.
+    pub fn fits(&self, specs: &[ParameterSpec]) -> Result<Vec<usize>, ApplyError> {
         let found = fingerprint(specs);
-        if found != self.origin.fingerprint {
+        if found != self.origin.fingerprint && older_fingerprint(specs) != self.origin.fingerprint {
             return Err(ApplyError::OtherParameters { expected: self.origin.fingerprint.clone(), found });
         }
         let place = |changed: &MapParameter| {
@@ -226,7 +321,6 @@ impl ErrorMap {
             let place = specs.iter().position(|spec| spec.name == name && spec.format == changed.format);
             let place =
                 place.ok_or(ApplyError::NoParameter { name: name.clone(), format: changed.format })?;
-            check_length(parameters, place)?;
             let elements = specs[place].elements();
             match changed.elements.last() {
                 Some(&element) if element >= elements => {
@@ -237,6 +331,12 @@ impl ErrorMap {
         };
         self.parameters.iter().map(place).collect()
     }
+}
+
+/// The fingerprint in maps that were drawn before f4 and f8e8m0 were formats: such parameters were not known then.
+fn older_fingerprint(specs: &[ParameterSpec]) -> String {
+    let known: Vec<_> = specs.iter().filter(|spec| !spec.format.is_younger_than_maps()).cloned().collect();
+    fingerprint(&known)
 }
 
 impl MapParameter {

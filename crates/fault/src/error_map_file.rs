@@ -2,7 +2,7 @@
 //!
 //! For each changed parameter there are the tensors `<name>.element` (u64, sorted, unique), `<name>.mask` (the bits that
 //! change), `<name>.old` (the words before) and, where words were written rather than flipped, `<name>.value` (the words
-//! after, always `old ^ mask`). Words are unsigned integers of the width of the format; i4 words take a byte each. The
+//! after, always `old ^ mask`). Words are unsigned integers of the width of the format; words of four bits take a byte each. The
 //! metadata key `radhard.error_map` holds the origin and the list of parameters as JSON.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -12,14 +12,17 @@ use std::path::{Path, PathBuf};
 use safetensors::Dtype;
 use safetensors::tensor::{SafeTensorError, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::error_map::{MapOrigin, MapParameter};
-use crate::{BitErrorRate, Chip, ErrorMap, Expose, Format, ParameterSpec};
+use crate::{BitErrorRate, Chip, Coverage, ErrorMap, Expose, Format, Hit, ParameterSpec, PassedOver};
 
 /// Version of the file format that this crate writes and reads.
 pub const MAP_FORMAT_VERSION: u32 = 1;
 
 const KEY: &str = "radhard.error_map";
+/// What stands in place of the SHA-256 while it is taken.
+const NO_SHA256: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// Why bytes are not an error map.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +123,14 @@ pub enum MapFileError {
         /// The format.
         format: Format,
     },
+    /// Some byte is not what was written.
+    #[error("error map is damaged: its SHA-256 is {found}, and it states {stated}")]
+    Damaged {
+        /// SHA-256 in the file.
+        stated: String,
+        /// SHA-256 of the file.
+        found: String,
+    },
     /// A written value differs from what the mask says.
     #[error("value of element {element} of \"{parameter}\" is {found:#x}, old and mask make {expected:#x}")]
     OtherValue {
@@ -141,6 +152,9 @@ struct Version {
 
 #[derive(Serialize, Deserialize)]
 struct Metadata {
+    /// Before anything that holds text of users, so that its place is the first of its digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
     format_version: u32,
     stream_version: u32,
     seed: u64,
@@ -152,6 +166,12 @@ struct Metadata {
     exposed_bits: u64,
     written: bool,
     fingerprint: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    protection: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hit: Option<Vec<Hit>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    passed_over: Option<Vec<PassedOver>>,
     parameters: Vec<ListedParameter>,
 }
 
@@ -208,17 +228,24 @@ impl ErrorMap {
             .map(|(name, dtype, shape, bytes)| Ok((name, TensorView::new(*dtype, shape.clone(), bytes)?)))
             .collect::<Result<Vec<_>, SafeTensorError>>()?;
         let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(&self.metadata())?)]);
-        Ok(safetensors::serialize(views, Some(metadata))?)
+        let mut bytes = safetensors::serialize(views, Some(metadata))?;
+        let digest = sha256(&bytes);
+        if let Some(at) = place_of(&bytes, NO_SHA256.as_bytes()) {
+            bytes[at..at + NO_SHA256.len()].copy_from_slice(digest.as_bytes());
+        }
+        Ok(bytes)
     }
 
     fn metadata(&self) -> Metadata {
         let origin = self.origin.clone();
+        let (hit, passed_over) = origin.coverage.map(|of| (of.hit, of.passed_over)).unzip();
         let listed = |parameter: &MapParameter| ListedParameter {
             name: parameter.name.clone(),
             shape: parameter.shape.clone(),
             format: parameter.format,
         };
         Metadata {
+            sha256: Some(NO_SHA256.to_owned()),
             format_version: MAP_FORMAT_VERSION,
             stream_version: origin.stream_version,
             seed: origin.chip.seed,
@@ -230,6 +257,9 @@ impl ErrorMap {
             exposed_bits: origin.exposed_bits,
             written: origin.written,
             fingerprint: origin.fingerprint,
+            protection: origin.protection,
+            hit,
+            passed_over,
             parameters: self.parameters.iter().map(listed).collect(),
         }
     }
@@ -259,6 +289,9 @@ impl ErrorMap {
         if let Some((&name, _)) = tensors.first_key_value() {
             return Err(MapFileError::ForeignTensor(name.to_owned()));
         }
+        if let Some(stated) = metadata.sha256 {
+            check(bytes, stated)?;
+        }
         let origin = MapOrigin {
             chip: Chip::new(metadata.seed, metadata.trial),
             rate: metadata.ber,
@@ -269,6 +302,10 @@ impl ErrorMap {
             written: metadata.written,
             fingerprint: metadata.fingerprint,
             stream_version: metadata.stream_version,
+            protection: metadata.protection,
+            coverage: metadata
+                .hit
+                .map(|hit| Coverage { hit, passed_over: metadata.passed_over.unwrap_or_default() }),
         };
         Ok(Self { origin, parameters })
     }
@@ -290,6 +327,27 @@ impl ErrorMap {
         radhard_memory::write_atomically(path, |writer| writer.write_all(&bytes))
             .map_err(|source| MapFileError::Io { path: path.to_owned(), source })
     }
+}
+
+/// SHA-256 of bytes, in hexadecimal.
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Where some bytes are for the first time.
+fn place_of(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|window| window == wanted)
+}
+
+/// Whether the file has the SHA-256 that it states, taken with zeros in place of the statement.
+fn check(bytes: &[u8], stated: String) -> Result<(), MapFileError> {
+    let mut bytes = bytes.to_vec();
+    let place = place_of(&bytes, stated.as_bytes()).filter(|_| stated.len() == NO_SHA256.len());
+    if let Some(at) = place {
+        bytes[at..at + NO_SHA256.len()].copy_from_slice(NO_SHA256.as_bytes());
+    }
+    let found = sha256(&bytes);
+    if found == stated { Ok(()) } else { Err(MapFileError::Damaged { stated, found }) }
 }
 
 /// Takes the tensors of a parameter out of those there are.

@@ -24,6 +24,10 @@ pub enum Format {
     F8E4M3,
     /// 8-bit float with 5 exponent bits and the infinities of IEEE 754 (OCP "E5M2").
     F8E5M2,
+    /// 8-bit scale: a power of two from 2^-127 to 2^127, no sign and no zero, NaN where all bits are set (OCP "E8M0").
+    F8E8M0,
+    /// 4-bit float with 2 exponent bits, neither infinities nor NaN (OCP "E2M1"), two to a byte, the even element in the low half.
+    F4,
     /// Two's complement, 64 bits.
     I64,
     /// Two's complement, 32 bits.
@@ -49,22 +53,40 @@ pub enum Format {
 #[error("\"{0}\" is no number format, expected one of {list}", list = Format::ALL.map(Format::name).join(" "))]
 pub struct FormatError(String);
 
-/// Widths of the fields of a float.
+/// Widths of the fields of a float with a sign.
 struct Float {
     exponent_bits: u32,
     mantissa_bits: u32,
-    infinities: bool,
+    top: Top,
 }
+
+/// What the largest words of a float stand for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Top {
+    /// Infinity where the exponent is all ones and the mantissa zero, NaN above.
+    Infinity,
+    /// NaN where all bits are ones.
+    OneNan,
+    /// Numbers like the others.
+    Numbers,
+}
+
+/// Distance of the exponent of f8e8m0 from that of its number.
+const SCALE_BIAS: i32 = 127;
+/// The word of f8e8m0 that is no number.
+const SCALE_NAN: u64 = 0xFF;
 
 impl Format {
     /// Every format there is.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::F64,
         Self::F32,
         Self::F16,
         Self::BF16,
         Self::F8E4M3,
         Self::F8E5M2,
+        Self::F8E8M0,
+        Self::F4,
         Self::I64,
         Self::I32,
         Self::I16,
@@ -85,6 +107,8 @@ impl Format {
             Self::BF16 => "bf16",
             Self::F8E4M3 => "f8e4m3",
             Self::F8E5M2 => "f8e5m2",
+            Self::F8E8M0 => "f8e8m0",
+            Self::F4 => "f4",
             Self::I64 => "i64",
             Self::I32 => "i32",
             Self::I16 => "i16",
@@ -103,8 +127,8 @@ impl Format {
             Self::F64 | Self::I64 | Self::U64 => 64,
             Self::F32 | Self::I32 | Self::U32 => 32,
             Self::F16 | Self::BF16 | Self::I16 | Self::U16 => 16,
-            Self::F8E4M3 | Self::F8E5M2 | Self::I8 | Self::U8 => 8,
-            Self::I4 => 4,
+            Self::F8E4M3 | Self::F8E5M2 | Self::F8E8M0 | Self::I8 | Self::U8 => 8,
+            Self::F4 | Self::I4 => 4,
         }
     }
 
@@ -116,7 +140,7 @@ impl Format {
     /// Bytes that `elements` words take; an odd half byte is rounded up.
     pub const fn bytes(self, elements: u64) -> u64 {
         match self {
-            Self::I4 => elements.div_ceil(2),
+            Self::F4 | Self::I4 => elements.div_ceil(2),
             _ => elements.saturating_mul(self.bits() as u64 / 8),
         }
     }
@@ -128,6 +152,9 @@ impl Format {
 
     /// The bits of a field; empty where the format has none (integers have at most a sign).
     pub const fn field(self, field: Field) -> u64 {
+        if matches!(self, Self::F8E8M0) {
+            return if matches!(field, Field::Exponent) { self.word_mask() } else { 0 };
+        }
         let top = 1 << (self.bits() - 1);
         match (self.float(), field) {
             (Some(_), Field::Sign) => top,
@@ -140,7 +167,12 @@ impl Format {
 
     /// Whether words stand for floating-point numbers.
     pub const fn is_float(self) -> bool {
-        self.float().is_some()
+        self.float().is_some() || matches!(self, Self::F8E8M0)
+    }
+
+    /// Whether the format came after error maps were first written: the fingerprints of older maps leave out such parameters.
+    pub(crate) const fn is_younger_than_maps(self) -> bool {
+        matches!(self, Self::F8E8M0 | Self::F4)
     }
 
     const fn is_unsigned(self) -> bool {
@@ -155,7 +187,9 @@ impl Format {
             Self::BF16 => (8, 7),
             Self::F8E4M3 => (4, 3),
             Self::F8E5M2 => (5, 2),
-            Self::I64
+            Self::F4 => (2, 1),
+            Self::F8E8M0
+            | Self::I64
             | Self::I32
             | Self::I16
             | Self::I8
@@ -165,7 +199,12 @@ impl Format {
             | Self::U8
             | Self::I4 => return None,
         };
-        Some(Float { exponent_bits, mantissa_bits, infinities: !matches!(self, Self::F8E4M3) })
+        let top = match self {
+            Self::F8E4M3 => Top::OneNan,
+            Self::F4 => Top::Numbers,
+            _ => Top::Infinity,
+        };
+        Some(Float { exponent_bits, mantissa_bits, top })
     }
 
     /// The number that a word stands for.
@@ -176,6 +215,8 @@ impl Format {
         match (self, self.float()) {
             (Self::F64, _) => f64::from_bits(word),
             (Self::F32, _) => f64::from(f32::from_bits(word as u32)),
+            (Self::F8E8M0, _) if word == SCALE_NAN => f64::NAN,
+            (Self::F8E8M0, _) => libm::ldexp(1.0, word as i32 - SCALE_BIAS),
             (_, Some(float)) => float.decode(word),
             (_, None) if self.is_unsigned() => word as f64,
             (_, None) => {
@@ -187,12 +228,13 @@ impl Format {
 
     /// The word that stands for a number.
     ///
-    /// Numerics: rounded to nearest, ties to even. Floats overflow to infinity, f8e4m3, which has none, to NaN; integers
-    /// saturate, and take NaN as 0.
+    /// Numerics: rounded to nearest, ties to even. Floats overflow to infinity, f8e4m3 and f8e8m0, which have none, to NaN; f4
+    /// and integers saturate, and take NaN as 0. Numbers below 2^-127, zero and negative ones included, become 2^-127 in f8e8m0.
     pub fn encode(self, value: f64) -> u64 {
         match (self, self.float()) {
             (Self::F64, _) => value.to_bits(),
             (Self::F32, _) => u64::from((value as f32).to_bits()),
+            (Self::F8E8M0, _) => encode_scale(value),
             (_, Some(float)) => float.encode(value),
             (_, None) if self.is_unsigned() => (value.round_ties_even() as u64).min(self.word_mask()),
             (_, None) => {
@@ -211,6 +253,8 @@ impl Format {
             Dtype::BF16 => Self::BF16,
             Dtype::F8_E4M3 => Self::F8E4M3,
             Dtype::F8_E5M2 => Self::F8E5M2,
+            Dtype::F8_E8M0 => Self::F8E8M0,
+            Dtype::F4 => Self::F4,
             Dtype::I64 => Self::I64,
             Dtype::I32 => Self::I32,
             Dtype::I16 => Self::I16,
@@ -232,6 +276,8 @@ impl Format {
             Self::BF16 => Dtype::BF16,
             Self::F8E4M3 => Dtype::F8_E4M3,
             Self::F8E5M2 => Dtype::F8_E5M2,
+            Self::F8E8M0 => Dtype::F8_E8M0,
+            Self::F4 => Dtype::F4,
             Self::I64 => Dtype::I64,
             Self::I32 => Dtype::I32,
             Self::I16 => Dtype::I16,
@@ -245,15 +291,30 @@ impl Format {
     }
 }
 
+/// The word of f8e8m0 that is nearest to a number; of two that are equally near, the even one.
+fn encode_scale(value: f64) -> u64 {
+    if value.is_nan() {
+        return SCALE_NAN;
+    }
+    let scale = |word: u64| libm::ldexp(1.0, word as i32 - SCALE_BIAS);
+    let low = (0..SCALE_NAN).rev().find(|&word| scale(word) <= value).unwrap_or(0);
+    let middle = 1.5 * scale(low);
+    low + u64::from(value > middle || (value == middle && low & 1 == 1))
+}
+
 impl Float {
     const fn bias(&self) -> u64 {
         (1 << (self.exponent_bits - 1)) - 1
     }
 
-    /// The largest word of a finite, positive number; the next word is infinity, or the NaN of a format without one.
+    /// The largest word of a finite, positive number; the next word is infinity, or the NaN of a format without one, if it has that.
     const fn largest(&self) -> u64 {
         let top = 1 << (self.exponent_bits + self.mantissa_bits);
-        if self.infinities { top - (1 << self.mantissa_bits) - 1 } else { top - 2 }
+        match self.top {
+            Top::Infinity => top - (1 << self.mantissa_bits) - 1,
+            Top::OneNan => top - 2,
+            Top::Numbers => top - 1,
+        }
     }
 
     /// For formats narrower than f64 in both fields.
@@ -261,7 +322,8 @@ impl Float {
         let sign = word >> (self.exponent_bits + self.mantissa_bits);
         let magnitude = word & ((1 << (self.exponent_bits + self.mantissa_bits)) - 1);
         let value = if magnitude > self.largest() {
-            if self.infinities && magnitude == self.largest() + 1 { f64::INFINITY } else { f64::NAN }
+            let infinite = self.top == Top::Infinity && magnitude == self.largest() + 1;
+            if infinite { f64::INFINITY } else { f64::NAN }
         } else {
             self.decode_finite(magnitude)
         };
@@ -285,8 +347,11 @@ impl Float {
         let sign = u64::from(value.is_sign_negative()) << (self.exponent_bits + self.mantissa_bits);
         let overflow = self.largest() + 1;
         if value.is_nan() {
-            let quiet = if self.infinities { 1 << (self.mantissa_bits - 1) } else { 0 };
-            return overflow | quiet;
+            return match self.top {
+                Top::Infinity => overflow | 1 << (self.mantissa_bits - 1),
+                Top::OneNan => overflow,
+                Top::Numbers => 0,
+            };
         }
         // Words of positive numbers are in the order of their numbers: find the last one that is not above.
         let (mut low, mut high) = (0, overflow);
@@ -299,11 +364,12 @@ impl Float {
             }
         }
         if low == overflow {
-            return sign | overflow;
+            return sign | if self.top == Top::Numbers { self.largest() } else { overflow };
         }
         let middle = f64::midpoint(self.decode_finite(low), self.decode_finite(low + 1));
         let up = value.abs() > middle || (value.abs() == middle && low & 1 == 1);
-        sign | (low + u64::from(up))
+        let word = low + u64::from(up);
+        sign | if self.top == Top::Numbers { word.min(self.largest()) } else { word }
     }
 }
 
@@ -341,6 +407,9 @@ mod tests {
         assert_eq!(Format::F16.field(Field::Exponent), 0x7C00);
         assert_eq!(Format::F8E4M3.field(Field::Exponent), 0x78);
         assert_eq!(Format::F8E5M2.field(Field::Exponent), 0x7C);
+        assert_eq!(Format::F8E8M0.field(Field::Exponent), 0xFF);
+        assert_eq!(Format::F8E8M0.field(Field::Sign) | Format::F8E8M0.field(Field::Mantissa), 0);
+        assert_eq!(Format::F4.field(Field::Exponent), 0b0110);
         assert_eq!(Format::I8.field(Field::Sign), 0x80);
         assert_eq!(Format::U8.field(Field::Sign), 0);
         assert_eq!(Format::U64.field(Field::Sign), 0);
@@ -403,6 +472,22 @@ mod tests {
         assert_eq!(Format::F8E5M2.decode(0xFC), f64::NEG_INFINITY);
         assert!(Format::F8E5M2.decode(0x7D).is_nan());
         assert_eq!(Format::F8E5M2.decode(0x01), 2_f64.powi(-16));
+    }
+
+    #[test]
+    fn four_bit_floats_and_scales_have_the_numbers_of_their_specification() {
+        let numbers: Vec<f64> = (0..16).map(|word| Format::F4.decode(word)).collect();
+        assert_eq!(numbers[..8], [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0]);
+        assert_eq!(numbers[8..], numbers[..8].iter().map(|number| -number).collect::<Vec<_>>());
+        assert_eq!(Format::F8E8M0.decode(0), 2_f64.powi(-127));
+        assert_eq!(Format::F8E8M0.decode(127), 1.0);
+        assert_eq!(Format::F8E8M0.decode(254), 2_f64.powi(127));
+        assert!(Format::F8E8M0.decode(255).is_nan());
+        assert_eq!([2.5, 5.0, 1e9, -7.0, f64::NAN].map(|number| Format::F4.encode(number)), [4, 6, 7, 15, 0]);
+        assert_eq!(
+            [0.0, -1.0, 1.4, 1.5, 3.0, 1e39].map(|n| Format::F8E8M0.encode(n)),
+            [0, 0, 127, 128, 128, 255]
+        );
     }
 
     #[test]

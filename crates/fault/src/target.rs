@@ -162,6 +162,11 @@ impl Target {
         Exposure::new(specs, &self.masks(&groups, expose)?, self.to_string(), expose)
     }
 
+    /// Whether an item selects a parameter by its name and its part of the model, whatever its format.
+    pub fn names(&self, name: &str, component: Component, expose: Expose) -> bool {
+        self.items.iter().any(|item| item.selects(name, component, expose))
+    }
+
     /// The bits of each group's words that this target exposes: an item matches a group if it matches one of its specs, and bits
     /// are those of the first one's format.
     pub(crate) fn masks(&self, groups: &[&[ParameterSpec]], expose: Expose) -> Result<Vec<u64>, TargetError> {
@@ -222,15 +227,19 @@ impl Item {
     }
 
     fn matches(&self, spec: &ParameterSpec, expose: Expose) -> bool {
-        let never = spec.name.rsplit('.').next() == Some("num_batches_tracked");
-        let hidden = spec.component == Component::State && expose == Expose::Parameters;
+        self.selects(&spec.name, spec.component, expose)
+    }
+
+    fn selects(&self, name: &str, component: Component, expose: Expose) -> bool {
+        let never = name.rsplit('.').next() == Some("num_batches_tracked");
+        let hidden = component == Component::State && expose == Expose::Parameters;
         let selected = match &self.selector {
             Selector::All => true,
-            Selector::Embedding => spec.component == Component::Embedding,
+            Selector::Embedding => component == Component::Embedding,
             // The statistics of a BatchNorm belong to a dense layer, so exposing state exposes them here too.
-            Selector::Dense => matches!(spec.component, Component::Dense | Component::State),
-            Selector::Glob(pattern) => glob_matches(pattern, &spec.name),
-            Selector::Name(name) => *name == spec.name,
+            Selector::Dense => matches!(component, Component::Dense | Component::State),
+            Selector::Glob(pattern) => glob_matches(pattern, name),
+            Selector::Name(this) => this == name,
         };
         selected && !hidden && !never
     }

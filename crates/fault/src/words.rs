@@ -75,8 +75,8 @@ impl View {
         } else {
             (self.base + element / self.run * self.stride, element % self.run)
         };
-        match format {
-            Format::I4 => (start + inside / 2, inside as u32 % 2 * 4),
+        match format.bits() {
+            4 => (start + inside / 2, inside as u32 % 2 * 4),
             _ => (start + inside * (format.bits() as usize / 8), 0),
         }
     }
@@ -259,10 +259,12 @@ mod tests {
     }
 
     #[test]
-    fn the_low_half_of_a_byte_is_the_even_i4_element() {
+    fn the_low_half_of_a_byte_is_the_even_element_of_four_bits() {
         let bytes = [0x21, 0x43];
-        let words = Words::new(&bytes, Format::I4, View::contiguous(Format::I4, 3)).unwrap();
-        assert_eq!(words.iter().collect::<Vec<_>>(), [1, 2, 3]);
+        for format in [Format::I4, Format::F4] {
+            let words = Words::new(&bytes, format, View::contiguous(format, 3)).unwrap();
+            assert_eq!(words.iter().collect::<Vec<_>>(), [1, 2, 3]);
+        }
     }
 
     #[test]

@@ -24,6 +24,8 @@ fn file() -> Vec<u8> {
         ("ids", Dtype::U32, vec![1], 4),
         ("u16", Dtype::U16, vec![3], 6),
         ("u64", Dtype::U64, vec![1], 8),
+        ("w4", Dtype::F4, vec![3, 2], 3),
+        ("s8", Dtype::F8_E8M0, vec![4], 4),
     ];
     let views = dtypes
         .map(|(name, dtype, shape, length)| (name, TensorView::new(dtype, shape, &data[..length]).unwrap()));
@@ -46,14 +48,17 @@ fn every_numeric_tensor_is_a_parameter_in_the_order_of_names() {
     assert_eq!(
         names,
         [
-            "a.f64", "b.bf16", "e4", "e5", "h.f16", "i16", "i32", "i64", "i8", "ids", "u16", "u64", "u8",
-            "z.f32"
+            "a.f64", "b.bf16", "e4", "e5", "h.f16", "i16", "i32", "i64", "i8", "ids", "s8", "u16", "u64",
+            "u8", "w4", "z.f32"
         ]
     );
-    assert_eq!(parameters.others(), ["mask (BOOL)"]);
-    let last = &parameters.specs()[13];
+    let foreign: Vec<_> = parameters.layout().foreign().iter().map(ToString::to_string).collect();
+    assert_eq!(foreign, ["mask (BOOL)"]);
+    assert_eq!(parameters.layout().foreign()[0].bits, 32);
+    assert_eq!(parameters.layout().metadata()["architecture"], "unknown");
+    let last = &parameters.specs()[15];
     assert_eq!((last.format, &last.shape[..], last.component), (Format::F32, &[2, 3][..], Component::Dense));
-    assert_eq!(parameters.words(13).get(1), 0x0706_0504);
+    assert_eq!(parameters.words(15).get(1), 0x0706_0504);
     assert_eq!(parameters.words(0).get(1), 0x0F0E_0D0C_0B0A_0908);
 }
 
@@ -90,9 +95,29 @@ fn a_file_is_changed_and_restored_in_place() {
     map.apply(&mut parameters).unwrap();
     fs::write(&path, parameters.bytes()).unwrap();
     let mut again = open(fs::read(&path).unwrap());
-    assert_eq!(again.words(13).get(0), 0x8302_0100);
+    assert_eq!(again.words(15).get(0), 0x8302_0100);
     map.undo(&mut again).unwrap();
     assert_eq!(again.into_inner(), file());
+}
+
+#[test]
+fn the_place_of_a_word_in_the_file_is_where_its_view_finds_it() {
+    let mut bytes = file();
+    let parameters = open(bytes.clone());
+    let layout = parameters.layout().clone();
+    for (index, spec) in layout.specs().iter().enumerate() {
+        for element in 0..spec.elements() {
+            let place = layout.place(index, element);
+            let word = parameters.words(index).get(element);
+            assert_eq!(place.get(&bytes[place.at as usize..], spec.format), word, "{} {element}", spec.name);
+            place.set(&mut bytes[place.at as usize..], spec.format, !word);
+        }
+    }
+    let flipped = open(bytes);
+    for index in 0..layout.specs().len() {
+        let mask = layout.specs()[index].format.word_mask();
+        assert!(flipped.words(index).iter().eq(parameters.words(index).iter().map(|word| !word & mask)));
+    }
 }
 
 #[test]

@@ -8,8 +8,6 @@ use std::process;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::MappedMut;
-
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// The temporary files of this process that are there now.
@@ -245,36 +243,58 @@ pub fn write_atomically<T>(
     Ok(value)
 }
 
-/// Copies the file `from` beside `to`, edits the copy in place as mapped bytes, and renames it to `to`.
+/// Writes a file beside `path` by calls at places, brings it to the disk and renames it to `path`.
 ///
-/// The copy goes through the system, so memory holds only the pages that `edit` touches. Links, pipes and devices are written as
-/// by [`write_atomically`].
+/// A symbolic link, a pipe or a device is written as by [`write_atomically`].
 ///
-/// Errors: on any error, and on a panic in `edit`, the copy is removed and `to` is what it was; a `to` that is there and is
-/// neither a regular file nor a device that takes bytes is refused before anything is copied.
-pub fn edit_copy<T, E: From<io::Error>>(
-    from: impl AsRef<Path>,
-    to: impl AsRef<Path>,
-    edit: impl FnOnce(&mut [u8]) -> Result<T, E>,
+/// Errors: on any error, and on a panic in `write`, the temporary file is removed and `path` is what it was; a `path` that
+/// is there and is neither a regular file nor such a device is refused before anything is written.
+pub fn replace<T, E: From<io::Error>>(
+    path: impl AsRef<Path>,
+    write: impl FnOnce(&File) -> Result<T, E>,
 ) -> Result<T, E> {
-    let target = Target::of(to.as_ref())?;
-    let mut source = File::open(from)?;
+    let target = Target::of(path.as_ref())?;
     let mut temporary = match &target {
         Target::File(path) => Temporary::beside(path)?,
         Target::Stream(_) => Temporary::scratch(),
     };
-    let mut copy = temporary.create()?;
-    io::copy(&mut source, &mut copy)?;
-    copy.sync_all()?;
-    let mut mapped = MappedMut::open(&temporary.path).map_err(io::Error::other)?;
-    let value = edit(&mut mapped)?;
-    mapped.flush()?;
-    drop(mapped);
+    let mut file = temporary.create()?;
+    let value = write(&file)?;
     match target {
-        Target::File(path) => temporary.become_target(&path)?,
-        Target::Stream(path) => pour(&mut copy, &path)?,
+        Target::File(path) => {
+            file.sync_all()?;
+            drop(file);
+            temporary.become_target(&path)?;
+        }
+        Target::Stream(path) => pour(&mut file, &path)?,
     }
     Ok(value)
+}
+
+/// Brings the entries of the directory that `path` is in to the disk: files that were created, renamed and removed there.
+///
+/// Systems on which directories can't be synced do so in their own time.
+///
+/// # Errors
+/// If the directory can't be opened or the disk refuses.
+pub fn sync_directory(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        match File::open(directory_of(path))?.sync_all() {
+            // File systems that have no such call.
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) =>
+            {
+                Ok(())
+            }
+            other => other,
+        }
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -323,15 +343,12 @@ mod tests {
 
     #[track_caller]
     fn refused(path: &Path) {
-        let dir = tempfile::tempdir().unwrap();
-        let from = dir.path().join("from");
-        fs::write(&from, b"one").unwrap();
         let mut written = false;
         let write = write_atomically(path, |_| {
             written = true;
             Ok(())
         });
-        let edit = edit_copy(&from, path, |_| {
+        let edit = replace(path, |_| {
             written = true;
             Ok::<_, io::Error>(())
         });
@@ -383,11 +400,7 @@ mod tests {
         fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
         write_atomically(&link, |out| out.write_all(b"two")).unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"two");
-        edit_copy(&target, &chain, |bytes| {
-            bytes[0] = b'T';
-            Ok::<_, io::Error>(())
-        })
-        .unwrap();
+        replace(&chain, |file| crate::write_at(file, 0, b"Two")).unwrap();
         assert_eq!(fs::read(&link).unwrap(), b"Two");
         assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o640);
         for link in [link, chain] {
@@ -413,8 +426,7 @@ mod tests {
         use std::os::unix::fs::FileTypeExt;
 
         let dir = tempfile::tempdir().unwrap();
-        let (from, link) = (dir.path().join("a"), dir.path().join("link"));
-        fs::write(&from, b"abc").unwrap();
+        let link = dir.path().join("link");
         std::os::unix::fs::symlink("/dev/null", &link).unwrap();
         for path in [Path::new("/dev/null"), &link] {
             // Going back and reading, as a writer of prepared data does.
@@ -427,11 +439,11 @@ mod tests {
                 Ok(())
             })
             .unwrap();
-            edit_copy(&from, path, |_| Ok::<_, io::Error>(())).unwrap();
+            replace(path, |file| crate::write_at(file, 0, b"abc")).unwrap();
             can_write(path).unwrap();
             assert!(fs::metadata(path).unwrap().file_type().is_char_device());
         }
-        assert_eq!(names(dir.path()), ["a", "link"]);
+        assert_eq!(names(dir.path()), ["link"]);
     }
 
     #[test]
@@ -455,26 +467,27 @@ mod tests {
     }
 
     #[test]
-    fn an_edited_copy_leaves_the_original_alone() {
+    fn a_file_written_at_places_is_there_whole() {
         let dir = tempfile::tempdir().unwrap();
-        let (from, to) = (dir.path().join("a"), dir.path().join("b"));
-        fs::write(&from, [1, 2, 3]).unwrap();
-        let length = edit_copy(&from, &to, |bytes| {
-            bytes[1] = 9;
-            Ok::<_, io::Error>(bytes.len())
+        let path = dir.path().join("a");
+        fs::write(&path, "old").unwrap();
+        let length = replace(&path, |file| {
+            crate::write_at(file, 2, b"c")?;
+            crate::write_at(file, 0, b"ab")?;
+            Ok::<_, io::Error>(file.metadata()?.len())
         });
-        assert_eq!(length.unwrap(), 3);
-        assert_eq!((fs::read(&from).unwrap(), fs::read(&to).unwrap()), (vec![1, 2, 3], vec![1, 9, 3]));
-        assert_eq!(names(dir.path()), ["a", "b"]);
+        assert_eq!((length.unwrap(), fs::read(&path).unwrap()), (3, b"abc".to_vec()));
+        assert_eq!(names(dir.path()), ["a"]);
+        sync_directory(&path).unwrap();
+        assert!(sync_directory(&dir.path().join("no").join("a")).is_err());
     }
 
     #[test]
-    fn a_failed_edit_leaves_no_copy() {
+    fn a_failed_replacement_leaves_no_file() {
         let dir = tempfile::tempdir().unwrap();
-        let (from, to) = (dir.path().join("a"), dir.path().join("b"));
-        fs::write(&from, [1, 2, 3]).unwrap();
-        edit_copy(&from, &to, |_| Err::<(), _>(io::Error::other("no"))).unwrap_err();
-        assert_eq!(names(dir.path()), ["a"]);
+        let path = dir.path().join("a");
+        replace(&path, |_| Err::<(), _>(io::Error::other("no"))).unwrap_err();
+        assert!(names(dir.path()).is_empty());
     }
 
     #[test]

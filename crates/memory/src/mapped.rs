@@ -1,4 +1,4 @@
-//! Files seen as bytes in memory, read-only or writable in place.
+//! Files seen as bytes in memory, read-only or changed there alone.
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::ops::{Deref, DerefMut, Range};
@@ -80,6 +80,13 @@ impl Mapped {
         }
     }
 
+    /// Tells the system that reads are scattered, so that a page that is read brings no others with it.
+    pub fn scattered(&self) {
+        #[cfg(unix)]
+        // Where the system takes no advice, it reads ahead.
+        let _ = self.map.advise(memmap2::Advice::Random);
+    }
+
     /// Gives the memory of a range back to the system; whoever reads it again finds it as it was.
     ///
     /// For files that are read once, piece by piece: what was read no longer counts as this process's memory. Where the system
@@ -114,7 +121,9 @@ impl AsRef<[u8]> for Mapped {
     }
 }
 
-/// A file mapped for writing in place: what is stored in the bytes reaches the file.
+/// The bytes of a file to be changed in memory: what is stored in them never reaches the file.
+///
+/// Files themselves are written by calls ([`write_at`](crate::write_at)): through a map, a full disk would end the process.
 #[derive(Debug)]
 pub struct MappedMut {
     /// Before the map, so that it ends first.
@@ -123,30 +132,24 @@ pub struct MappedMut {
 }
 
 impl MappedMut {
-    /// Maps the file at `path`, which must be readable and writable.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, MapError> {
-        let path = path.as_ref();
-        let file = open_regular(path, OpenOptions::new().read(true).write(true))?;
-        // SAFETY: `&mut self` guards the writes of this process. The contract of memmap2 is that nobody else
-        // changes or truncates the file meanwhile; whoever maps a file for writing in place is its only user.
-        let map = unsafe { MmapMut::map_mut(&file) };
-        map.map(|map| Self { _watched: Watched::new(&map, path), map })
-            .map_err(|source| MapError::Map { path: path.to_owned(), source })
-    }
-
     /// Maps the file at `path` privately: what is changed in the bytes stays in memory, page by page, and never reaches it.
     pub fn open_private(path: impl AsRef<Path>) -> Result<Self, MapError> {
         let path = path.as_ref();
         let file = open_regular(path, OpenOptions::new().read(true))?;
         // SAFETY: as for `Mapped`: the file keeps its bytes while it is mapped; changed pages are this process's own.
-        let map = unsafe { MmapOptions::new().map_copy(&file) };
+        // No memory is set aside for it: a file may be larger than memory, and pages are copied only as they are changed.
+        let map = unsafe { MmapOptions::new().no_reserve_swap().map_copy(&file) };
         map.map(|map| Self { _watched: Watched::new(&map, path), map })
             .map_err(|source| MapError::Map { path: path.to_owned(), source })
     }
+}
 
-    /// Writes changed pages to the disk and waits until they are there; of a private map there is nothing to write.
-    pub fn flush(&self) -> io::Result<()> {
-        self.map.flush()
+impl MappedMut {
+    /// Tells the system that reads are scattered, so that a page that is read brings no others with it.
+    pub fn scattered(&self) {
+        #[cfg(unix)]
+        // Where the system takes no advice, it reads ahead.
+        let _ = self.map.advise(memmap2::Advice::Random);
     }
 }
 
@@ -163,7 +166,7 @@ impl DerefMut for MappedMut {
     }
 }
 
-fn open_regular(path: &Path, options: &OpenOptions) -> Result<File, MapError> {
+pub(crate) fn open_regular(path: &Path, options: &OpenOptions) -> Result<File, MapError> {
     // Looked at before it is opened: opening a pipe would wait for its other end.
     let metadata =
         std::fs::metadata(path).map_err(|source| MapError::Open { path: path.to_owned(), source })?;
@@ -208,19 +211,7 @@ mod tests {
         let path = dir.path().join("a");
         std::fs::write(&path, b"").unwrap();
         assert_eq!(Mapped::open(&path).unwrap().len(), 0);
-        assert_eq!(MappedMut::open(&path).unwrap().len(), 0);
-    }
-
-    #[test]
-    fn what_is_written_through_a_map_is_in_the_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a");
-        std::fs::write(&path, b"bits").unwrap();
-        let mut map = MappedMut::open(&path).unwrap();
-        map[0] ^= 1;
-        map.flush().unwrap();
-        drop(map);
-        assert_eq!(std::fs::read(&path).unwrap(), b"cits");
+        assert_eq!(MappedMut::open_private(&path).unwrap().len(), 0);
     }
 
     #[test]
@@ -242,7 +233,7 @@ mod tests {
         assert!(matches!(error, MapError::Open { .. }));
         assert!(error.to_string().contains("missing"), "{error}");
         assert!(matches!(Mapped::open(dir.path()).unwrap_err(), MapError::NotAFile { .. }));
-        assert!(matches!(MappedMut::open(dir.path()).unwrap_err(), MapError::NotAFile { .. }));
+        assert!(matches!(MappedMut::open_private(dir.path()).unwrap_err(), MapError::NotAFile { .. }));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Instant;
 
+use radhard_campaign::files::Mark;
 use radhard_campaign::subject::Subject;
 use radhard_engine::{Computed, Transients};
 use radhard_fault::{BitErrorRate, Chip, DrawnMap, Flips, Parameters, Persistence, Target};
@@ -79,6 +80,7 @@ pub(crate) fn run(arguments: &Evaluate, console: &Console) -> Result<Exit, Failu
         "warnings": warnings,
         "flips": transients.as_ref().map(Transients::flips),
         "detected": noted.events.detected,
+        "fault": subject.mark.as_ref().map(Mark::provenance),
         "seconds": seconds,
     });
     console.result(&result, || {
@@ -87,7 +89,7 @@ pub(crate) fn run(arguments: &Evaluate, console: &Console) -> Result<Exit, Failu
         format!(
             "{} on {}{stand_in}, {part}: {} rows in {seconds:.3} s\n\
              auc        {}\nauc_finite {}   (non-finite scores left out)\nauc_worst  {}   (non-finite scores on the wrong side)\n\
-             log_loss   {}\nnon-finite {} · saturated {} · ties at bounds {}{}",
+             log_loss   {}\nnon-finite {} · saturated {} · ties at bounds {}{}{}",
             subject.model_name,
             subject.data_name,
             labels.len(),
@@ -99,6 +101,7 @@ pub(crate) fn run(arguments: &Evaluate, console: &Console) -> Result<Exit, Failu
             metrics.saturated,
             metrics.ties_at_bounds.map_or_else(|| "–".to_owned(), |rows| rows.to_string()),
             ties(&metrics, auc_logit),
+            subject.mark.as_ref().map_or_else(String::new, |mark| format!("\nholds injected faults: {mark}"))
         )
     })?;
     for warning in &warnings {

@@ -1,5 +1,8 @@
 //! `radhard import` and `radhard convert`: models from other files, and tables in other formats.
 
+use std::path::Path;
+
+use radhard_campaign::files::{self, Mark};
 use radhard_models::import::{self, Convert};
 use radhard_models::{Config, Model, TableFormat, convert as converted};
 use serde_json::json;
@@ -29,7 +32,7 @@ pub(crate) fn import(arguments: &Import, console: &Console) -> Result<Exit, Fail
     }
     let model = import::model(&config, &state)
         .map_err(|error| failure(Exit::Input, format!("{}: {error}", arguments.weights.display())))?;
-    save(&model, &arguments.out, "imported", console)
+    save(&model, (&arguments.weights, &arguments.out), "imported", console)
 }
 
 pub(crate) fn convert(arguments: &ConvertArguments, console: &Console) -> Result<Exit, Failure> {
@@ -42,15 +45,30 @@ pub(crate) fn convert(arguments: &ConvertArguments, console: &Console) -> Result
     let model = Model::open(&arguments.model).or_exit(Exit::Input)?;
     let model = converted(&model, format)
         .map_err(|error| failure(Exit::Input, format!("{}: {error}", arguments.model.display())))?;
-    save(&model, &arguments.out, &format!("tables in {format}"), console)
+    save(&model, (&arguments.model, &arguments.out), &format!("tables in {format}"), console)
 }
 
-fn save(model: &Model, out: &std::path::Path, what: &str, console: &Console) -> Result<Exit, Failure> {
-    model.save(out).map_err(|error| failure(Exit::Input, format!("{}: {error}", out.display())))?;
+/// Saves a model that was made of a file; what that says of its faults is said of the model too.
+fn save(model: &Model, (of, out): (&Path, &Path), what: &str, console: &Console) -> Result<Exit, Failure> {
+    let at_out = |error: &dyn std::fmt::Display| failure(Exit::Input, format!("{}: {error}", out.display()));
+    let mark = Mark::of(of).map_err(|error| failure(Exit::Input, format!("{}: {error}", of.display())))?;
+    match &mark {
+        Some(mark) => {
+            files::write_marked(out, mark.provenance(), |path| model.save(path)).or_exit(Exit::Input)?
+        }
+        None => model.save(out).map_err(|error| at_out(&error))?,
+    }
     let bytes: usize = model.parameters().iter().map(|tensor| tensor.bytes().len()).sum();
     let (name, parameters) = (&model.config().name, model.parameters().trained());
-    console.result(&json!({ "model": name, "parameters": parameters, "bytes": bytes }), || {
-        format!("{}: {name}, {what}, {parameters} parameters in {bytes} bytes", out.display())
-    })?;
+    let fault = mark.as_ref().map(Mark::provenance);
+    console.result(
+        &json!({ "model": name, "parameters": parameters, "bytes": bytes, "fault": fault }),
+        || {
+            let faults = mark.as_ref().map_or_else(String::new, |mark| {
+                format!("\n{} holds injected faults, and so does this model: {mark}", of.display())
+            });
+            format!("{}: {name}, {what}, {parameters} parameters in {bytes} bytes{faults}", out.display())
+        },
+    )?;
     Ok(Exit::Done)
 }

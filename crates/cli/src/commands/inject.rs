@@ -1,7 +1,7 @@
 //! `radhard inject`, `apply` and `undo`: faults in files.
 
-use radhard_campaign::files::{self, FileCause, FileError, Injection, Protected, Request};
-use radhard_fault::{BitErrorRate, Expose, Target, parse_error_model};
+use radhard_campaign::files::{self, FileCause, FileError, Injection, Outputs, Protected, Request};
+use radhard_fault::{BitErrorRate, Coverage, Expose, Target, parse_error_model};
 use radhard_protect::parse_protection;
 
 use crate::arguments::{Inject, Replay};
@@ -48,12 +48,19 @@ pub(crate) fn inject(arguments: &Inject, console: &Console) -> Result<Exit, Fail
         rate,
         seed: arguments.seed,
         chip: arguments.chip,
+        strict: arguments.strict,
     };
-    let injection =
-        files::inject(&arguments.model, arguments.out.as_deref(), arguments.map.as_deref(), &request)
-            .map_err(file_failure)?;
-    let place = arguments.out.as_ref().or(arguments.map.as_ref());
-    let place = place.map_or_else(String::new, |path| format!(" → {}", path.display()));
+    let outputs = Outputs {
+        out: arguments.out.as_deref(),
+        map: arguments.map.as_deref(),
+        in_place: arguments.in_place,
+    };
+    let injection = files::inject(&arguments.model, outputs, &request).map_err(file_failure)?;
+    let place = if arguments.in_place {
+        format!(" into {}, to be undone by {}", arguments.model.display(), shown(outputs.map))
+    } else {
+        format!(" → {}", shown(outputs.out.or(outputs.map)))
+    };
     show(&injection, &format!("injected{place}"), console)
 }
 
@@ -85,25 +92,58 @@ fn check_out(arguments: &Replay) -> Result<(), Failure> {
         .check()
 }
 
+fn shown(path: Option<&std::path::Path>) -> String {
+    path.map_or_else(String::new, |path| path.display().to_string())
+}
+
 fn show(injection: &Injection, what: &str, console: &Console) -> Result<Exit, Failure> {
-    console.result(injection, || {
-        let Injection { flips, words, exposed_bits, target, ber, .. } = injection;
-        let rate = ber.map_or_else(String::new, |ber| format!(" at {ber:e}"));
-        let memory = injection.protected.as_ref().map_or_else(String::new, |of| {
-            let Protected { protection, memory_flips, detected, restored } = of;
-            format!("\n{protection}: {memory_flips} flips in memory, {detected} found bad, {restored} restored")
-        });
-        format!(
-            "{what}: {flips} flips in {words} words; target {target}, {exposed_bits} exposed bits{rate}{memory}"
-        )
-    })?;
+    console.result(injection, || text(injection, what))?;
     Ok(Exit::Done)
+}
+
+fn text(injection: &Injection, what: &str) -> String {
+    let Injection { flips, words, zeroed, already, exposed_bits, target, ber, coverage, protected } =
+        injection;
+    let rate = ber.map_or_else(String::new, |ber| format!(" at {ber:e}"));
+    let mut text =
+        format!("{what}: {flips} flips in {words} words; target {target}, {exposed_bits} exposed bits{rate}");
+    if let Some(Protected { protection, memory_flips, detected, restored }) = protected {
+        text.push_str(&format!(
+            "\n{protection}: {memory_flips} flips in memory, {detected} found bad, {restored} restored"
+        ));
+    }
+    if *zeroed > 0 {
+        text.push_str(&format!(
+            "\n{zeroed} of the words were zeroed by the protection, which counts as no flip"
+        ));
+    }
+    if *already > 0 {
+        text.push_str(&format!(
+            "\n{already} of the words were so already: a change that had been stopped was finished"
+        ));
+    }
+    if let Some(Coverage { hit, passed_over }) = coverage {
+        if hit.len() > 1 || !passed_over.is_empty() {
+            let hit: Vec<String> = hit.iter().map(ToString::to_string).collect();
+            text.push_str(&format!("\nhit: {}", hit.join(", ")));
+        }
+        if !passed_over.is_empty() {
+            text.push_str(&format!("\npassed over: {}", files::listed(passed_over)));
+        }
+    }
+    text
 }
 
 fn file_failure(error: FileError) -> Failure {
     let exit = if matches!(
         error.cause,
-        FileCause::Target(_) | FileCause::Draw(_) | FileCause::Protect(_) | FileCause::MapOfRewritten { .. }
+        FileCause::Target(_)
+            | FileCause::ForeignAlone { .. }
+            | FileCause::PassedOver { .. }
+            | FileCause::Draw(_)
+            | FileCause::Protect(_)
+            | FileCause::InPlaceWithoutMap
+            | FileCause::MapOfRewritten { .. }
     ) {
         Exit::Usage
     } else {

@@ -1,7 +1,7 @@
 //! `radhard inspect`: what a model file holds, and which of its bits are critical.
 
 use comfy_table::{Cell, CellAlignment, LineStyle, Table, TableStyle};
-use radhard_campaign::files;
+use radhard_campaign::files::{self, Mark, Provenance};
 use radhard_fault::{Component, Field, Format, ParameterSpec, SafetensorsBytes, Words};
 use radhard_memory::Mapped;
 use serde::Serialize;
@@ -18,7 +18,8 @@ struct Row {
     format: String,
     component: Component,
     bits: u64,
-    /// Words whose top exponent bit is 0: one flip of it makes them huge, infinite or NaN.
+    /// Words whose top exponent bit is 0: one flip of it makes them huge, infinite or NaN. None where they were not counted, and for
+    /// formats without an exponent.
     critical_bits: Option<u64>,
     #[serde(skip)]
     elements: u64,
@@ -32,7 +33,10 @@ struct Inspection {
     total: u64,
     /// Bits of them.
     bits: u64,
-    critical_bits: u64,
+    /// None where they were not counted.
+    critical_bits: Option<u64>,
+    /// What is said of faults in the file; none where nothing is.
+    fault: Option<Provenance>,
     /// Tensors whose number format is not known; they can't be injected.
     others: Vec<String>,
 }
@@ -42,24 +46,28 @@ pub(crate) fn run(arguments: &Inspect, console: &Console) -> Result<Exit, Failur
     let input = |error: &dyn std::fmt::Display| failure(Exit::Input, format!("{}: {error}", path.display()));
     let file = Mapped::open(path).map_err(|error| input(&error))?;
     let lent = SafetensorsBytes::new(&file[..], files::component_of(&file)).map_err(|error| input(&error))?;
+    let mark = Mark::of(path).map_err(|error| failure(Exit::Input, error))?;
     let specs = lent.specs().iter().enumerate();
-    let parameters: Vec<Row> = specs.map(|(index, spec)| row(spec, &lent.words(index))).collect();
+    let words = |index| arguments.critical.then(|| lent.words(index));
+    let parameters: Vec<Row> = specs.map(|(index, spec)| row(spec, words(index).as_ref())).collect();
     let counted = || parameters.iter().filter(|row| row.component != Component::State);
     let inspection = Inspection {
         model: radhard_models::Config::of_file(&file).map(|config| config.name),
         total: counted().map(|row| row.elements).sum(),
         bits: counted().map(|row| row.bits).sum(),
-        critical_bits: counted().filter_map(|row| row.critical_bits).sum(),
-        others: lent.others().to_vec(),
+        critical_bits: arguments.critical.then(|| counted().filter_map(|row| row.critical_bits).sum()),
+        fault: mark.as_ref().map(|mark| mark.provenance().clone()),
+        others: lent.layout().foreign().iter().map(ToString::to_string).collect(),
         parameters,
     };
-    console.result(&inspection, || text(&inspection))?;
+    console.result(&inspection, || text(&inspection, mark.as_ref()))?;
     Ok(Exit::Done)
 }
 
-fn row(spec: &ParameterSpec, words: &Words<'_>) -> Row {
-    let critical_bits = top_exponent_bit(spec.format)
-        .map(|bit| words.iter().filter(|word| word >> bit & 1 == 0).count() as u64);
+fn row(spec: &ParameterSpec, words: Option<&Words<'_>>) -> Row {
+    let critical_bits = words
+        .zip(top_exponent_bit(spec.format))
+        .map(|(words, bit)| words.iter().filter(|word| word >> bit & 1 == 0).count() as u64);
     Row {
         name: spec.name.clone(),
         shape: spec.shape.clone(),
@@ -76,34 +84,49 @@ fn top_exponent_bit(format: Format) -> Option<u32> {
     (mask != 0).then(|| u64::BITS - 1 - mask.leading_zeros())
 }
 
-fn text(inspection: &Inspection) -> String {
+fn text(inspection: &Inspection, mark: Option<&Mark>) -> String {
     let mut table = Table::new();
     table.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─')));
-    table.set_header(["parameter", "shape", "format", "component", "bits", "critical bits"]);
+    let mut header = vec!["parameter", "shape", "format", "component", "bits"];
+    if inspection.critical_bits.is_some() {
+        header.push("critical bits");
+    }
+    table.set_header(header);
     let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
     for row in &inspection.parameters {
         let shape: Vec<String> = row.shape.iter().map(ToString::to_string).collect();
         let component = format!("{:?}", row.component).to_lowercase();
-        let critical = row.critical_bits.map_or_else(|| "–".to_owned(), |bits| bits.to_string());
         let shape = format!("[{}]", shape.join(", "));
-        table.add_row([
+        let mut cells = vec![
             Cell::new(in_line(&row.name)),
             Cell::new(shape),
             Cell::new(&row.format),
             Cell::new(component),
             right(row.bits.to_string()),
-            right(critical),
-        ]);
+        ];
+        if inspection.critical_bits.is_some() {
+            cells.push(right(row.critical_bits.map_or_else(|| "–".to_owned(), |bits| bits.to_string())));
+        }
+        table.add_row(cells);
     }
     let model = in_line(inspection.model.as_deref().unwrap_or("unknown architecture"));
     let mut text = format!(
-        "{table}\n{model}: {} parameters, {} bits (state left out); {} critical bits: exponent bits that read 0 and whose \
-         flip makes a word huge, infinite or NaN",
-        inspection.total, inspection.bits, inspection.critical_bits
+        "{table}\n{model}: {} parameters, {} bits (state left out)",
+        inspection.total, inspection.bits
     );
+    if let Some(critical) = inspection.critical_bits {
+        text.push_str(&format!(
+            "; {critical} critical bits: exponent bits that read 0 and whose flip makes a word huge, infinite or NaN"
+        ));
+    }
     if !inspection.others.is_empty() {
         text.push_str("\nnot injectable (unknown format): ");
         text.push_str(&in_line(&inspection.others.join(", ")));
+    }
+    if let Some(mark) = mark {
+        text.push_str(&format!(
+            "\nholds injected faults: {mark}; scores in its metadata are of the fault-free model"
+        ));
     }
     text
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use indicatif::ProgressBar;
+use radhard_campaign::files::listed;
 use radhard_campaign::guard::GuardError;
 use radhard_campaign::{CheckedPlan, How, Plan, PlanError, RunError, RunReport, Watch};
 use radhard_records::{CellKey, RecordsError};
@@ -42,7 +43,12 @@ pub(crate) fn run(arguments: &Run, console: &Console) -> Result<Exit, Failure> {
     }
     files.continues("the records", &arguments.out.join(radhard_records::FILE)).check()?;
     let stop = StopFlag::listen();
-    let how = How { memory_bytes: arguments.memory, ..How::new(evaluation) };
+    let how = How {
+        memory_bytes: arguments.memory,
+        allow_faulty: arguments.allow_faulty,
+        strict: arguments.strict,
+        ..How::new(evaluation)
+    };
     let report = campaign(&plan, &arguments.out, how, console, &stop)?;
     let checks = if bounds.is_empty() || report.interrupted {
         Vec::new()
@@ -65,6 +71,7 @@ pub(crate) fn run(arguments: &Run, console: &Console) -> Result<Exit, Failure> {
             "kept_bytes": report.kept_bytes,
             "seconds": report.seconds,
             "bounds": checks,
+            "passed_over": report.passed_over,
         }),
         || text(&report, &arguments.out),
     )?;
@@ -95,12 +102,17 @@ pub(crate) fn campaign(
 }
 
 fn text(report: &RunReport, dir: &Path) -> String {
-    let RunReport { cells, trials, evaluated, known, seconds, .. } = report;
+    let RunReport { cells, trials, evaluated, known, seconds, passed_over, .. } = report;
+    let passed_over: Vec<String> = passed_over
+        .iter()
+        .map(|of| format!("\n{}, target {}: passes over {}", of.model, of.target, listed(&of.tensors)))
+        .collect();
     format!(
         "{cells} cells, {trials} trials on record in {}; this run evaluated {evaluated} ({}) and knew {known} without a run, in \
-         {seconds:.1} s",
+         {seconds:.1} s{}",
         dir.display(),
-        ways(&report.paths)
+        ways(&report.paths),
+        passed_over.concat()
     )
 }
 
@@ -116,11 +128,15 @@ pub(crate) fn run_failure(error: RunError) -> Failure {
     let exit = match &error {
         RunError::Target { .. }
         | RunError::Draw { .. }
+        | RunError::PassedOver { .. }
         | RunError::SameName { .. }
         | RunError::Guard(GuardError::Protect { .. }) => Exit::Usage,
         RunError::Golden(_) | RunError::Guard(GuardError::Golden { .. }) => Exit::Golden,
         RunError::Records(RecordsError::OtherPlan { .. }) => Exit::Mismatch,
-        RunError::Subject(_) | RunError::Records(_) | RunError::Guard(GuardError::Subject(_)) => Exit::Input,
+        RunError::Subject(_)
+        | RunError::Faulty { .. }
+        | RunError::Records(_)
+        | RunError::Guard(GuardError::Subject(_)) => Exit::Input,
         RunError::Trial(_) => Exit::Bug,
     };
     Failure { exit, error: error.into() }

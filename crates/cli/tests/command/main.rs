@@ -1,9 +1,12 @@
 //! The command as its users run it.
 
 mod bad_input;
+mod coverage;
 mod decisions;
 mod door;
 mod imported;
+mod in_place;
+mod large;
 mod law_same_records;
 mod main_job;
 mod names;

@@ -57,10 +57,15 @@ impl Value {
     }
 }
 
-/// Whether a format has a number next to this one: floats without overflow, integers within a half.
+/// Whether a format has a number next to this one: floats without overflow, scales from zero up, integers within a half.
 fn holds(format: Format, number: f64) -> bool {
     let nearest = format.decode(format.encode(number));
-    if format.is_float() { nearest.is_finite() } else { (nearest - number).abs() <= 0.5 }
+    match format {
+        Format::F8E8M0 => number >= 0.0 && nearest.is_finite(),
+        Format::F4 => number.abs() <= 6.0,
+        _ if format.is_float() => nearest.is_finite(),
+        _ => (nearest - number).abs() <= 0.5,
+    }
 }
 
 impl ErrorModel for Value {
