@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use radhard_fault::{
     ApplyError, BitErrorRate, Chip, Component, Coverage, DrawnMap, ErrorMap, ErrorModel, Expose, Exposure,
-    PassedOver, SafetensorsBytes, SafetensorsLayout, Target, TargetError,
+    PassedOver, SafetensorsBytes, SafetensorsLayout, Target, TargetError, sha256_hex,
 };
 use radhard_memory::{Mapped, MappedMut, Positioned, write_atomically};
 use radhard_models::{Config, components};
@@ -23,7 +23,7 @@ use serde::Serialize;
 use self::error::At;
 use self::in_place::{OpenModel, Side};
 use self::marked_copy::{Change, Header};
-use self::provenance::{SideFile, journal_path, sha256, side_path};
+use self::provenance::{SideFile, journal_path, side_path};
 use self::words::{ChangedWords, State, read_words};
 use crate::lend;
 
@@ -140,13 +140,15 @@ impl Opened {
 
     /// The fault-free model as a mark names it: by the SHA-256 of its tensors where it states one, else by its file's name.
     fn golden(&self, path: &Path) -> String {
-        let stated = self.layout.metadata().get(STATED_SHA256).cloned();
+        let header = self.layout.metadata().get(MODEL_KEY);
+        let header = header.and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+        let stated = header.and_then(|header| header.get("sha256")?.as_str().map(ToOwned::to_owned));
         stated.unwrap_or_else(|| path.file_name().unwrap_or_default().to_string_lossy().into_owned())
     }
 }
 
-/// The metadata key under which a model states the SHA-256 of its tensors.
-const STATED_SHA256: &str = "radhard.sha256";
+/// The metadata key of a model, whose object may state the SHA-256 of its tensors.
+const MODEL_KEY: &str = "radhard.model";
 
 /// A chip drawn on a file.
 struct Drawn {
@@ -181,7 +183,7 @@ pub fn inject(model: &Path, outputs: Outputs<'_>, request: &Request<'_>) -> Resu
     errors.origin.protection = protected.as_ref().map(|of| of.protection.clone());
     errors.origin.coverage = Some(coverage);
     let map_bytes = errors.to_bytes().at(model)?;
-    let provenance = Provenance::of_map(&errors, sha256(&map_bytes), opened.golden(model));
+    let provenance = Provenance::of_map(&errors, sha256_hex(&map_bytes), opened.golden(model));
     let words = ChangedWords::new(&errors, &opened.layout).at(model)?;
     match (outputs.map, outputs.in_place) {
         (None, true) => return Err(FileCause::InPlaceWithoutMap.at(model)),
@@ -303,7 +305,7 @@ impl GivenMap {
     fn read(path: &Path) -> Result<Self, FileCause> {
         let bytes = Mapped::open(path)?;
         let errors = ErrorMap::from_bytes(&bytes)?;
-        Ok(Self { errors, sha256: sha256(&bytes), rebased_from: None, path: path.to_owned() })
+        Ok(Self { errors, sha256: sha256_hex(&bytes), rebased_from: None, path: path.to_owned() })
     }
 
     /// This map, or where the model was changed by it rebased, the one with the words of the model, if the mark is of its change.
@@ -326,7 +328,7 @@ impl GivenMap {
         let errors = self
             .errors
             .rebased_with(opened.layout.specs(), |index, elements| opened.read(index, elements))?;
-        let sha256 = sha256(&errors.to_bytes()?);
+        let sha256 = sha256_hex(&errors.to_bytes()?);
         Ok(Self { errors, sha256, rebased_from: Some(self.sha256), path: self.path })
     }
 
@@ -338,7 +340,7 @@ impl GivenMap {
         let injected =
             self.errors.rebased_with(opened.layout.specs(), |index, elements| opened.read(index, elements));
         let Ok(map) = injected.map(|map: ErrorMap| map.inverse()) else { return Ok(None) };
-        Ok((sha256(&map.to_bytes()?) == provenance.map_sha256).then_some(map))
+        Ok((sha256_hex(&map.to_bytes()?) == provenance.map_sha256).then_some(map))
     }
 }
 

@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use safetensors::Dtype;
 use safetensors::tensor::{SafeTensorError, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::error_map::{MapOrigin, MapParameter};
+use crate::parameter::sha256_hex;
 use crate::{BitErrorRate, Chip, Coverage, ErrorMap, Expose, Format, Hit, ParameterSpec, PassedOver};
 
 /// Version of the file format that this crate writes and reads.
@@ -229,7 +229,7 @@ impl ErrorMap {
             .collect::<Result<Vec<_>, SafeTensorError>>()?;
         let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(&self.metadata())?)]);
         let mut bytes = safetensors::serialize(views, Some(metadata))?;
-        let digest = sha256(&bytes);
+        let digest = sha256_hex(&bytes);
         if let Some(at) = place_of(&bytes, NO_SHA256.as_bytes()) {
             bytes[at..at + NO_SHA256.len()].copy_from_slice(digest.as_bytes());
         }
@@ -329,11 +329,6 @@ impl ErrorMap {
     }
 }
 
-/// SHA-256 of bytes, in hexadecimal.
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Where some bytes are for the first time.
 fn place_of(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     bytes.windows(wanted.len()).position(|window| window == wanted)
@@ -346,7 +341,7 @@ fn check(bytes: &[u8], stated: String) -> Result<(), MapFileError> {
     if let Some(at) = place {
         bytes[at..at + NO_SHA256.len()].copy_from_slice(NO_SHA256.as_bytes());
     }
-    let found = sha256(&bytes);
+    let found = sha256_hex(&bytes);
     if found == stated { Ok(()) } else { Err(MapFileError::Damaged { stated, found }) }
 }
 

@@ -57,7 +57,7 @@ pub use exposure::{ExposedParameter, Exposure, ExposureIdentity, StoredBits};
 pub use format::{Format, FormatError};
 pub use injected::{InjectError, Injected, with_injected};
 pub use outputs::{Output, Persistence, PersistenceError};
-pub use parameter::{Component, OwnedParameters, ParameterSpec, Parameters, fingerprint};
+pub use parameter::{Component, OwnedParameters, ParameterSpec, Parameters, fingerprint, sha256_hex};
 pub use rate::{BitErrorRate, RateError};
 pub use safetensors_file::{ForeignTensor, SafetensorsBytes, SafetensorsError, SafetensorsLayout, WordPlace};
 pub use stream::{Purpose, STREAM_VERSION, StreamKey, unit};

@@ -74,15 +74,12 @@ impl SafetensorsLayout {
         for (name, tensor) in found {
             let component = component(&name);
             let (start, end) = tensor.data_offsets;
-            match Format::of_dtype(tensor.dtype) {
-                Some(format) => {
-                    specs.push(ParameterSpec { name, shape: tensor.shape.clone(), format, component });
-                    starts.push(first + start);
-                }
-                None => {
-                    let (dtype, bits) = (format!("{:?}", tensor.dtype), (end - start) as u64 * 8);
-                    foreign.push(ForeignTensor { name, dtype, bits, component });
-                }
+            if let Some(format) = Format::of_dtype(tensor.dtype) {
+                specs.push(ParameterSpec { name, shape: tensor.shape.clone(), format, component });
+                starts.push(first + start);
+            } else {
+                let (dtype, bits) = (format!("{:?}", tensor.dtype), (end - start) as u64 * 8);
+                foreign.push(ForeignTensor { name, dtype, bits, component });
             }
         }
         Ok(Self { specs, starts, foreign, header: size_of::<u64>()..first, metadata })

@@ -4,6 +4,11 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 
+use crate::{read_at, write_at};
+
+/// Bytes of a run that are read and written through memory: for short runs, the call that copies within the system waits for the disk.
+const SHORT: u64 = 1 << 20;
+
 /// How a file is going to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Advice {
@@ -36,9 +41,17 @@ pub fn copy_sparse(from: &File, bytes: Range<u64>, to: &File, at: u64) -> io::Re
     let length = bytes.end.saturating_sub(bytes.start);
     to.set_len(at + length)?;
     let (mut source, mut target) = (from, to);
+    let mut buffer = Vec::new();
     let mut start = bytes.start;
     while start < bytes.end {
         let Some(data) = next_data(from, start..bytes.end)? else { break };
+        if data.end - data.start <= SHORT {
+            buffer.resize((data.end - data.start) as usize, 0);
+            read_at(from, data.start, &mut buffer)?;
+            write_at(to, at + (data.start - bytes.start), &buffer)?;
+            start = data.end;
+            continue;
+        }
         source.seek(SeekFrom::Start(data.start))?;
         target.seek(SeekFrom::Start(at + (data.start - bytes.start)))?;
         let wanted = data.end - data.start;

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use radhard_fault::{BitErrorRate, ErrorMap, Expose};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::FileCause;
 
@@ -307,9 +306,4 @@ fn side_of(model: &Path) -> Result<Option<(PathBuf, SideFile)>, MarkError> {
         return Err(MarkError::OtherSize { path, model, expected: side.size, found });
     }
     Ok(Some((path, side)))
-}
-
-/// SHA-256, in hexadecimal.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -61,7 +61,7 @@ pub(crate) fn inject(arguments: &Inject, console: &Console) -> Result<Exit, Fail
     } else {
         format!(" → {}", shown(outputs.out.or(outputs.map)))
     };
-    show(&injection, &format!("injected{place}"), console)
+    show(&injection, &format!("injected{place}"), true, console)
 }
 
 pub(crate) fn apply(arguments: &Replay, console: &Console) -> Result<Exit, Failure> {
@@ -69,7 +69,7 @@ pub(crate) fn apply(arguments: &Replay, console: &Console) -> Result<Exit, Failu
     let injection =
         files::apply(&arguments.model, &arguments.map, arguments.out.as_deref(), arguments.rebase)
             .map_err(file_failure)?;
-    show(&injection, "applied", console)
+    show(&injection, "applied", false, console)
 }
 
 pub(crate) fn undo(arguments: &Replay, console: &Console) -> Result<Exit, Failure> {
@@ -79,7 +79,7 @@ pub(crate) fn undo(arguments: &Replay, console: &Console) -> Result<Exit, Failur
     check_out(arguments)?;
     let injection =
         files::undo(&arguments.model, &arguments.map, arguments.out.as_deref()).map_err(file_failure)?;
-    show(&injection, "undone", console)
+    show(&injection, "undone", false, console)
 }
 
 /// Refuses a copy that would lose a file.
@@ -96,8 +96,15 @@ fn shown(path: Option<&std::path::Path>) -> String {
     path.map_or_else(String::new, |path| path.display().to_string())
 }
 
-fn show(injection: &Injection, what: &str, console: &Console) -> Result<Exit, Failure> {
-    console.result(injection, || text(injection, what))?;
+/// Shows what was done; what a target reached and passed over is told where it was drawn.
+fn show(injection: &Injection, what: &str, drawn: bool, console: &Console) -> Result<Exit, Failure> {
+    console.result(injection, || {
+        let mut text = text(injection, what);
+        if let Some(coverage) = injection.coverage.as_ref().filter(|_| drawn) {
+            text.push_str(&covered(coverage));
+        }
+        text
+    })?;
     Ok(Exit::Done)
 }
 
@@ -122,14 +129,17 @@ fn text(injection: &Injection, what: &str) -> String {
             "\n{already} of the words were so already: a change that had been stopped was finished"
         ));
     }
-    if let Some(Coverage { hit, passed_over }) = coverage {
-        if hit.len() > 1 || !passed_over.is_empty() {
-            let hit: Vec<String> = hit.iter().map(ToString::to_string).collect();
-            text.push_str(&format!("\nhit: {}", hit.join(", ")));
-        }
-        if !passed_over.is_empty() {
-            text.push_str(&format!("\npassed over: {}", files::listed(passed_over)));
-        }
+    text
+}
+
+fn covered(Coverage { hit, passed_over }: &Coverage) -> String {
+    let mut text = String::new();
+    if hit.len() > 1 || !passed_over.is_empty() {
+        let hit: Vec<String> = hit.iter().map(ToString::to_string).collect();
+        text.push_str(&format!("\nhit: {}", hit.join(", ")));
+    }
+    if !passed_over.is_empty() {
+        text.push_str(&format!("\npassed over: {}", files::listed(passed_over)));
     }
     text
 }
