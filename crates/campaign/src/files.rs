@@ -188,7 +188,8 @@ pub fn inject(model: &Path, outputs: Outputs<'_>, request: &Request<'_>) -> Resu
     match (outputs.map, outputs.in_place) {
         (None, true) => return Err(FileCause::InPlaceWithoutMap.at(model)),
         (Some(map), true) => {
-            in_place::put_whole(&OpenModel(&opened.file), map, &map_bytes).at(map)?;
+            let place = journal_place(map).at(map)?;
+            in_place::put_whole(&OpenModel(&opened.file), &place, &map_bytes).at(map)?;
             change_in_place(
                 model,
                 &opened,
@@ -276,6 +277,14 @@ fn draw_protected(request: &Request<'_>, target: &Exposure, model: &Path) -> Res
     let exposed_bits = exposure.memory().bits();
     let rewritten = combination.rewrites().then_some(lent);
     Ok(Drawn { errors, exposed_bits, protected: Some(of_protection), rewritten })
+}
+
+/// Where a map that a change is undone by is written: a regular file, at the end of any links.
+fn journal_place(map: &Path) -> Result<PathBuf, FileCause> {
+    if std::fs::metadata(map).is_ok_and(|there| !there.is_file()) {
+        return Err(FileCause::MapIsNoFile);
+    }
+    Ok(radhard_memory::followed(map)?)
 }
 
 /// Makes the words of a map injected in a file without a mark.

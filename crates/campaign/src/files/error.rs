@@ -87,6 +87,9 @@ pub enum FileCause {
     /// A change in place needs a map to be taken back by.
     #[error("a change in place needs an error map to be undone by; give --map")]
     InPlaceWithoutMap,
+    /// A device or a pipe keeps no map.
+    #[error("is not a regular file, and a change in place is undone by its error map; give --map a file")]
+    MapIsNoFile,
     /// Its mark can't be read.
     #[error(transparent)]
     Mark(#[from] MarkError),

@@ -153,6 +153,7 @@ fn file_failure(error: FileError) -> Failure {
             | FileCause::Draw(_)
             | FileCause::Protect(_)
             | FileCause::InPlaceWithoutMap
+            | FileCause::MapIsNoFile
             | FileCause::MapOfRewritten { .. }
     ) {
         Exit::Usage

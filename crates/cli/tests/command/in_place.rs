@@ -99,6 +99,9 @@ fn a_model_changed_in_place_has_a_side_file_until_undo_and_takes_no_second_map()
     bench.run("inject m.st --ber 1e-3 --seed 9 --map other.map --json").json();
     bench.run("inject m.st --ber 1e-3 --in-place").fails(1, &["--map"]);
     bench.run("inject m.st --ber 1e-3 --in-place --map a.map --out b.st").fails(1, &["--out"]);
+    bench
+        .run("inject m.st --ber 1e-3 --in-place --map /dev/null")
+        .fails(1, &["/dev/null", "not a regular file"]);
     let injected = bench.run("inject m.st --ber 1e-3 --seed 7 --chip 2 --in-place --map m.map --json").json();
     assert_ne!(fs::read(&path).unwrap(), clean);
     let side: Value = serde_json::from_slice(&fs::read(bench.path(SIDE)).unwrap()).unwrap();
