@@ -194,7 +194,7 @@ pub fn inject(model: &Path, outputs: Outputs<'_>, request: &Request<'_>) -> Resu
                 model,
                 &opened,
                 &words,
-                SideFile::new(provenance.clone(), opened.size().at(model)?, map, None),
+                &SideFile::new(provenance.clone(), opened.size().at(model)?, map, None),
             )
             .at(model)?;
         }
@@ -292,7 +292,7 @@ fn change_in_place(
     model: &Path,
     opened: &Opened,
     words: &ChangedWords<'_>,
-    side: SideFile,
+    side: &SideFile,
 ) -> Result<u64, FileCause> {
     let path = side_path(model);
     let disk = OpenModel(&opened.file);

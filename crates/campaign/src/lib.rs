@@ -15,9 +15,11 @@ pub mod selftest;
 pub mod subject;
 pub mod theory;
 pub mod trial;
+mod uncovered;
 pub mod watch;
 
 pub use plan::{CheckedPlan, Evaluation, Plan, PlanError, SubjectPaths};
 pub use radhard_engine::lend;
-pub use run::{How, RunError, RunReport, Uncovered, run};
+pub use run::{How, RunError, RunReport, run};
+pub use uncovered::Uncovered;
 pub use watch::{Silent, Watch};

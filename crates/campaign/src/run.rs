@@ -7,9 +7,7 @@ use std::time::Instant;
 use std::vec;
 
 use radhard_engine::{Exposed, LentModel, Under};
-use radhard_fault::{
-    BitErrorRate, Chip, Coverage, DrawError, DrawnMap, Exposure, PassedOver, Persistence, Target, TargetError,
-};
+use radhard_fault::{BitErrorRate, Chip, DrawError, DrawnMap, PassedOver, Persistence, TargetError};
 use radhard_metrics::{Reference, ScoreOptions};
 use radhard_records::{CellId, Metrics, RecordsError, Store, Trial};
 use rayon::prelude::*;
@@ -24,6 +22,7 @@ use crate::plan::{CheckedPlan, Evaluation};
 use crate::prediction::Predictor;
 use crate::subject::{GoldenError, GoldenRun, Ground, Subject, SubjectError};
 use crate::trial::{Buffers, DrawnChip, TrialError};
+use crate::uncovered::{Uncovered, uncovered};
 use crate::watch::Watch;
 
 /// Faults drawn ahead of their evaluation, about; bounds the memory of a batch of dense maps. Each thread draws one chip at least.
@@ -127,17 +126,6 @@ pub struct RunReport {
     pub interrupted: bool,
     /// Parameters of which a target reaches no bit, though it names them.
     pub passed_over: Vec<Uncovered>,
-}
-
-/// Parameters of a model of which a target reaches no bit, though it names them.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct Uncovered {
-    /// The model's name.
-    pub model: String,
-    /// The target.
-    pub target: String,
-    /// The parameters.
-    pub tensors: Vec<PassedOver>,
 }
 
 /// How trials are evaluated; the records do not depend on it.
@@ -249,22 +237,6 @@ pub fn run(plan: &CheckedPlan, dir: &Path, how: How, watch: &dyn Watch) -> Resul
     store.close()?;
     report.seconds = start.elapsed().as_secs_f64();
     Ok(report)
-}
-
-/// What the targets of a plan pass over in a model; where faults strike what is computed, no stored parameter is meant.
-fn uncovered(plan: &CheckedPlan, model: &str, exposed: &[Exposure]) -> Vec<Uncovered> {
-    if plan.persistence() == Persistence::Compute {
-        return Vec::new();
-    }
-    let of_target = |(target, exposure): (&Target, &Exposure)| {
-        let tensors = Coverage::of(target, plan.expose(), exposure, &[]).passed_over;
-        (!tensors.is_empty()).then(|| Uncovered {
-            model: model.to_owned(),
-            target: target.to_string(),
-            tensors,
-        })
-    };
-    plan.targets().iter().zip(exposed).filter_map(of_target).collect()
 }
 
 /// Prepares every protection of a subject, and refuses what can't be drawn under it.

@@ -138,7 +138,9 @@ impl Contents {
             .map(|file| {
                 let some = subsets(&file.pending).map(|writes| {
                     let mut bytes = file.bytes.clone();
-                    writes.iter().for_each(|write| write.on(&mut bytes));
+                    for write in &writes {
+                        write.on(&mut bytes);
+                    }
                     bytes
                 });
                 some.collect()
@@ -146,7 +148,9 @@ impl Contents {
             .collect();
         for changes in subsets(&self.pending) {
             let mut entries = self.entries.clone();
-            changes.iter().for_each(|change| change.on(&mut entries));
+            for change in &changes {
+                change.on(&mut entries);
+            }
             let bytes_of = |name: &str| -> Vec<Option<Vec<u8>>> {
                 match entries.get(Path::new(name)) {
                     Some(&file) => contents[file].iter().cloned().map(Some).collect(),
@@ -251,7 +255,7 @@ impl Disk for Recorder {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let file = self.file(from)?;
         self.step(|now| {
-            now.pending.push(Entries(vec![(to.to_owned(), Some(file)), (from.to_owned(), None)]))
+            now.pending.push(Entries(vec![(to.to_owned(), Some(file)), (from.to_owned(), None)]));
         });
         Ok(())
     }

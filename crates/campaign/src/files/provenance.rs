@@ -300,7 +300,7 @@ pub(crate) fn journal_path(side: &Path) -> PathBuf {
 fn side_of(model: &Path) -> Result<Option<(PathBuf, SideFile)>, MarkError> {
     let path = side_path(model);
     let Some(side) = SideFile::read(&path)? else { return Ok(None) };
-    let found = std::fs::metadata(model).map(|data| data.len()).unwrap_or(side.size);
+    let found = std::fs::metadata(model).map_or(side.size, |data| data.len());
     if found != side.size {
         let model = model.to_owned();
         return Err(MarkError::OtherSize { path, model, expected: side.size, found });

@@ -93,7 +93,7 @@ impl<'a> ChangedWords<'a> {
         let mut buffer = Vec::new();
         for (changed, &index) in self.errors.parameters().iter().zip(&self.places) {
             for group in self.groups(changed, index) {
-                self.read(file, &group, &mut buffer)?;
+                read_group(file, &group, &mut buffer)?;
                 for i in group.words {
                     let place = self.layout.place(index, changed.elements()[i]);
                     let at = self.moved(place.at);
@@ -120,7 +120,7 @@ impl<'a> ChangedWords<'a> {
         let mut buffer = Vec::new();
         for (changed, &index) in self.errors.parameters().iter().zip(&self.places) {
             for group in self.groups(changed, index) {
-                self.read(file, &group, &mut buffer)?;
+                read_group(file, &group, &mut buffer)?;
                 let before = buffer.clone();
                 for i in group.words {
                     let place = self.layout.place(index, changed.elements()[i]);
@@ -137,11 +137,6 @@ impl<'a> ChangedWords<'a> {
             }
         }
         Ok(())
-    }
-
-    fn read(&self, file: &impl Bytes, group: &Group, buffer: &mut Vec<u8>) -> io::Result<()> {
-        buffer.resize((group.bytes.end - group.bytes.start) as usize, 0);
-        file.read_at(group.bytes.start, buffer)
     }
 
     fn moved(&self, at: u64) -> u64 {
@@ -162,6 +157,11 @@ impl<'a> ChangedWords<'a> {
 struct Group {
     words: Range<usize>,
     bytes: Range<u64>,
+}
+
+fn read_group(file: &impl Bytes, group: &Group, buffer: &mut Vec<u8>) -> io::Result<()> {
+    buffer.resize((group.bytes.end - group.bytes.start) as usize, 0);
+    file.read_at(group.bytes.start, buffer)
 }
 
 /// Rising elements in groups of at most [`SPAN`] bytes.
@@ -198,8 +198,7 @@ pub(crate) fn read_words(
     };
     let (mut words, mut buffer) = (Vec::with_capacity(elements.len()), Vec::new());
     for group in groups(elements, range) {
-        buffer.resize((group.bytes.end - group.bytes.start) as usize, 0);
-        file.read_at(group.bytes.start, &mut buffer)?;
+        read_group(file, &group, &mut buffer)?;
         words.extend(group.words.map(|i| {
             let place = layout.place(index, elements[i]);
             place.get(&buffer[(place.at - group.bytes.start) as usize..], format)

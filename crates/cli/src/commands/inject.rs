@@ -109,39 +109,37 @@ fn show(injection: &Injection, what: &str, drawn: bool, console: &Console) -> Re
 }
 
 fn text(injection: &Injection, what: &str) -> String {
-    let Injection { flips, words, zeroed, already, exposed_bits, target, ber, coverage, protected } =
-        injection;
+    let Injection { flips, words, zeroed, already, exposed_bits, target, ber, protected, .. } = injection;
     let rate = ber.map_or_else(String::new, |ber| format!(" at {ber:e}"));
-    let mut text =
-        format!("{what}: {flips} flips in {words} words; target {target}, {exposed_bits} exposed bits{rate}");
+    let mut lines = vec![format!(
+        "{what}: {flips} flips in {words} words; target {target}, {exposed_bits} exposed bits{rate}"
+    )];
     if let Some(Protected { protection, memory_flips, detected, restored }) = protected {
-        text.push_str(&format!(
-            "\n{protection}: {memory_flips} flips in memory, {detected} found bad, {restored} restored"
+        lines.push(format!(
+            "{protection}: {memory_flips} flips in memory, {detected} found bad, {restored} restored"
         ));
     }
     if *zeroed > 0 {
-        text.push_str(&format!(
-            "\n{zeroed} of the words were zeroed by the protection, which counts as no flip"
-        ));
+        lines.push(format!("{zeroed} of the words were zeroed by the protection, which counts as no flip"));
     }
     if *already > 0 {
-        text.push_str(&format!(
-            "\n{already} of the words were so already: a change that had been stopped was finished"
+        lines.push(format!(
+            "{already} of the words were so already: a change that had been stopped was finished"
         ));
     }
-    text
+    lines.join("\n")
 }
 
 fn covered(Coverage { hit, passed_over }: &Coverage) -> String {
-    let mut text = String::new();
+    let mut lines = vec![String::new()];
     if hit.len() > 1 || !passed_over.is_empty() {
         let hit: Vec<String> = hit.iter().map(ToString::to_string).collect();
-        text.push_str(&format!("\nhit: {}", hit.join(", ")));
+        lines.push(format!("hit: {}", hit.join(", ")));
     }
     if !passed_over.is_empty() {
-        text.push_str(&format!("\npassed over: {}", files::listed(passed_over)));
+        lines.push(format!("passed over: {}", files::listed(passed_over)));
     }
-    text
+    lines.join("\n")
 }
 
 fn file_failure(error: FileError) -> Failure {

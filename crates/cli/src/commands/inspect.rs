@@ -110,23 +110,20 @@ fn text(inspection: &Inspection, mark: Option<&Mark>) -> String {
         table.add_row(cells);
     }
     let model = in_line(inspection.model.as_deref().unwrap_or("unknown architecture"));
-    let mut text = format!(
-        "{table}\n{model}: {} parameters, {} bits (state left out)",
+    let critical = inspection.critical_bits.map_or_else(String::new, |bits| {
+        format!("; {bits} critical bits: exponent bits that read 0 and whose flip makes a word huge, infinite or NaN")
+    });
+    let mut lines = vec![format!(
+        "{table}\n{model}: {} parameters, {} bits (state left out){critical}",
         inspection.total, inspection.bits
-    );
-    if let Some(critical) = inspection.critical_bits {
-        text.push_str(&format!(
-            "; {critical} critical bits: exponent bits that read 0 and whose flip makes a word huge, infinite or NaN"
-        ));
-    }
+    )];
     if !inspection.others.is_empty() {
-        text.push_str("\nnot injectable (unknown format): ");
-        text.push_str(&in_line(&inspection.others.join(", ")));
+        lines.push(format!("not injectable (unknown format): {}", in_line(&inspection.others.join(", "))));
     }
     if let Some(mark) = mark {
-        text.push_str(&format!(
-            "\nholds injected faults: {mark}; scores in its metadata are of the fault-free model"
+        lines.push(format!(
+            "holds injected faults: {mark}; scores in its metadata are of the fault-free model"
         ));
     }
-    text
+    lines.join("\n")
 }
