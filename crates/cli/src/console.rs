@@ -19,18 +19,24 @@ fn has_gone(error: &std::io::Error, was_terminal: bool) -> bool {
         || was_terminal && cfg!(unix) && error.raw_os_error() == Some(INPUT_OUTPUT_ERROR)
 }
 
+/// Whether standard output is a character device: so is a terminal that was closed before this process began.
+fn is_device() -> bool {
+    let found = std::fs::metadata("/dev/fd/1");
+    found.is_ok_and(|found| !found.is_file() && radhard_memory::is_stream(found.file_type()))
+}
+
 /// Where results and progress go.
 #[derive(Debug)]
 pub(crate) struct Console {
     json: bool,
     quiet: bool,
-    /// Whether standard output was a terminal at the beginning; one that was closed no longer says so.
+    /// Whether standard output was a terminal, or may have been one, at the beginning; one that was closed no longer says so.
     terminal: bool,
 }
 
 impl Console {
     pub(crate) fn new(json: bool, quiet: bool) -> Self {
-        Self { json, quiet, terminal: std::io::stdout().is_terminal() }
+        Self { json, quiet, terminal: std::io::stdout().is_terminal() || is_device() }
     }
 
     /// Prints a result: one JSON object where that is asked for, else text.

@@ -173,8 +173,11 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "does not fit the address space")]
-    fn an_impossible_length_is_named() {
-        let _ = Buffer::<f32>::zeroed(usize::MAX / 2);
+    fn a_length_that_no_memory_holds_is_told_in_bytes() {
+        for (length, bytes) in [(usize::MAX / 2, u64::MAX), (1 << 50, 1 << 52)] {
+            let panic = std::panic::catch_unwind(|| Buffer::<f32>::zeroed(length)).unwrap_err();
+            let TooLittleMemory { needed, there } = panic.downcast_ref().unwrap();
+            assert!(*needed == bytes && there < needed, "{needed} {there}");
+        }
     }
 }

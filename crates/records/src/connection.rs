@@ -23,6 +23,17 @@ pub(crate) fn lock(dir: &Path) -> Result<File, RecordsError> {
     }
 }
 
+/// Refuses what is there and no regular file, before it is opened: opening a pipe would wait for its other end.
+pub(crate) fn check_regular(file: &Path) -> Result<(), RecordsError> {
+    match std::fs::metadata(file) {
+        Ok(there) if !there.is_file() => {
+            let reason = "it is not a regular file".to_owned();
+            Err(RecordsError::Foreign { path: file.to_owned(), reason })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Opens for reading and holds the present state of the file until the connection ends.
 pub(crate) fn open_reading(file: &Path) -> Result<Connection, RecordsError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;

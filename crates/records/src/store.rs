@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, params_from_iter};
 use crate::cell::{self, Cell, CellId, CellKey};
 use crate::checks::{self, Sum};
 use crate::checksum::Checksum;
-use crate::connection::{begin, is_busy, lock, open_reading, version, write_ahead};
+use crate::connection::{begin, check_regular, is_busy, lock, open_reading, version, write_ahead};
 use crate::error::RecordsError;
 use crate::golden::{self, Golden, SubjectKey};
 use crate::header::{self, Header};
@@ -56,6 +56,7 @@ impl Store {
         {
             return Err(RecordsError::io(&file, "making the records", source));
         }
+        check_regular(&file)?;
         let opened = Connection::open_with_flags(
             &file,
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -88,6 +89,7 @@ impl Store {
     /// Errors: no records there, a foreign or damaged file, another schema.
     pub fn open(dir: &Path) -> Result<Self, RecordsError> {
         let file = dir.join(FILE);
+        check_regular(&file)?;
         match file.try_exists() {
             Ok(true) => Self::open_file(file)?.ok_or_else(|| RecordsError::NotFound { path: dir.to_owned() }),
             Ok(false) => Err(RecordsError::NotFound { path: dir.to_owned() }),

@@ -145,14 +145,17 @@ impl Study<'_> {
             .map_err(|source| StudyError::File { path: self.out.to_path_buf(), source })?;
         let path = self.out.join(SCALE_FILE);
         let asked = self.scale.in_words();
-        match std::fs::read_to_string(&path) {
+        match radhard_memory::read_text(&path, 1 << 16) {
             Ok(found) if found.trim() == asked => Ok(()),
             Ok(found) => Err(StudyError::OtherScale {
                 dir: self.out.to_path_buf(),
                 found: found.trim().to_owned(),
                 asked,
             }),
-            Err(_) => write(&path, format!("{asked}\n").as_bytes()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                write(&path, format!("{asked}\n").as_bytes())
+            }
+            Err(source) => Err(StudyError::File { path, source }),
         }
     }
 

@@ -117,7 +117,7 @@ fn trained(
 /// Whether a directory was begun by the demo: its plan, or that in its records, says so.
 fn is_demo(dir: &Path) -> bool {
     let is_plan = |text: &str| text.starts_with(PLAN_BEGINS);
-    let plan = fs::read_to_string(dir.join(PLAN)).is_ok_and(|text| is_plan(&text));
+    let plan = radhard_memory::read_text(dir.join(PLAN), 1 << 20).is_ok_and(|text| is_plan(&text));
     plan || Store::open(dir).is_ok_and(|store| is_plan(&store.header().plan))
 }
 

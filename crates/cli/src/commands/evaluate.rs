@@ -29,11 +29,14 @@ pub(crate) fn run(arguments: &Evaluate, console: &Console) -> Result<Exit, Failu
         .parse()
         .map_err(|error| failure(Exit::Usage, format!("--non-finite: {error}")))?;
     if let Some(scores) = &arguments.scores {
-        CommandFiles::new(arguments.overwrite.force)
+        let mut files = CommandFiles::new(arguments.overwrite.force)
             .reads("the model", &arguments.model)
             .reads("--data", &arguments.data)
-            .writes("--scores", scores)
-            .check()?;
+            .writes("--scores", scores);
+        if let Some(campaign) = &arguments.bounds {
+            files = files.reads("the records of --bounds", &campaign.join(radhard_records::FILE));
+        }
+        files.check()?;
     }
     let subject =
         Subject::open(&arguments.model, &arguments.data, None, part, non_finite).or_exit(Exit::Input)?;

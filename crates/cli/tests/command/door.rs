@@ -50,6 +50,12 @@ fn pipes_and_devices_are_no_plans_models_maps_data_or_parquet_files() {
             ran.fails(5, &[place, "not a regular file"]);
         }
     }
+    std::fs::create_dir(bench.path("dir")).unwrap();
+    std::fs::rename(bench.path("fifo"), bench.path("dir/records.sqlite")).unwrap();
+    bench.write("plan.toml", "rates = [1e-3]\n[[subject]]\nmodel = \"fm.model\"\ndata = \"small.data\"\n");
+    for words in ["report dir", "export dir", "run plan.toml --out dir"] {
+        after(&bench, "", words).fails(5, &["dir/records.sqlite", "not a regular file"]);
+    }
     let ran = after(&bench, "cat ratings.csv |", "data prepare criteo /dev/stdin --out x");
     ran.fails(5, &["/dev/stdin", "read twice"]);
     assert!(!bench.path("run").exists() && !bench.path("x").exists());
