@@ -3,6 +3,7 @@
 mod bad_input;
 mod decisions;
 mod door;
+mod drills;
 mod imported;
 mod law_same_records;
 mod main_job;
