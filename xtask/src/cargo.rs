@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -31,6 +31,25 @@ pub(crate) fn run<S: AsRef<str>>(arguments: &[S]) -> Result<()> {
     finish(Command::new(program()).args(&arguments), &format!("cargo {}", arguments.join(" ")))
 }
 
+/// Runs `cargo ARGUMENTS` with these variables set besides.
+pub(crate) fn run_with(variables: &[(&str, &str)], arguments: &[&str]) -> Result<()> {
+    let mut command = Command::new(program());
+    command.args(arguments).envs(variables.iter().copied());
+    let mut words: Vec<String> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    words.push(format!("cargo {}", arguments.join(" ")));
+    finish(&mut command, &words.join(" "))
+}
+
+/// Runs `cargo ARGUMENTS` in a directory of the repository, whose own configuration of cargo holds there.
+pub(crate) fn run_in(directory: &str, arguments: &[&str]) -> Result<()> {
+    let mut command = Command::new(program());
+    // A workspace of its own has its own directory of results.
+    command.args(arguments).env_remove("CARGO_TARGET_DIR");
+    let line = format!("cargo {} in {directory}", arguments.join(" "));
+    let status = command.current_dir(workspace_root()?.join(directory)).status();
+    done(status.with_context(|| format!("cannot start `{line}`"))?, &line)
+}
+
 /// Runs a script of the workspace.
 pub(crate) fn run_script(path: &str) -> Result<()> {
     finish(&mut Command::new(workspace_root()?.join(path)), path)
@@ -50,7 +69,10 @@ pub(crate) fn output(name: &str, arguments: &[&str]) -> Result<Vec<u8>> {
 
 fn finish(command: &mut Command, line: &str) -> Result<()> {
     let status = command.current_dir(workspace_root()?).status();
-    let status = status.with_context(|| format!("cannot start `{line}`"))?;
+    done(status.with_context(|| format!("cannot start `{line}`"))?, line)
+}
+
+fn done(status: ExitStatus, line: &str) -> Result<()> {
     if !status.success() {
         bail!("`{line}` failed: {status}");
     }

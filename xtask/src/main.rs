@@ -8,8 +8,10 @@ mod cargo;
 mod check;
 mod finding;
 mod forbid;
+mod fuzz;
 mod links;
 mod lints;
+mod long;
 mod machine;
 mod size;
 mod source;
@@ -34,6 +36,9 @@ struct Arguments {
 enum Task {
     /// Run every test: with nextest where it is installed, else with cargo test; then the doc tests.
     Test {
+        /// Run what takes too long for every change instead: drills, damaged files by the 100,000, large files, fuzz searches.
+        #[arg(long, conflicts_with = "runner_arguments")]
+        long: bool,
         /// Passed on to the runner (`-p radhard-fault`, a filter …); the doc tests are then left out.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         runner_arguments: Vec<String>,
@@ -54,7 +59,8 @@ enum Task {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
-        Task::Test { runner_arguments } => test::run(&runner_arguments),
+        Task::Test { long: true, .. } => long::run(),
+        Task::Test { runner_arguments, .. } => test::run(&runner_arguments),
         Task::Check => check::run(),
         Task::Bench { name: Some(name), benchmark_arguments } => bench::run(&name, &benchmark_arguments),
         Task::Bench { name: None, .. } => {

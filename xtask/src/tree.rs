@@ -66,12 +66,13 @@ impl Tree {
     }
 }
 
-/// The room of a file under `crates/`, or `xtask`; none for the rest of the tree.
+/// The room of a file under `crates/`, or `xtask`, `fuzz`, and `fuzz-search` in it; none for the rest of the tree.
 pub(crate) fn room(path: &str) -> Option<&str> {
     let mut parts = path.split('/');
     match parts.next()? {
         "crates" => parts.next(),
         "xtask" => Some("xtask"),
+        "fuzz" => Some(if parts.next() == Some("search") { "fuzz-search" } else { "fuzz" }),
         _ => None,
     }
 }
@@ -81,9 +82,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rooms_are_directories_under_crates_and_xtask() {
+    fn rooms_are_directories_under_crates_xtask_and_fuzz() {
         assert_eq!(room("crates/fault/src/lib.rs"), Some("fault"));
         assert_eq!(room("xtask/src/main.rs"), Some("xtask"));
+        assert_eq!(room("fuzz/src/lib.rs"), Some("fuzz"));
+        assert_eq!(room("fuzz/search/src/main.rs"), Some("fuzz-search"));
         assert_eq!(room("docs/glossary.md"), None);
     }
 

@@ -4,6 +4,7 @@ mod bad_input;
 mod coverage;
 mod decisions;
 mod door;
+mod drills;
 mod imported;
 mod in_place;
 mod large;
