@@ -83,10 +83,16 @@ pub(super) fn c10(findings: &Findings) -> Claim {
     let (mut parts, mut evidence, mut said) = (Vec::new(), Vec::new(), Vec::new());
     for protection in ["clip:paper", "sbp"] {
         let (mut family, mut shares, mut gains) = (Vec::new(), Vec::new(), Vec::new());
+        let mut nowhere = 0;
         for (_, chips) in cells(findings, [protection, "none"]) {
             let Some(bare) = mean(&chips.second) else { continue };
             // Where little is lost there is little to win.
             if chips.golden - bare <= LARGE {
+                continue;
+            }
+            // A clip without a place to act gains 0 by construction, which is no evidence.
+            if chips.equal() {
+                nowhere += 1;
                 continue;
             }
             let of = format!("{protection}, {}", chips.of);
@@ -115,7 +121,7 @@ pub(super) fn c10(findings: &Findings) -> Claim {
             let count = |verdict| decided.iter().filter(|part| part.verdict == verdict).count();
             said.push(format!(
                 "{protection} wins back more than half of the loss on most chips in {} of {} cells and not in {}; the mean gain is at least \
-                 .05 in {} of them, from {low:.3} to {high:.3}, which is {} to {} of the mean loss",
+                 .05 in {} of them, from {low:.3} to {high:.3}, which is {} to {} of the mean loss; in {nowhere} cells it has no place to act",
                 count(Verdict::Holds),
                 decided.len(),
                 count(Verdict::Refuted),
