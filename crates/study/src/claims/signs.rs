@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering::{Greater, Less};
 
-use radhard_metrics::beta;
+use radhard_metrics::{holm, paired_event_p};
 
 use crate::claim::{Part, Verdict};
 
@@ -45,27 +45,19 @@ impl Signs {
     ///
     /// Source: the sign test (Arbuthnott 1710): 2 P(Bin(n, 1/2) <= k), at most 1.
     pub(crate) fn p(&self) -> f64 {
-        let (few, n) = (self.chips_for.min(self.chips_against), self.chips_for + self.chips_against);
-        if 2 * few >= n {
-            return 1.0;
-        }
-        // P(Bin(n, 1/2) <= k) = I_1/2(n - k, k + 1).
-        (2.0 * beta::incomplete((n - few) as f64, few as f64 + 1.0, 0.5)).min(1.0)
+        let [few, more] = {
+            let (a, b) = (self.chips_for, self.chips_against);
+            [a.min(b), a.max(b)]
+        };
+        (2.0 * paired_event_p(more, few)).min(1.0)
     }
 }
 
 /// The comparisons of a family with their verdicts, at 5 % over all of them.
 ///
-/// Source: Holm 1979: the i-th smallest of m is multiplied by m - i + 1, and none is below the one before it.
+/// Source: Holm 1979.
 pub(crate) fn decided(family: &[Signs]) -> Vec<Part> {
-    let mut order: Vec<usize> = (0..family.len()).collect();
-    order.sort_by(|a, b| family[*a].p().total_cmp(&family[*b].p()));
-    let mut corrected = vec![1.0; family.len()];
-    let mut before = 0.0_f64;
-    for (rank, place) in order.into_iter().enumerate() {
-        before = before.max((family[place].p() * (family.len() - rank) as f64).min(1.0));
-        corrected[place] = before;
-    }
+    let corrected = holm(&family.iter().map(Signs::p).collect::<Vec<_>>());
     family
         .iter()
         .zip(corrected)
