@@ -467,6 +467,12 @@ pub(crate) struct Reproduce {
     /// Where data, models, records, figures and tables go
     #[arg(long, default_value = "radhard-paper", value_name = "DIR")]
     pub(crate) out: PathBuf,
+    /// Data sets to study, joined by commas: movielens-1m, movielens-20m, criteo [default: all]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) sets: Vec<String>,
+    /// How first-order weights start: torchfm (N(0, 1)) or zero [default: torchfm, but zero with --quick]
+    #[arg(long, value_name = "START")]
+    pub(crate) start: Option<String>,
     /// Minutes instead of hours: fewer rows, epochs and dummy models; the tables whole
     #[arg(long)]
     pub(crate) quick: bool,

@@ -6,6 +6,7 @@ use crate::dummy::DummyShape;
 use crate::inputs::DENSE_DIMS;
 use crate::scale::Scale;
 use crate::sets::SETS;
+use crate::study::SEED;
 use crate::training::MODELS;
 
 /// One campaign of a study.
@@ -16,8 +17,11 @@ pub struct Campaign {
     /// What must be there before it can run.
     pub(crate) needs: Needs,
     targets: Vec<&'static str>,
+    error_models: Vec<&'static str>,
     rates: Vec<f64>,
     protections: Vec<&'static str>,
+    persistence: &'static str,
+    seed: u64,
     chips: u64,
     split: &'static str,
     subjects: Vec<Subject>,
@@ -53,8 +57,27 @@ pub(crate) const RATES: [f64; 8] = [1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e
 pub(crate) const HALF_DECADES: [f64; 7] = [3.16e-7, 3.16e-6, 3.16e-5, 3.16e-4, 3.16e-3, 3.16e-2, 1e-1];
 /// The rates of figure 10.
 pub(crate) const PROTECTED_RATES: [f64; 4] = [1e-5, 1e-4, 1e-3, 1e-2];
-/// The rates of figures 4 to 6.
-pub(crate) const DUMMY_RATES: [f64; 6] = [1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4];
+/// The rates of figures 4 to 6, as the released notebook has them.
+pub(crate) const PAPER_DUMMY_RATES: [f64; 5] = [1e-8, 5e-8, 1e-7, 5e-7, 1e-6];
+/// The same with ours above them.
+pub(crate) const DUMMY_RATES: [f64; 7] = [1e-8, 5e-8, 1e-7, 5e-7, 1e-6, 1e-5, 1e-4];
+/// The weights without the biases: what the paper's runs hit.
+pub(crate) const WEIGHTS: &str = "*.weight";
+/// The bit that decides of a network whose weights lie within 1: flipped, it multiplies by 2^128.
+pub(crate) const TOP_BIT: &str = "dense@30";
+/// The models with a network to profile; afm's attention on Criteo's 741 pairs of fields takes a hundred times as long.
+pub(crate) const PROFILED_MODELS: [&str; 4] = ["deepfm", "afm", "dcn", "wide-deep"];
+/// Protections of the counted cells of figure 10, with the unprotected cell.
+pub(crate) const COUNTED: [&str; 4] = ["none", "clip:paper", "sbp", "sbp=tmr"];
+/// Rates of transient faults, per bit of what layers compute.
+pub(crate) const TRANSIENT_RATES: [f64; 3] = [1e-6, 1e-5, 1e-4];
+/// What one flipped bit is detected by: the checks of the tables and of the networks.
+pub(crate) const DETECTED: [(&str, &str); 4] = [
+    ("embedding@30", "abft-embedding:reload"),
+    ("embedding", "abft-embedding:reload"),
+    ("dense@exponent", "abft-gemm:reload"),
+    ("dense", "abft-gemm:reload"),
+];
 /// What figure 10 compares, the text's clip and ideal bit protection; and beside it bit protection that can be built, and a guard
 /// that keeps nothing.
 pub(crate) const PROTECTIONS: [&str; 4] = ["clip:paper", "sbp", "sbp=tmr", "range-guard"];
@@ -72,11 +95,14 @@ impl Campaign {
             name: "grid".to_owned(),
             needs: Needs::Models,
             targets: vec!["all", "embedding", "dense"],
+            error_models: vec!["flips"],
             rates: RATES.to_vec(),
             protections: vec!["none"],
+            persistence: "memory",
+            seed: SEED,
             chips: scale.chips,
             split: "test",
-            subjects: (0..SETS.len()).flat_map(on_set).collect(),
+            subjects: scale.chosen().flat_map(on_set).collect(),
         }
     }
 
@@ -106,11 +132,9 @@ impl Campaign {
     /// Checksums, on the chips of the grid, of the models with an MLP: fm has no product to check, and in afm each check is of every
     /// pair of fields, which takes a hundred times as long.
     pub fn checksums(scale: &Scale) -> Self {
-        let mut subjects: Vec<Subject> = (0..SETS.len()).flat_map(on_set).collect();
-        subjects.retain(|subject| CHECKED_MODELS.contains(&subject.name.as_str()));
         Self {
             name: "checksums".to_owned(),
-            subjects,
+            subjects: scale.chosen().flat_map(|set| of_models(set, &CHECKED_MODELS)).collect(),
             rates: CHECKED_RATES.to_vec(),
             protections: CHECKSUMS.to_vec(),
             ..Self::protections(scale)
@@ -135,7 +159,102 @@ impl Campaign {
         }
     }
 
-    /// Models with few and many dense inputs beside the same sparse part.
+    /// Figures 4 to 6 with faults in the weights alone, at the paper's rates.
+    pub fn dummy_weights(scale: &Scale) -> Self {
+        Self {
+            name: "dummy-weights".to_owned(),
+            targets: vec![WEIGHTS],
+            rates: PAPER_DUMMY_RATES.to_vec(),
+            ..Self::dummies(scale)
+        }
+    }
+
+    /// The mean loss after one flip of the top bit of a network: what decides at rates at which ten chips meet none.
+    pub fn profile(scale: &Scale, set: usize) -> Self {
+        Self {
+            name: format!("profile-{}", SETS[set].name),
+            needs: Needs::ModelsOn(set),
+            targets: vec![TOP_BIT],
+            error_models: vec!["count:1"],
+            rates: Vec::new(),
+            chips: scale.profile_chips[0],
+            subjects: of_models(set, &PROFILED_MODELS[..])
+                .into_iter()
+                .filter(|subject| set < 2 || subject.name != "afm")
+                .collect(),
+            ..Self::grid(scale)
+        }
+    }
+
+    /// The same after several flips, which the profile needs where the rate times the words is near 1.
+    pub fn profile_of_several(scale: &Scale, set: usize) -> Self {
+        Self {
+            name: format!("profile-several-{}", SETS[set].name),
+            error_models: vec!["count:2", "count:4", "count:8"],
+            chips: scale.profile_chips[1],
+            ..Self::profile(scale, set)
+        }
+    }
+
+    /// The counted cells of figure 10 on the chips of another seed.
+    pub fn another_seed(scale: &Scale, set: usize, seed: u64) -> Self {
+        Self {
+            name: format!("seed-{seed}-{}", SETS[set].name),
+            needs: Needs::ModelsOn(set),
+            targets: vec!["all"],
+            rates: PROTECTED_RATES.to_vec(),
+            protections: COUNTED.to_vec(),
+            seed,
+            chips: scale.protected_chips,
+            subjects: on_set(set),
+            ..Self::grid(scale)
+        }
+    }
+
+    /// Permanent faults next to flips, without a protection and under a code that corrects.
+    pub fn permanent(scale: &Scale) -> Self {
+        Self {
+            name: "permanent".to_owned(),
+            needs: Needs::ModelsOn(0),
+            targets: vec!["all"],
+            error_models: vec!["flips", "stuck-at:random"],
+            rates: PROTECTED_RATES.to_vec(),
+            protections: vec!["none", "secded"],
+            subjects: on_set(0),
+            ..Self::grid(scale)
+        }
+    }
+
+    /// Transient faults in what networks compute, without checksums and with such that compute again.
+    pub fn transient(scale: &Scale) -> Self {
+        Self {
+            name: "transient".to_owned(),
+            needs: Needs::ModelsOn(0),
+            targets: vec!["dense"],
+            rates: TRANSIENT_RATES.to_vec(),
+            protections: vec!["none", "abft-gemm:recompute"],
+            persistence: "compute",
+            subjects: of_models(0, &CHECKED_MODELS),
+            ..Self::grid(scale)
+        }
+    }
+
+    /// One flipped bit a chip, and whether a check of results sees it.
+    pub fn detection(scale: &Scale) -> Self {
+        Self {
+            name: "detection".to_owned(),
+            needs: Needs::ModelsOn(0),
+            targets: DETECTED.iter().map(|(target, _)| *target).collect(),
+            error_models: vec!["count:1"],
+            rates: Vec::new(),
+            protections: vec!["none", "abft-gemm:reload", "abft-embedding:reload"],
+            chips: scale.profile_chips[1],
+            subjects: of_models(0, &CHECKED_MODELS),
+            ..Self::grid(scale)
+        }
+    }
+
+    /// Models with few and many dense inputs with the same sparse part.
     pub fn inputs(scale: &Scale) -> Self {
         let subject = |model: &str, inputs: usize| Subject {
             name: crate::inputs::name(model, inputs),
@@ -220,17 +339,26 @@ impl Campaign {
 
     /// Trials of the whole campaign.
     pub fn trials(&self) -> u64 {
-        let cells = self.subjects.len() * self.targets.len() * self.rates.len() * self.protections.len();
+        // An error model of a count takes no rate.
+        let counts = self.error_models.iter().filter(|name| name.starts_with("count:")).count();
+        let at_rates = counts + (self.error_models.len() - counts) * self.rates.len();
+        let cells = self.subjects.len() * self.targets.len() * at_rates * self.protections.len();
         cells as u64 * self.chips
     }
 
     /// Its plan, with paths under the study's directory.
-    pub(crate) fn plan(&self, seed: u64) -> String {
-        let Self { targets, rates, protections, chips, split, .. } = self;
+    pub(crate) fn plan(&self) -> String {
+        let Self { targets, error_models, rates, protections, seed, chips, split, .. } = self;
         let mut text = format!(
             "seed = {seed}\nchips = {chips}\nsplit = \"{split}\"\ntargets = {targets:?}\n\
-             error_models = [\"flips\"]\nrates = {rates:?}\nprotections = {protections:?}\n"
+             error_models = {error_models:?}\nprotections = {protections:?}\n"
         );
+        if !rates.is_empty() {
+            let _ = writeln!(text, "rates = {rates:?}");
+        }
+        if self.persistence != "memory" {
+            let _ = writeln!(text, "persistence = \"{}\"", self.persistence);
+        }
         for subject in &self.subjects {
             let _ = write!(
                 text,
@@ -244,13 +372,18 @@ impl Campaign {
 
 /// The five models trained on a data set, with its data.
 fn on_set(set: usize) -> Vec<Subject> {
+    of_models(set, &MODELS)
+}
+
+/// Some of them.
+fn of_models(set: usize, models: &[&str]) -> Vec<Subject> {
     let name = SETS[set].name;
-    let subject = |model: &str| Subject {
-        name: model.to_owned(),
+    let subject = |model: &&str| Subject {
+        name: (*model).to_owned(),
         model: format!("{model}-{name}.safetensors"),
         data: format!("{name}.data"),
     };
-    MODELS.map(subject).to_vec()
+    models.iter().map(subject).collect()
 }
 
 #[cfg(test)]
@@ -270,6 +403,13 @@ mod tests {
                 Campaign::protections(&scale),
                 Campaign::checksums(&scale),
                 Campaign::dummies(&scale),
+                Campaign::dummy_weights(&scale),
+                Campaign::profile(&scale, 0),
+                Campaign::profile_of_several(&scale, 2),
+                Campaign::another_seed(&scale, 1, 2),
+                Campaign::permanent(&scale),
+                Campaign::transient(&scale),
+                Campaign::detection(&scale),
                 Campaign::inputs(&scale),
                 Campaign::bag_values(&scale),
                 Campaign::redrawn_split(&scale),
@@ -277,11 +417,12 @@ mod tests {
                 Campaign::silent_rates(&scale),
             ];
             for campaign in campaigns {
-                let text = campaign.plan(1);
+                let text = campaign.plan();
                 let plan = CheckedPlan::parse(&text, Path::new("plan.toml")).unwrap();
                 let plan = plan.plan();
-                let cells =
-                    plan.subjects.len() * plan.targets.len() * plan.rates.len() * plan.protections.len();
+                let rates = |model: &String| if model.starts_with("count") { 1 } else { plan.rates.len() };
+                let at_rates: usize = plan.error_models.iter().map(rates).sum();
+                let cells = plan.subjects.len() * plan.targets.len() * at_rates * plan.protections.len();
                 assert_eq!(cells as u64 * plan.chips, campaign.trials(), "{}", campaign.name);
                 assert!(campaign.trials() > 0);
             }
@@ -290,7 +431,7 @@ mod tests {
 
     #[test]
     fn the_paper_s_grid_has_15_subjects_3_targets_8_rates_and_10_chips() {
-        let text = Campaign::grid(&Scale::full()).plan(1);
+        let text = Campaign::grid(&Scale::full()).plan();
         let plan = CheckedPlan::parse(&text, Path::new("plan.toml")).unwrap();
         let plan = plan.plan();
         assert_eq!((plan.subjects.len(), plan.targets.len(), plan.rates.len(), plan.chips), (15, 3, 8, 10));

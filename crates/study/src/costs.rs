@@ -41,8 +41,8 @@ impl Study<'_> {
     /// What protections cost on the models of the smallest and the largest data set; `None` where the audience ended it.
     pub(crate) fn costs(&self, audience: &dyn Audience) -> Result<Option<Vec<Cost>>, StudyError> {
         let mut clock = self.clock();
-        let wanted = [0, SETS.len() - 1].map(|set| SETS[set].name);
-        for data in wanted {
+        let wanted = [0, SETS.len() - 1].into_iter().filter(|set| self.scale.sets[*set]);
+        for data in wanted.map(|set| SETS[set].name) {
             for model in MODELS {
                 if clock.costs.iter().any(|cost| (cost.model.as_str(), cost.data.as_str()) == (model, data)) {
                     continue;

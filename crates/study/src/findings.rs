@@ -6,6 +6,7 @@ use radhard_metrics::{CellSample, CellStatistics, TrialScores};
 use radhard_records::{CellKey, Golden, Prediction, RecordsError, Store, SubjectKey, Trial};
 
 use crate::campaigns::Campaign;
+use crate::sets::{SETS, Set};
 use crate::study::{Study, StudyError};
 
 /// Cells and golden runs of several campaigns with the same seed: their chips are the same.
@@ -13,7 +14,14 @@ use crate::study::{Study, StudyError};
 pub struct Findings {
     cells: BTreeMap<CellKey, CellFindings>,
     goldens: BTreeMap<SubjectKey, Golden>,
+    /// Checks on clean data, and how many of a million of them fired.
+    alarms: BTreeMap<SubjectKey, (u64, f64)>,
+    /// Names of data sets that are a part of a real file: no verdict rests on them.
+    partial: Vec<&'static str>,
 }
+
+/// Chips of the i-th further seed are numbered from i times this.
+const SEED_STRIDE: u64 = 1 << 32;
 
 /// One cell with its trials.
 #[derive(Debug)]
@@ -36,6 +44,11 @@ impl Findings {
         for golden in store.goldens() {
             self.goldens.entry(golden.subject.clone()).or_insert_with(|| golden.clone());
         }
+        for cost in store.protections() {
+            if let Some(per_million) = cost.false_alarms_per_million {
+                self.alarms.entry(cost.subject.clone()).or_insert((cost.checks, per_million));
+            }
+        }
         for (id, cell) in store.cells() {
             if self.cells.contains_key(&cell.key) {
                 continue;
@@ -54,6 +67,36 @@ impl Findings {
         Ok(())
     }
 
+    /// Adds the chips of a further seed, its `place`-th, to the cells that both have.
+    pub(crate) fn take_seed(
+        &mut self,
+        study: &Study<'_>,
+        campaign: &Campaign,
+        place: u64,
+    ) -> Result<(), StudyError> {
+        let Some(store) = study.recorded(campaign)? else { return Ok(()) };
+        for (id, cell) in store.cells() {
+            let Some(findings) = self.cells.get_mut(&cell.key) else { continue };
+            let mut trials = store.trials(id)?;
+            trials.sort_unstable_by_key(|trial| trial.chip);
+            for trial in &mut trials {
+                trial.chip += place * SEED_STRIDE;
+            }
+            findings.trials.extend(trials);
+        }
+        Ok(())
+    }
+
+    /// Leaves data sets out of all verdicts.
+    pub(crate) fn leave_out(&mut self, partial: Vec<&'static str>) {
+        self.partial = partial;
+    }
+
+    /// The data sets that verdicts may rest on, with their places.
+    pub(crate) fn sets(&self) -> impl Iterator<Item = (usize, &'static Set)> {
+        SETS.iter().enumerate().filter(|(_, set)| !self.partial.contains(&set.name))
+    }
+
     /// Takes in what a campaign of a study recorded.
     pub(crate) fn take_from(&mut self, study: &Study<'_>, campaign: &Campaign) -> Result<(), StudyError> {
         match study.recorded(campaign)? {
@@ -69,12 +112,17 @@ impl Findings {
 
     /// One cell of independent flips.
     pub fn cell(&self, at: &Place<'_>, ber: f64) -> Option<&CellFindings> {
+        self.cell_of(at, "flips", Some(ber))
+    }
+
+    /// One cell of any error model.
+    pub fn cell_of(&self, at: &Place<'_>, error_model: &str, ber: Option<f64>) -> Option<&CellFindings> {
         self.cells.get(&CellKey {
             model: at.model.to_owned(),
             data: at.data.to_owned(),
             target: at.target.to_owned(),
-            error_model: "flips".to_owned(),
-            ber: Some(ber),
+            error_model: error_model.to_owned(),
+            ber,
             protection: at.protection.to_owned(),
         })
     }
@@ -97,6 +145,13 @@ impl Findings {
             data: data.to_owned(),
             protection: protection.to_owned(),
         })
+    }
+
+    /// Checks of a protection on clean data, and how many of a million of them fired.
+    pub fn false_alarms(&self, model: &str, data: &str, protection: &str) -> Option<(u64, f64)> {
+        let subject =
+            SubjectKey { model: model.to_owned(), data: data.to_owned(), protection: protection.to_owned() };
+        self.alarms.get(&subject).copied()
     }
 
     /// AUC of the unprotected golden run.

@@ -6,7 +6,8 @@ use radhard_metrics::{
     CellSample, RateSample, Reached, half_of_lead, median_interval, reached, tolerable_rate,
 };
 
-use crate::claim::{Evidence, Side};
+use crate::claim::Evidence;
+use crate::claims::signs::Signs;
 use crate::findings::{CellFindings, Findings, Place};
 
 /// BER_50 of a curve: of the mean over its chips, and of each chip, whose errors at one rate are among those at the next.
@@ -82,6 +83,23 @@ impl HalfRate {
         }
     }
 
+    /// Chips whose BER_50 here is above the other's, and below it; those on which neither loses half say nothing.
+    pub(crate) fn signs(&self, other: &Self, of: String) -> Signs {
+        let ratios =
+            self.chips.iter().zip(&other.chips).map(|(a, b)| match (a.is_infinite(), b.is_infinite()) {
+                (true, true) => 0.0,
+                (true, false) => 1.0,
+                (false, true) => -1.0,
+                (false, false) => a - b,
+            });
+        Signs::of(of, ratios)
+    }
+
+    /// BER_50 of the mean, where it was reached.
+    pub(crate) fn estimate(&self) -> Option<f64> {
+        Some(rate_of(self.mean)).filter(|rate| rate.is_finite())
+    }
+
     /// The first rate measured at which the mean has lost half, with its cell.
     pub fn after<'a>(&self, findings: &'a Findings, place: &Place<'_>) -> Option<(f64, &'a CellFindings)> {
         let half = rate_of(self.mean);
@@ -99,17 +117,6 @@ impl HalfRate {
     }
 }
 
-/// How many ratios are beyond chance on which side of 1.
-pub(crate) fn ratios_in_words(ratios: &[Evidence]) -> String {
-    let with = |side: Side| ratios.iter().filter(|ratio| ratio.side(1.0) == Some(side)).count();
-    format!(
-        "above beyond chance in {} of {} comparisons, below in {}",
-        with(Side::Above),
-        ratios.len(),
-        with(Side::Below)
-    )
-}
-
 fn rate_of(reached: Reached) -> f64 {
     match reached {
         Reached::By(rate) | Reached::At(rate) => rate,
@@ -120,6 +127,7 @@ fn rate_of(reached: Reached) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::claim::Side;
 
     fn half(chips: &[f64]) -> HalfRate {
         let mean = Reached::Beyond(0.1);
@@ -133,6 +141,9 @@ mod tests {
         assert_eq!(never.over(&reached, String::new()).side(1.0), Some(Side::Above));
         assert_eq!(reached.over(&never, String::new()).side(1.0), Some(Side::Below));
         assert_eq!(never.over(&never, String::new()).side(1.0), None);
+        let counts = |signs: Signs| (signs.chips_for, signs.chips_against);
+        assert_eq!(counts(never.signs(&reached, String::new())), (10, 0));
+        assert_eq!(counts(never.signs(&never, String::new())), (0, 0));
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod half_rate;
 mod injection;
 mod inputs;
 mod outputs;
+mod profile;
 mod reproduce;
 mod scale;
 mod sets;

@@ -12,11 +12,14 @@ use radhard_report::svg::{Colours, svg};
 
 use crate::answers::Answer;
 use crate::artefact::{Shown, Way};
+use crate::campaigns::{DUMMY_RATES, PAPER_DUMMY_RATES};
 use crate::claim::{Claim, Verdict};
-use crate::claims::subjects::PAPER_AUC;
+use crate::claims::subjects::Printed;
 use crate::clock::Clock;
 use crate::dummy::{DENSE_DIM, DummyShape, SPARSE_DIM};
-use crate::figures::{HeatMap, Sheet};
+use crate::figures::{HeatMap, Made, Sheet};
+use crate::scale::Scale;
+use crate::sets::grouped;
 use crate::study::{StudyError, write};
 use crate::training::Trained;
 
@@ -45,24 +48,26 @@ impl Outputs {
     /// A figure of curves: picture and data; whether anything was measured.
     pub fn sheet(&mut self, name: &str, sheet: &Sheet) -> Result<bool, StudyError> {
         let Some(drawing) = sheet.drawing() else { return Ok(false) };
-        let mut data = "plot,line,ber,mean,min,max,ci_low,ci_high,predicted,golden\n".to_owned();
+        let mut data = "plot,line,ber,mean,min,max,ci_low,ci_high,predicted,golden,q05,q95\n".to_owned();
         for plot in &sheet.plots {
             for line in &plot.lines {
                 for mark in &line.marks {
                     let [low, high] = mark.interval.map_or([None; 2], |interval| interval.map(Some));
                     let _ = writeln!(
                         data,
-                        "{},{},{:e},{},{},{},{},{},{},{}",
+                        "{},{},{:e},{},{},{},{},{},{},{},{},{}",
                         field(&plot.title),
                         field(&line.name),
                         mark.rate,
                         mark.mean,
-                        mark.band[0],
-                        mark.band[1],
+                        mark.ends[0],
+                        mark.ends[1],
                         number(low),
                         number(high),
                         number(mark.predicted),
-                        number(line.golden)
+                        number(line.golden),
+                        mark.band[0],
+                        mark.band[1]
                     );
                 }
             }
@@ -82,8 +87,13 @@ impl Outputs {
             let Some(failures) = failures else { continue };
             let _ = writeln!(
                 data,
-                "{component},{rate:e},{hidden},{embedding},{},{},{},{},{}",
-                failures.chips, failures.printed, failures.median_rmse, failures.non_finite, failures.touched
+                "{},{rate:e},{hidden},{embedding},{},{},{},{},{}",
+                field(component),
+                failures.chips,
+                failures.printed,
+                failures.median_rmse,
+                failures.non_finite,
+                failures.touched
             );
         }
         self.picture(name, drawing)?;
@@ -111,50 +121,101 @@ impl Outputs {
             ..headed("model depth# hidden# embedding# dense# sparse# sparsity# parameters#")
         };
         self.write("table1.csv", comma_separated(&table.head, &table.rows).as_bytes())?;
-        self.tabled("table1", "Table 1", vec![table])
+        let list = |values: &[usize]| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let rates =
+            |rates: &[f64]| rates.iter().map(|rate| format!("{rate:e}")).collect::<Vec<_>>().join(", ");
+        let ranges = [
+            ("hidden layers", "1, 2".to_owned()),
+            ("hidden size", list(widths)),
+            ("embedding dimension", list(widths)),
+            ("length of the dense vector", DENSE_DIM.to_string()),
+            ("length of the sparse vector", SPARSE_DIM.to_string()),
+            ("sparsity", "0.001, 0.01".to_owned()),
+            ("bit error rate", rates(&PAPER_DUMMY_RATES)),
+            ("bit error rate, ours beyond", rates(&DUMMY_RATES[PAPER_DUMMY_RATES.len()..])),
+        ];
+        let ranges = Table {
+            caption: "Table 1 as the paper has it: parameters and their values".to_owned(),
+            rows: ranges.into_iter().map(|(name, values)| vec![name.to_owned(), values]).collect(),
+            ..headed("parameter values")
+        };
+        self.tabled("table1", "Table 1", vec![ranges, table])
     }
 
-    /// Table 2: the models, their sizes and fault-free AUCs, beside the paper's.
-    pub fn table2(&mut self, trained: &[Trained]) -> Result<String, StudyError> {
-        let paper = |one: &Trained| {
-            PAPER_AUC.iter().find(|(m, s, _)| (*m, *s) == (one.model, one.set)).map(|(.., auc)| *auc)
-        };
-        let head =
-            ["model", "data", "stand_in", "parameters", "validation_auc", "test_auc", "paper_auc", "epochs"];
-        let values: Vec<Vec<String>> = trained
-            .iter()
-            .map(|one| {
-                vec![
-                    one.model.to_owned(),
-                    one.set.to_owned(),
-                    one.stand_in.to_string(),
-                    one.parameters.to_string(),
-                    number(one.validation_auc),
-                    number(one.test_auc),
-                    number(paper(one)),
-                    one.epochs.to_string(),
-                ]
-            })
-            .collect();
-        self.write("table2.csv", comma_separated(&head.map(str::to_owned), &values).as_bytes())?;
+    /// Table 2: the models, their sizes and fault-free AUCs, next to what is printed, with a verdict a cell.
+    pub fn table2(&mut self, trained: &[Trained], scale: &Scale, made: &Made) -> Result<String, StudyError> {
+        let head = [
+            "model",
+            "data",
+            "stand_in",
+            "parameters",
+            "validation_auc",
+            "test_auc",
+            "paper_auc",
+            "epochs",
+            "train_rows",
+            "epochs_at_most",
+            "printed_parameters",
+            "parameters_verdict",
+            "auc_verdict",
+            "auc_judged_by",
+        ];
         let auc = |auc: Option<f64>, digits: usize| {
             auc.map_or_else(|| "–".to_owned(), |auc| format!("{auc:.digits$}"))
         };
-        let rows = trained.iter().map(|one| {
-            vec![
+        let (mut values, mut rows) = (Vec::new(), Vec::new());
+        for one in trained {
+            let printed = Printed::of(one.model, one.set);
+            let count = printed.map_or(Verdict::Open, |printed| printed.count_verdict(one.parameters));
+            let (judged, by) =
+                printed.map_or((Verdict::Open, String::new()), |printed| printed.auc_verdict(one, scale));
+            let shown = printed.map_or_else(String::new, Printed::shown);
+            let paper = printed.map(|printed| printed.auc);
+            values.push(vec![
                 one.model.to_owned(),
-                format!("{}{}", one.set, if one.stand_in { " (stand-in)" } else { "" }),
+                one.set.to_owned(),
+                one.stand_in.to_string(),
                 one.parameters.to_string(),
+                number(one.validation_auc),
+                number(one.test_auc),
+                number(paper),
+                one.epochs.to_string(),
+                one.rows.to_string(),
+                one.epochs_at_most.to_string(),
+                shown.clone(),
+                count.to_string(),
+                judged.to_string(),
+                field(&by),
+            ]);
+            rows.push(vec![
+                one.model.to_owned(),
+                format!("{}{}", one.set, if one.stand_in { " (synthetic)" } else { "" }),
+                grouped(one.parameters),
+                shown,
+                count.to_string(),
                 auc(one.validation_auc, 4),
                 auc(one.test_auc, 4),
-                auc(paper(one), 3),
-                one.epochs.to_string(),
-            ]
-        });
+                auc(paper, 3),
+                format!("{judged} ({by})"),
+                format!("{} of {}", one.epochs, one.epochs_at_most),
+                grouped(one.rows),
+            ]);
+        }
+        self.write("table2.csv", comma_separated(&head.map(str::to_owned), &values).as_bytes())?;
+        let sets: Vec<&str> =
+            made.captions.iter().map(String::as_str).filter(|caption| !caption.is_empty()).collect();
         let table = Table {
-            caption: "Table 2: the models, their sizes and AUC without faults".to_owned(),
-            rows: rows.collect(),
-            ..headed("model data parameters# validation_AUC# test_AUC# the_paper's_AUC# epochs#")
+            caption: format!(
+                "Table 2: the models, their sizes and AUC without faults. {}. {}",
+                sets.join(", "),
+                made.note
+            ),
+            wide: true,
+            rows,
+            ..headed(
+                "model data parameters# printed_parameters# parameters_verdict validation_AUC# test_AUC# printed_AUC# AUC_verdict \
+                 epochs# training_rows#",
+            )
         };
         self.tabled("table2", "Table 2", vec![table])
     }
@@ -188,7 +249,7 @@ impl Outputs {
     pub fn claims(&mut self, claims: &[Claim], answers: &[Answer]) -> Result<String, StudyError> {
         let rows = claims.iter().map(|claim| {
             let (verdict, why) = if claim.by_the_clock() {
-                ("by the clock".to_owned(), "in times.md".to_owned())
+                (claim.verdict.to_string(), "by the clock: in times.md".to_owned())
             } else {
                 (claim.verdict.to_string(), claim.why.clone())
             };
@@ -198,26 +259,33 @@ impl Outputs {
             caption: "The paper's claims".to_owned(),
             wide: true,
             rows: rows.collect(),
-            ..headed("# § the_paper_says criterion verdict why")
+            ..headed("# § the_paper_says criterion verdict why evidence")
         };
-        let by_the_clock = |id: &str| claims.iter().any(|claim| claim.id == id && claim.by_the_clock());
-        let shown = |(id, verdict): &(&str, Verdict)| {
-            if by_the_clock(id) { format!("{id} by the clock") } else { format!("{id} {verdict}") }
-        };
-        // Answers without what the clock decides: it may decide otherwise in another run.
-        let kept: Vec<Claim> = claims.iter().filter(|claim| !claim.by_the_clock()).cloned().collect();
-        let rows = crate::answers::answers(&kept).into_iter().zip(answers).map(|(answer, full)| {
-            let rests_on: Vec<String> = full.rests_on.iter().map(shown).collect();
-            vec![answer.id.to_owned(), answer.asks.to_owned(), answer.says, rests_on.join(", ")]
+        // Numbers that the clock decides differ between runs; verdicts do not.
+        let kept: Vec<&Claim> = claims.iter().filter(|claim| !claim.by_the_clock()).collect();
+        let rows = answers.iter().map(|answer| {
+            let rests_on: Vec<String> =
+                answer.rests_on.iter().map(|(id, verdict)| format!("{id} {verdict}")).collect();
+            vec![
+                answer.id.to_owned(),
+                answer.asks.to_owned(),
+                answer.paper.to_owned(),
+                answer.stands.to_string(),
+                answer.says.clone(),
+                rests_on.join(", "),
+            ]
         });
         let questions = Table {
             caption: "The paper's questions".to_owned(),
             wide: true,
             rows: rows.collect(),
-            ..headed("# the_paper_asks answer verdicts")
+            ..headed("# the_paper_asks the_paper's_answer stands ours verdicts")
         };
         let json = serde_json::to_vec_pretty(&kept).map_err(StudyError::Json)?;
         self.write("claims.json", &json)?;
+        for claim in &kept {
+            self.evidence(claim)?;
+        }
         let text = self.tabled("claims", "Claims", vec![questions, verdicts])?;
         self.sections.rotate_right(1);
         Ok(text)
@@ -229,7 +297,11 @@ impl Outputs {
         let stages = Table { rows: rows.collect(), ..headed("stage seconds#") };
         let timed: Vec<&Claim> = claims.iter().filter(|claim| claim.by_the_clock()).collect();
         let rows = timed.iter().map(|claim| of_claim(claim, claim.verdict.to_string(), claim.why.clone()));
-        let decided = Table { rows: rows.collect(), ..headed("# § the_paper_says criterion verdict why") };
+        let decided =
+            Table { rows: rows.collect(), ..headed("# § the_paper_says criterion verdict why evidence") };
+        for claim in &timed {
+            self.evidence(claim)?;
+        }
         let text = format!("{}\n{}", stages.markdown(), decided.markdown());
         self.write("times.json", &serde_json::to_vec_pretty(&timed).map_err(StudyError::Json)?)?;
         self.write("times.md", text.as_bytes())?;
@@ -259,14 +331,34 @@ impl Outputs {
             let then = sections.split_off(usize::from(!sections.is_empty()));
             framed(summary, Frame { title: Some(title.to_owned()), lead, first: sections, then })
         } else {
-            let notice = "stand-in: some data are made up in the shape of the set they are named after. Their scores are not those of the \
-                          set itself.";
+            let notice = "synthetic data (stand-in): some data are drawn in the shape of the set they are named after. Their scores are not \
+                          those of the set itself.";
             let notices = if stand_in { vec![notice.to_owned()] } else { Vec::new() };
             Folio { title: title.to_owned(), lead, notices, sections }.html()
         };
         let html =
             html.map_err(|source| StudyError::Figure { name: name.to_owned(), reason: source.to_string() })?;
         self.write(&format!("{name}.html"), html.as_bytes())
+    }
+
+    /// What a verdict rests on, as a file: the comparisons with theirs, then every measured number.
+    fn evidence(&mut self, claim: &Claim) -> Result<(), StudyError> {
+        let mut data = "kind,of,quantity,verdict,p,chips_for,chips_against,value,low,high,n\n".to_owned();
+        for part in &claim.parts {
+            let of = field(&part.of);
+            let counts = if part.chips_for + part.chips_against > 0 {
+                format!("{},{}", part.chips_for, part.chips_against)
+            } else {
+                ",".to_owned()
+            };
+            let _ = writeln!(data, "comparison,{of},,{},{},{counts},,,,", part.verdict, number(part.p));
+        }
+        for piece in &claim.evidence {
+            let (of, quantity) = (field(&piece.of), field(piece.quantity));
+            let numbers = [piece.value, piece.low, piece.high].map(number).join(",");
+            let _ = writeln!(data, "number,{of},{quantity},,,,,{numbers},{}", piece.n);
+        }
+        self.write(&claim.evidence_file(), data.as_bytes())
     }
 
     /// Writes tables as Markdown and keeps them for the page.
@@ -314,7 +406,8 @@ fn headed(columns: &str) -> Table {
 
 fn of_claim(claim: &Claim, verdict: String, why: String) -> Vec<String> {
     let Claim { id, section, says, criterion, .. } = claim;
-    vec![(*id).to_owned(), (*section).to_owned(), (*says).to_owned(), (*criterion).to_owned(), verdict, why]
+    let [id, section, says, criterion] = [id, section, says, criterion].map(|text| (*text).to_owned());
+    vec![id, section, says, criterion, verdict, why, claim.evidence_file()]
 }
 
 fn comma_separated(head: &[String], rows: &[Vec<String>]) -> String {

@@ -4,21 +4,23 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use radhard_data::DataSet;
 use radhard_report::Summary;
 
 use crate::answers::{Answer, answers};
 use crate::artefact::WAYS;
 use crate::audience::Audience;
-use crate::campaigns::{Campaign, Needs};
+use crate::campaigns::{Campaign, DUMMY_RATES, Needs, PAPER_DUMMY_RATES};
 use crate::claim::Claim;
 use crate::claims::claims;
-use crate::figures::{curves, heat_maps, recovery};
+use crate::figures::{Made, curves, heat_maps, recovery};
 use crate::findings::Findings;
 use crate::injection::Injection;
 use crate::outputs::Outputs;
 use crate::scale::Scale;
-use crate::sets::SETS;
-use crate::study::{DIRECTORIES, Study, StudyError};
+use crate::sets::{SETS, grouped};
+use crate::study::{DIRECTORIES, SEED, Study, StudyError};
+use crate::training::Trained;
 
 /// A part of the paper that can be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,20 +69,35 @@ impl Part {
         self == other || self == Self::All
     }
 
-    /// The campaigns that it shows, beside what claims ask for where the grid tells where.
+    /// The campaigns that it shows, without those whose rates follow from the grid and those of further seeds.
     fn campaigns(self, scale: &Scale) -> Vec<Campaign> {
         match self {
             Self::Table1 | Self::Table2 => Vec::new(),
-            Self::Fig4 | Self::Fig5 | Self::Fig6 => vec![Campaign::dummies(scale)],
+            Self::Fig4 | Self::Fig5 | Self::Fig6 => {
+                vec![Campaign::dummies(scale), Campaign::dummy_weights(scale)]
+            }
             Self::Fig7 | Self::Fig8 | Self::Fig9 => vec![Campaign::grid(scale)],
             Self::Fig10 => vec![Campaign::grid(scale), Campaign::protections(scale)],
-            Self::Claims | Self::All => vec![
-                Campaign::dummies(scale),
-                Campaign::inputs(scale),
-                Campaign::grid(scale),
-                Campaign::protections(scale),
-                Campaign::checksums(scale),
-            ],
+            Self::Claims | Self::All => {
+                let mut campaigns = vec![
+                    Campaign::dummies(scale),
+                    Campaign::dummy_weights(scale),
+                    Campaign::inputs(scale),
+                    Campaign::grid(scale),
+                    Campaign::protections(scale),
+                    Campaign::checksums(scale),
+                ];
+                campaigns.extend(scale.chosen().map(|set| Campaign::profile(scale, set)));
+                campaigns.extend(scale.chosen().map(|set| Campaign::profile_of_several(scale, set)));
+                if scale.sets[0] {
+                    campaigns.extend([
+                        Campaign::permanent(scale),
+                        Campaign::transient(scale),
+                        Campaign::detection(scale),
+                    ]);
+                }
+                campaigns
+            }
         }
     }
 }
@@ -142,8 +159,14 @@ pub fn reproduce(
         reproduced.stand_in |= models.iter().any(|model| model.stand_in);
         trained = models;
     }
+    let of_models = part.campaigns(&study.scale).iter().any(|campaign| campaign.needs == Needs::Models);
+    if of_models && trained.is_empty() {
+        let Some(models) = study.models(audience)? else { return Ok(None) };
+        trained = models;
+    }
+    let made = study.made(&trained)?;
     if part.covers(Part::Table2) {
-        reproduced.tables.push(outputs.table2(&trained)?);
+        reproduced.tables.push(outputs.table2(&trained, &study.scale, &made)?);
     }
     let mut findings = Findings::default();
     for campaign in part.campaigns(&study.scale) {
@@ -158,7 +181,11 @@ pub fn reproduce(
     for (figure, depth, sparsity) in [(Part::Fig4, 1, 0.001), (Part::Fig5, 2, 0.001), (Part::Fig6, 2, 0.01)] {
         if part.covers(figure) {
             let title = format!("Dummy models: depth {depth}, sparsity {sparsity}");
-            outputs.heat(&figure.to_string(), &heat_maps(&findings, depth, sparsity, widths, &title))?;
+            let of = (depth, sparsity);
+            let (paper, beyond) = (&PAPER_DUMMY_RATES, &DUMMY_RATES[PAPER_DUMMY_RATES.len()..]);
+            outputs.heat(&figure.to_string(), &heat_maps(&findings, of, widths, paper, &title))?;
+            let title = format!("{title}: rates above the paper's");
+            outputs.heat(&format!("{figure}-beyond"), &heat_maps(&findings, of, widths, beyond, &title))?;
         }
     }
     for (figure, target, what) in [
@@ -168,20 +195,26 @@ pub fn reproduce(
     ] {
         if part.covers(figure) {
             let title = format!("AUC against bit error rate, faults in {what}");
-            outputs.sheet(&figure.to_string(), &curves(&findings, target, &title))?;
+            outputs.sheet(&figure.to_string(), &curves(&findings, target, &title, &made))?;
         }
     }
     if part.covers(Part::Fig10) {
-        for (place, set) in SETS.iter().enumerate() {
-            let title = format!("Protections on {}, the same chips", set.title);
-            let sheet = recovery(&findings, place, &["clip:paper", "sbp"], &title);
+        for place in study.scale.chosen() {
+            let (set, caption) = (&SETS[place], &made.captions[place]);
+            let title = format!("Protections on {caption}, the same chips");
+            let sheet = recovery(&findings, place, &["clip:paper", "sbp"], &title, &made);
             outputs.sheet(&format!("{}-{}", Part::Fig10, set.name), &sheet)?;
-            let title = format!("What else can be built, on {}, the same chips", set.title);
-            let sheet = recovery(&findings, place, &["sbp=tmr", "range-guard"], &title);
+            let title = format!("What else can be built, on {caption}, the same chips");
+            let sheet = recovery(&findings, place, &["sbp=tmr", "range-guard"], &title, &made);
             outputs.sheet(&format!("{}-{}-beyond", Part::Fig10, set.name), &sheet)?;
         }
     }
     if part.covers(Part::Claims) {
+        // Figures show the first seed; claims count the chips of all.
+        if study.further_seeds(&mut findings, audience)?.is_none() {
+            return Ok(None);
+        }
+        findings.leave_out(study.partial(&trained));
         if study.costs(audience)?.is_none() {
             return Ok(None);
         }
@@ -191,7 +224,7 @@ pub fn reproduce(
             clock.injection = Some(Injection::measured()?);
             study.keep(&clock)?;
         }
-        reproduced.claims = claims(&findings, &trained, widths, &clock);
+        reproduced.claims = claims(&findings, &trained, &study.scale, &clock);
         reproduced.answers = answers(&reproduced.claims);
         reproduced.tables.push(outputs.claims(&reproduced.claims, &reproduced.answers)?);
         reproduced.tables.push(outputs.times(&clock, &reproduced.claims)?);
@@ -206,14 +239,82 @@ pub fn reproduce(
     Ok(Some(reproduced))
 }
 
+impl Study<'_> {
+    /// The counted cells on the chips of further seeds; `None` where the audience ended it.
+    fn further_seeds(
+        &self,
+        findings: &mut Findings,
+        audience: &dyn Audience,
+    ) -> Result<Option<()>, StudyError> {
+        for set in self.scale.chosen() {
+            for place in 1..self.scale.seeds[set] {
+                let seed = SEED + place;
+                let campaign = Campaign::another_seed(&self.scale, set, seed);
+                if self.run(&campaign, audience)?.is_none() {
+                    return Ok(None);
+                }
+                findings.take_seed(self, &campaign, place)?;
+            }
+        }
+        Ok(Some(()))
+    }
+
+    /// What captions say of the data and of the models.
+    fn made(&self, trained: &[Trained]) -> Result<Made, StudyError> {
+        let mut made = Made::default();
+        for place in self.scale.chosen() {
+            let path = self.data(SETS[place].name);
+            if path.exists() {
+                let data = DataSet::open(&path).map_err(|source| StudyError::Data { path, source })?;
+                made.captions[place] = SETS[place].caption(data.meta());
+            }
+        }
+        let of_sets: Vec<String> = self
+            .scale
+            .chosen()
+            .filter_map(|place| {
+                let set = &SETS[place];
+                let of_set = || trained.iter().filter(|one| one.set == set.name);
+                let (least, most) =
+                    (of_set().map(|one| one.epochs).min()?, of_set().map(|one| one.epochs).max()?);
+                let one = of_set().next()?;
+                let epochs = if least == most { least.to_string() } else { format!("{least} to {most}") };
+                Some(format!(
+                    "{}: {} rows, {epochs} of at most {} epochs",
+                    set.title,
+                    grouped(one.rows),
+                    one.epochs_at_most
+                ))
+            })
+            .collect();
+        if !of_sets.is_empty() {
+            made.note = format!("Models trained on {} ({} study)", of_sets.join("; "), self.scale.name);
+        }
+        Ok(made)
+    }
+
+    /// The names of the data sets that are a part of a real file.
+    fn partial(&self, trained: &[Trained]) -> Vec<&'static str> {
+        self.scale
+            .chosen()
+            .map(|place| SETS[place].name)
+            .filter(|name| trained.iter().any(|one| one.set == *name && one.partial))
+            .collect()
+    }
+}
+
 /// What the campaigns of the five models say together; none where none was run.
 fn summary(study: &Study<'_>, part: Part) -> Result<Option<Summary>, StudyError> {
     let campaigns = part.campaigns(&study.scale);
-    let steep = (0..SETS.len())
+    let steep = study
+        .scale
+        .chosen()
         .flat_map(|set| ["embedding", "dense"].map(|target| Campaign::steep(&study.scale, set, target, &[])));
     let mut stores = Vec::new();
     for campaign in campaigns.into_iter().chain(steep) {
-        if matches!(campaign.needs, Needs::Models | Needs::ModelsOn(_)) {
+        // The others have targets and error models of their own, which the page's controls would list.
+        let shown = matches!(campaign.name.as_str(), "grid" | "protections" | "checksums");
+        if shown || campaign.name.starts_with("steep-") {
             stores.extend(study.recorded(&campaign)?);
         }
     }
@@ -270,7 +371,7 @@ mod tests {
         assert_eq!((summary.cells.len(), summary.timed), (5 * 2, false));
         let mut outputs = Outputs::new(&out.path().join("paper")).unwrap();
         outputs.table1(&[64]).unwrap();
-        outputs.table2(&[]).unwrap();
+        outputs.table2(&[], &study.scale, &Made::default()).unwrap();
         outputs.page("paper", "A title", ("quick", true), Some(&summary)).unwrap();
         let page = std::fs::read_to_string(out.path().join("paper/paper.html")).unwrap();
         let anchors = ["findings", "table1", "curves", "vulnerability", "table2", "cells"];

@@ -18,6 +18,8 @@ pub struct Set {
     pub title: &'static str,
     /// Where its real file may lie under the directory of real data, the likeliest first.
     pub files: &'static [&'static str],
+    /// Rows of the whole real file.
+    pub rows: u64,
     real: Real,
 }
 
@@ -36,23 +38,48 @@ pub const SETS: [Set; 3] = [
         name: "movielens-1m",
         title: "MovieLens-1M",
         files: &["ml-1m/ratings.dat", "movielens-1m/ratings.dat", "ratings.dat"],
+        rows: 1_000_209,
         real: Real::MovieLens(MovieLens::OneMillion),
     },
     Set {
         name: "movielens-20m",
         title: "MovieLens-20M",
         files: &["ml-20m/ratings.csv", "movielens-20m/ratings.csv", "ratings.csv"],
+        rows: 20_000_263,
         real: Real::MovieLens(MovieLens::TwentyMillion),
     },
     Set {
         name: "criteo",
         title: "Criteo",
         files: &["criteo/train.txt", "dac/train.txt", "train.txt"],
+        rows: 45_840_617,
         real: Real::Criteo,
     },
 ];
 
 impl Set {
+    /// Whether prepared rows are real ones, and fewer than the whole file has.
+    pub(crate) fn partial(&self, meta: &Meta) -> bool {
+        !meta.stand_in && meta.rows + meta.bad_lines < self.rows
+    }
+
+    /// What its rows are, for captions: `MovieLens-1M (synthetic, 1,000,209 rows)`.
+    pub(crate) fn caption(&self, meta: &Meta) -> String {
+        let kind = match (meta.stand_in, self.partial(meta)) {
+            (true, _) => format!("synthetic, {} rows", grouped(meta.rows)),
+            (false, true) => {
+                format!("real, {} of {} rows: no verdict", grouped(meta.rows), grouped(self.rows))
+            }
+            (false, false) => format!("real, {} rows", grouped(meta.rows)),
+        };
+        format!("{} ({kind})", self.title)
+    }
+
+    /// A set by its name.
+    pub fn place_of(name: &str) -> Option<usize> {
+        SETS.iter().position(|set| set.name == name)
+    }
+
     /// The set's real file, where there is one.
     pub fn real_file(&self, real: &Path) -> Option<PathBuf> {
         self.files.iter().map(|file| real.join(file)).find(|path| path.is_file())
@@ -93,5 +120,45 @@ impl Set {
         let kind = if meta.stand_in { "stand-in" } else { "real" };
         audience.done(&format!("data: {} ({kind}), {} rows", self.title, meta.rows));
         Ok(meta)
+    }
+}
+
+/// A number with a comma between thousands.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meta(rows: u64, stand_in: bool) -> Meta {
+        let mut meta = Meta::new("criteo", vec!["a".to_owned()], vec![2]);
+        (meta.rows, meta.stand_in) = (rows, stand_in);
+        meta
+    }
+
+    #[test]
+    fn a_part_of_a_real_file_says_so_and_synthetic_rows_are_no_part() {
+        let criteo = &SETS[2];
+        assert_eq!(
+            criteo.caption(&meta(10_000, false)),
+            "Criteo (real, 10,000 of 45,840,617 rows: no verdict)"
+        );
+        assert!(criteo.partial(&meta(10_000, false)) && !criteo.partial(&meta(10_000, true)));
+        assert!(!criteo.partial(&meta(45_840_617, false)));
+        assert_eq!(criteo.caption(&meta(400_000, true)), "Criteo (synthetic, 400,000 rows)");
+        assert_eq!(
+            (grouped(7), grouped(1_000), Set::place_of("criteo")),
+            ("7".into(), "1,000".into(), Some(2))
+        );
     }
 }

@@ -21,7 +21,8 @@ impl Study<'_> {
         findings: &mut Findings,
         audience: &dyn Audience,
     ) -> Result<Option<()>, StudyError> {
-        for (set, place) in SETS.iter().zip(0..) {
+        for place in self.scale.chosen() {
+            let set = &SETS[place];
             for target in ["embedding", "dense"] {
                 let mut rates = self.recorded_rates(&Campaign::steep(&self.scale, place, target, &[]))?;
                 loop {

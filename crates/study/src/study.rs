@@ -159,9 +159,13 @@ impl Study<'_> {
         }
     }
 
-    /// The three data sets, prepared; `None` where the audience ended it.
+    /// The data sets that are studied, prepared; `None` where the audience ended it.
     pub fn sets(&self, audience: &dyn Audience) -> Result<Option<Vec<Meta>>, StudyError> {
-        self.sets_at(&[0, 1, 2], audience)
+        self.sets_at(&self.chosen(), audience)
+    }
+
+    fn chosen(&self) -> Vec<usize> {
+        self.scale.chosen().collect()
     }
 
     fn sets_at(&self, sets: &[usize], audience: &dyn Audience) -> Result<Option<Vec<Meta>>, StudyError> {
@@ -177,9 +181,9 @@ impl Study<'_> {
         Ok(Some(metas))
     }
 
-    /// The five models on each data set, trained; `None` where the audience ended it.
+    /// The five models on each of them, trained; `None` where the audience ended it.
     pub fn models(&self, audience: &dyn Audience) -> Result<Option<Vec<Trained>>, StudyError> {
-        self.models_on(&[0, 1, 2], audience)
+        self.models_on(&self.chosen(), audience)
     }
 
     /// The five models on some of [`SETS`].
@@ -188,17 +192,16 @@ impl Study<'_> {
         sets: &[usize],
         audience: &dyn Audience,
     ) -> Result<Option<Vec<Trained>>, StudyError> {
-        if self.sets_at(sets, audience)?.is_none() {
-            return Ok(None);
-        }
+        let Some(metas) = self.sets_at(sets, audience)? else { return Ok(None) };
         self.directory(DIRECTORIES[1])?;
         let mut trained = Vec::new();
-        for &place in sets {
+        for (&place, meta) in sets.iter().zip(&metas) {
             let set = &SETS[place];
             for model in MODELS {
                 let training = Training {
                     model,
-                    set: set.name,
+                    set,
+                    meta,
                     data: &self.data(set.name),
                     out: &self.model(&format!("{model}-{}", set.name)),
                     rows: self.scale.train_rows[place],
@@ -274,7 +277,7 @@ impl Study<'_> {
             return Ok(None);
         }
         let path = self.out.join(format!("{}.toml", campaign.name));
-        let text = campaign.plan(SEED);
+        let text = campaign.plan();
         let plan = CheckedPlan::parse(&text, &path)?;
         if self.has_run(campaign, &plan)? {
             return Ok(Some(RunReport { trials: campaign.trials(), ..RunReport::default() }));

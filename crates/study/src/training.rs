@@ -4,11 +4,12 @@ use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use radhard_data::DataSet;
+use radhard_data::{DataSet, Meta};
 use radhard_models::training::train_with_checkpoint;
-use radhard_models::{Config, Init, Model, Progress, TrainOptions};
+use radhard_models::{Component, Config, Init, Model, Progress, TrainOptions};
 
 use crate::audience::Audience;
+use crate::sets::Set;
 use crate::study::{Study, StudyError, opened};
 
 /// The paper's models, in its order.
@@ -25,6 +26,16 @@ pub struct Trained {
     pub path: PathBuf,
     /// Numbers in its parameters.
     pub parameters: u64,
+    /// Of these, numbers outside of the tables.
+    pub dense: u64,
+    /// The share of the rows of all tables that a sample reads.
+    pub read_share: f64,
+    /// Rows that it was trained on.
+    pub rows: u64,
+    /// Epochs that its training might have had.
+    pub epochs_at_most: u64,
+    /// Whether its data are a part of a real file, by which nothing is decided.
+    pub partial: bool,
     /// AUC of the kept epoch on the validation rows.
     pub validation_auc: Option<f64>,
     /// The same on the test rows.
@@ -37,10 +48,34 @@ pub struct Trained {
     pub seconds: Option<f64>,
 }
 
+impl Trained {
+    /// A model of which nothing is known yet.
+    #[cfg(test)]
+    pub(crate) fn none(model: &'static str, set: &'static str) -> Self {
+        Self {
+            model,
+            set,
+            path: PathBuf::new(),
+            parameters: 0,
+            dense: 0,
+            read_share: 0.0,
+            rows: 0,
+            epochs_at_most: 0,
+            partial: false,
+            validation_auc: None,
+            test_auc: None,
+            epochs: 0,
+            stand_in: false,
+            seconds: None,
+        }
+    }
+}
+
 /// Where one model of a study is trained, and how.
 pub(crate) struct Training<'a> {
     pub(crate) model: &'static str,
-    pub(crate) set: &'static str,
+    pub(crate) set: &'static Set,
+    pub(crate) meta: &'a Meta,
     pub(crate) data: &'a Path,
     pub(crate) out: &'a Path,
     pub(crate) rows: Option<u64>,
@@ -59,7 +94,7 @@ impl Training<'_> {
         let at = |source| StudyError::File { path: self.out.to_path_buf(), source };
         let mut seconds = None;
         if !self.out.exists() {
-            audience.stage(&format!("training {} on {}", self.model, self.set));
+            audience.stage(&format!("training {} on {}", self.model, self.set.name));
             let data = DataSet::open(self.data)
                 .map_err(|source| StudyError::Data { path: self.data.into(), source })?;
             let config = Config::new(self.model, data.meta().field_dims.clone());
@@ -79,8 +114,8 @@ impl Training<'_> {
             let checkpoint = checkpoint(self.out);
             let auc = &radhard_metrics::auc::auc;
             let report = train_with_checkpoint(&mut model, &data, &options, &checkpoint, auc, &mut told)
-                .map_err(|source| StudyError::Train { model: self.model, set: self.set, source })?;
-            study.spent(&format!("training {} on {}", self.model, self.set), report.seconds)?;
+                .map_err(|source| StudyError::Train { model: self.model, set: self.set.name, source })?;
+            study.spent(&format!("training {} on {}", self.model, self.set.name), report.seconds)?;
             if report.interrupted {
                 return Ok(None);
             }
@@ -93,11 +128,19 @@ impl Training<'_> {
         }
         let model = opened(self.out)?;
         let training = model.training.as_ref();
+        let dense = model.parameters().iter().filter(|tensor| tensor.component() == Component::Dense);
+        let fields = &model.config().field_dims;
+        let in_training = self.meta.split.as_ref().map_or(self.meta.rows, |split| split.counts[0]);
         let trained = Trained {
             model: self.model,
-            set: self.set,
+            set: self.set.name,
             path: self.out.to_path_buf(),
             parameters: model.parameters().trained() as u64,
+            dense: dense.map(|tensor| tensor.elements() as u64).sum(),
+            read_share: fields.len() as f64 / fields.iter().map(|rows| f64::from(*rows)).sum::<f64>(),
+            rows: self.rows.map_or(in_training, |rows| rows.min(in_training)),
+            epochs_at_most: self.epochs,
+            partial: self.set.partial(self.meta),
             validation_auc: training.and_then(|training| training.validation_auc),
             test_auc: training.and_then(|training| training.test_auc),
             epochs: training.map_or(0, |training| training.epochs),
@@ -105,8 +148,10 @@ impl Training<'_> {
             seconds,
         };
         if let (Some(seconds), Some(auc)) = (seconds, trained.test_auc) {
-            audience
-                .done(&format!("model: {} on {}, test AUC {auc:.4}, {seconds:.0} s", self.model, self.set));
+            audience.done(&format!(
+                "model: {} on {}, test AUC {auc:.4}, {seconds:.0} s",
+                self.model, self.set.name
+            ));
         }
         Ok(Some(trained))
     }

@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use indicatif::ProgressBar;
 use radhard_campaign::Watch;
+use radhard_models::Init;
 use radhard_records::CellKey;
 use radhard_study::artefact::WAYS;
 use radhard_study::{
-    Audience, DIRECTORIES, Part, SCALE_FILE, Scale, Study, StudyError, UnknownPart, reproduce,
+    Audience, DIRECTORIES, Part, SCALE_FILE, SETS, Scale, Set, Study, StudyError, UnknownPart, reproduce,
     reproduce_as_artefact,
 };
 use serde_json::json;
@@ -41,6 +42,32 @@ pub(crate) fn run(arguments: &Reproduce, console: &Console) -> Result<Exit, Fail
     }
     if let Some(chips) = arguments.chips {
         scale = scale.with_chips(chips);
+    }
+    if let Some(start) = arguments.start.as_deref() {
+        scale.init = match start {
+            "torchfm" => Init::TorchFm,
+            "zero" => Init::ZeroFirstOrder,
+            _ => {
+                let text = format!("--start: {start:?} is neither torchfm nor zero");
+                return Err(failure(Exit::Usage, text));
+            }
+        };
+    }
+    if !arguments.sets.is_empty() {
+        scale.sets = [false; 3];
+        for name in &arguments.sets {
+            let Some(place) = Set::place_of(name) else {
+                let names: Vec<&str> = SETS.iter().map(|set| set.name).collect();
+                let text =
+                    format!("--sets: {name:?} is no data set of the paper; there are {}", names.join(", "));
+                return Err(failure(Exit::Usage, text));
+            };
+            scale.sets[place] = true;
+        }
+    }
+    if arguments.as_artefact && !scale.sets[0] {
+        let text = "--as-artefact is shown on movielens-1m, which --sets leaves out";
+        return Err(failure(Exit::Usage, text));
     }
     if arguments.as_artefact && !WAYS.iter().any(|way| way.changes(part)) {
         let text = format!("--as-artefact: no way of the released artefact changes {part}");
@@ -78,7 +105,7 @@ pub(crate) fn run(arguments: &Reproduce, console: &Console) -> Result<Exit, Fail
     console.result(&result, || {
         let mut text = done.tables.join("\n");
         if done.stand_in {
-            text.push_str("\nstand-in: some data are made up in the shape of the set they are named after\n");
+            text.push_str("\nsynthetic data (stand-in): some data are drawn in the shape of the set they are named after\n");
         }
         format!("{text}\n{} files in {}\n", files.len(), arguments.out.join("paper").display())
     })?;

@@ -17,6 +17,13 @@ fn what_cannot_be_reproduced_is_a_usage_error_and_leaves_nothing() {
     nothing("table2 --data-dir real --train-rows few", 1, &["--train-rows", "few"]);
     nothing("table1 --data-dir real --as-artefact", 1, &["--as-artefact", "table1"]);
     nothing("claims --data-dir real --as-artefact", 1, &["--as-artefact", "claims"]);
+    nothing(
+        "table2 --data-dir real --sets movielens-2m",
+        1,
+        &["--sets", "movielens-2m", "movielens-20m, criteo"],
+    );
+    nothing("table2 --data-dir real --start warm", 1, &["--start", "warm", "torchfm", "zero"]);
+    nothing("fig10 --data-dir real --as-artefact --sets criteo", 1, &["--as-artefact", "movielens-1m"]);
 }
 
 #[test]

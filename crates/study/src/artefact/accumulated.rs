@@ -82,7 +82,7 @@ pub(super) fn show(study: &Study<'_>, audience: &dyn Audience) -> Result<Option<
                     .zip(printed)
                     .map(|(rate, counts)| {
                         let mean = share(counts[way]);
-                        Mark { rate, mean, band: [mean; 2], interval: None, predicted: None }
+                        Mark { rate, mean, band: [mean; 2], ends: [mean; 2], interval: None, predicted: None }
                     })
                     .collect(),
             };
@@ -107,6 +107,7 @@ pub(super) fn show(study: &Study<'_>, audience: &dyn Audience) -> Result<Option<
     Ok(Some(Shown {
         sheet: Sheet {
             title: format!("as-artefact: {MODEL} never restored, sparsities one after the other"),
+            note: String::new(),
             score: "share of chips printed inf or nan",
             guess: None,
             whiskers: false,

@@ -95,7 +95,7 @@ pub(super) fn show(study: &Study<'_>, audience: &dyn Audience) -> Result<Option<
         let curve = findings.curve(&Place::new(MODEL, data, "embedding"));
         let marks = curve.into_iter().filter_map(|(rate, cell)| {
             let mean = share(&Failures::of(cell)?);
-            Some(Mark { rate, mean, band: [mean; 2], interval: None, predicted: None })
+            Some(Mark { rate, mean, band: [mean; 2], ends: [mean; 2], interval: None, predicted: None })
         });
         marks.collect()
     };
@@ -129,6 +129,7 @@ pub(super) fn show(study: &Study<'_>, audience: &dyn Audience) -> Result<Option<
     Ok(Some(Shown {
         sheet: Sheet {
             title: "as-artefact: values of the sparse vector read as places, errors in the table".to_owned(),
+            note: String::new(),
             score: "share",
             guess: None,
             whiskers: false,

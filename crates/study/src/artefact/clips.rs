@@ -55,6 +55,7 @@ pub(super) fn show(study: &Study<'_>, audience: &dyn Audience) -> Result<Option<
     Ok(Some(Shown {
         sheet: Sheet {
             title: "as-artefact: clipping of linear layers at ±100, errors in all parameters".to_owned(),
+            note: String::new(),
             score: "AUC",
             guess: Some(0.5),
             whiskers: false,

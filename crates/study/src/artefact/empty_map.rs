@@ -40,6 +40,7 @@ pub(super) fn show(study: &Study<'_>, audience: &dyn Audience) -> Result<Option<
     Ok(Some(Shown {
         sheet: Sheet {
             title: "as-artefact: bit protection applied to an empty map, errors in all parameters".to_owned(),
+            note: String::new(),
             score: "AUC",
             guess: Some(0.5),
             whiskers: false,
@@ -57,6 +58,7 @@ fn emptied(line: &Line) -> Line {
         let at = move |mark: &Mark| Mark {
             mean: golden,
             band: [golden; 2],
+            ends: [golden; 2],
             interval: None,
             predicted: None,
             rate: mark.rate,

@@ -75,6 +75,7 @@ pub(super) fn show(study: &Study<'_>, audience: &dyn Audience) -> Result<Option<
         sheet: Sheet {
             title: "as-artefact: NaN scores ranked first after a second sigmoid, errors in all parameters"
                 .to_owned(),
+            note: String::new(),
             score: "AUC",
             guess: Some(0.5),
             whiskers: false,
@@ -89,7 +90,14 @@ pub(super) fn show(study: &Study<'_>, audience: &dyn Audience) -> Result<Option<
 fn mark(rate: f64, aucs: &[f64]) -> Option<Mark> {
     let smallest = aucs.iter().copied().min_by(f64::total_cmp)?;
     let largest = aucs.iter().copied().max_by(f64::total_cmp)?;
-    Some(Mark { rate, mean: mean(aucs)?, band: [smallest, largest], interval: None, predicted: None })
+    Some(Mark {
+        rate,
+        mean: mean(aucs)?,
+        band: [smallest, largest],
+        ends: [smallest, largest],
+        interval: None,
+        predicted: None,
+    })
 }
 
 /// The AUC with NaN at the base rate, and as the artefact takes it.

@@ -89,6 +89,7 @@ pub(super) fn show(study: &Study<'_>, audience: &dyn Audience) -> Result<Option<
     Ok(Some(Shown {
         sheet: Sheet {
             title: "as-artefact: tested on a split drawn anew, errors in all parameters".to_owned(),
+            note: String::new(),
             score: "AUC",
             guess: Some(0.5),
             whiskers: false,

@@ -60,6 +60,7 @@ pub(super) fn show(study: &Study<'_>, audience: &dyn Audience) -> Result<Option<
     Ok(Some(Shown {
         sheet: Sheet {
             title: "as-artefact: rates that inject nothing in f32, errors in all parameters".to_owned(),
+            note: String::new(),
             score: "AUC",
             guess: Some(0.5),
             whiskers: false,
@@ -86,6 +87,7 @@ fn silenced(line: &Line) -> Line {
             Some(golden) => crate::figures::Mark {
                 mean: golden,
                 band: [golden; 2],
+                ends: [golden; 2],
                 interval: None,
                 predicted: None,
                 ..*mark

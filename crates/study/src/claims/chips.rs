@@ -4,10 +4,11 @@
 use radhard_metrics::bounded::betting_interval;
 use radhard_metrics::cell::AUC_BOUNDS as SHARE_BOUNDS;
 use radhard_metrics::interval::LEVEL;
+use radhard_metrics::quantile::quantile;
 use radhard_metrics::sum::mean;
-use radhard_metrics::{TrialScores, odds_ratio, paired_difference};
+use radhard_metrics::{TrialScores, median_interval, odds_ratio};
 
-use crate::claim::{Evidence, Side, Verdict};
+use crate::claim::Evidence;
 use crate::findings::CellFindings;
 
 /// The mean of a quantity over some cells, chip by chip, for the chips that all of them have.
@@ -20,6 +21,11 @@ pub(crate) fn by_chip(cells: &[&CellFindings], of: impl Fn(&TrialScores) -> f64)
     (0..chips).map(over_cells).collect()
 }
 
+/// First less second, chip by chip.
+pub(crate) fn less(first: &[f64], second: &[f64]) -> Vec<f64> {
+    first.iter().zip(second).map(|(a, b)| a - b).collect()
+}
+
 /// The mean share over chips, with an interval that holds at every n; none of no chips.
 pub(crate) fn share(of: String, quantity: &'static str, chips: &[f64]) -> Option<Evidence> {
     let interval = betting_interval(chips, SHARE_BOUNDS, LEVEL)?;
@@ -27,19 +33,16 @@ pub(crate) fn share(of: String, quantity: &'static str, chips: &[f64]) -> Option
     Some(Evidence { of, quantity, value: mean(chips), low, high, n })
 }
 
-/// The mean difference of two shares on the same chips; none of no chips.
-pub(crate) fn difference(
-    of: String,
-    quantity: &'static str,
-    first: &[f64],
-    second: &[f64],
-) -> Option<Evidence> {
-    if first.is_empty() || first.len() != second.len() {
+/// The median over chips with its exact interval by order statistics; none of no chips.
+pub(crate) fn median(of: String, quantity: &'static str, chips: &[f64]) -> Option<Evidence> {
+    let mut sorted = chips.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    if sorted.is_empty() {
         return None;
     }
-    let difference = paired_difference(0.0, 0.0, 0, first, second);
-    let (low, high) = difference.mean_interval.map(|interval| (interval.low, interval.high)).unzip();
-    Some(Evidence { of, quantity, value: difference.mean, low, high, n: difference.n })
+    let interval = median_interval(&sorted, LEVEL);
+    let (low, high) = interval.map(|interval| (interval.low, interval.high)).unzip();
+    Some(Evidence { of, quantity, value: Some(quantile(&sorted, 0.5)), low, high, n: sorted.len() as u64 })
 }
 
 /// The odds ratio of chips printed inf or nan in some cells beside others. It has no interval: cells share their chips.
@@ -59,21 +62,7 @@ pub(crate) fn ratio(
         return None;
     }
     let value = Some(libm::exp(odds_ratio(first, second).log));
-    Some(Evidence { of, quantity, value, low: None, high: None, n: first.1 + second.1 })
-}
-
-/// Holds where one piece is above 0 beyond chance and none below; refuted where one is below.
-pub(crate) fn one_decides(pieces: &[Evidence]) -> Verdict {
-    let any = |side: Side| pieces.iter().any(|piece| piece.side(0.0) == Some(side));
-    if pieces.is_empty() {
-        Verdict::Open
-    } else if any(Side::Below) {
-        Verdict::Refuted
-    } else if any(Side::Above) {
-        Verdict::Holds
-    } else {
-        Verdict::Undecided
-    }
+    Some(Evidence::plain(of, quantity, value, first.1 + second.1))
 }
 
 #[cfg(test)]
@@ -81,14 +70,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_difference_on_the_same_chips_needs_chips_to_be_beyond_chance() {
-        let (high, low) = (vec![0.9; 40], vec![0.1; 40]);
-        let of = |n: usize| difference(String::new(), "shares", &high[..n], &low[..n]).unwrap();
-        assert_eq!(of(40).side(0.0), Some(Side::Above));
-        assert_eq!(of(2).side(0.0), None);
-        assert_eq!(one_decides(&[of(40), of(2)]), Verdict::Holds);
-        let against = difference(String::new(), "shares", &low, &high).unwrap();
-        assert_eq!(one_decides(&[of(40), against]), Verdict::Refuted);
-        assert_eq!(one_decides(&[]), Verdict::Open);
+    fn the_median_of_paired_chips_has_an_interval_of_order_statistics() {
+        let differences = less(&[0.9; 10], &[0.1; 10]);
+        let piece = median(String::new(), "difference", &differences).unwrap();
+        assert_eq!((piece.value, piece.low, piece.high, piece.n), (Some(0.8), Some(0.8), Some(0.8), 10));
+        assert!(median(String::new(), "difference", &[0.5]).unwrap().low.is_none());
+        assert!(median(String::new(), "difference", &[]).is_none());
     }
 }

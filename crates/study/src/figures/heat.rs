@@ -4,20 +4,26 @@ use radhard_metrics::TrialScores;
 use radhard_report::drawing::{Anchor, Drawing, Ink, Shape, Stroke};
 use radhard_report::quantity::{rate, share};
 
-use crate::campaigns::DUMMY_RATES;
+use crate::campaigns::WEIGHTS;
 use crate::dummy::DummyShape;
 use crate::figures::plot::{line, text};
 use crate::findings::{CellFindings, Findings, Place};
 
-const CELL_WIDTH: f64 = 74.0;
+const CELL_WIDTH: f64 = 88.0;
 const CELL_HEIGHT: f64 = 46.0;
 const LEFT: f64 = 92.0;
 const GAP: f64 = 26.0;
 const TITLE: f64 = 58.0;
 const ABOVE: f64 = 44.0;
 
-/// The components, as the paper names them, and the targets that they are here.
-const COMPONENTS: [(&str, &str); 3] = [("both", "all"), ("embedding", "embedding"), ("MLP", "dense")];
+/// The components in the paper's order and by its names, and the targets that they are here; last the paper's own target, which
+/// leaves biases out.
+const COMPONENTS: [(&str, &str); 4] = [
+    ("Entire Model", "all"),
+    ("MLP", "dense"),
+    ("Embedding", "embedding"),
+    ("Entire Model, weights only", WEIGHTS),
+];
 
 /// The maps of one figure: components down, rates across; hidden widths down and embedding widths across in each.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,16 +81,22 @@ pub(crate) fn printed_inf_nan(scores: &TrialScores) -> bool {
     scores.non_finite + scores.saturated > 1 || overflows(scores.rmse)
 }
 
-/// Whether an RMSE that is worked out in f32 is no number: its mean of squares is beyond f32.
+/// Whether an RMSE computed in f32 is no number: its mean of squares is beyond f32.
 pub(crate) fn overflows(rmse: Option<f64>) -> bool {
     rmse.is_none_or(|rmse| rmse.is_nan() || rmse * rmse > f64::from(f32::MAX))
 }
 
 /// The maps of the dummy models of one depth and sparsity.
-pub fn heat_maps(findings: &Findings, depth: usize, sparsity: f64, widths: &[usize], title: &str) -> HeatMap {
+pub fn heat_maps(
+    findings: &Findings,
+    (depth, sparsity): (usize, f64),
+    widths: &[usize],
+    rates: &[f64],
+    title: &str,
+) -> HeatMap {
     let mut fields = Vec::new();
     for (_, target) in COMPONENTS {
-        for ber in DUMMY_RATES {
+        for &ber in rates {
             for &hidden in widths {
                 for &embedding in widths {
                     let shape = DummyShape { depth, hidden, embedding, sparsity };
@@ -95,7 +107,7 @@ pub fn heat_maps(findings: &Findings, depth: usize, sparsity: f64, widths: &[usi
             }
         }
     }
-    HeatMap { title: title.to_owned(), widths: widths.to_vec(), rates: DUMMY_RATES.to_vec(), fields }
+    HeatMap { title: title.to_owned(), widths: widths.to_vec(), rates: rates.to_vec(), fields }
 }
 
 impl HeatMap {
@@ -120,19 +132,27 @@ impl HeatMap {
             text((16.0, 26.0), &self.title, 16, Anchor::Start, Ink::Text, true),
             text(
                 (16.0, 46.0),
-                "in each field: median RMSE (inf/nan as the paper prints it), chips printed so, share of outputs not finite · \
-                 touched; the darker, the more chips fail",
+                "in each field: median RMSE (inf/nan as the paper prints it); chips printed so; outputs not finite · touched. \
+                 Darker: more chips fail",
                 12,
                 Anchor::Start,
                 Ink::Muted,
                 false,
             ),
         ];
-        for (component, (name, _)) in COMPONENTS.iter().enumerate() {
+        let of_component = self.rates.len() * self.widths.len() * self.widths.len();
+        // A component of which nothing was measured has no row.
+        let shown: Vec<usize> = (0..COMPONENTS.len())
+            .filter(|place| {
+                self.fields[place * of_component..(place + 1) * of_component].iter().any(Option::is_some)
+            })
+            .collect();
+        for (row_of_maps, &component) in shown.iter().enumerate() {
+            let name = COMPONENTS[component].0;
             for (place, ber) in self.rates.iter().enumerate() {
                 let left = LEFT + place as f64 * (map_width + GAP);
-                let top = TITLE + ABOVE + component as f64 * (map_height + ABOVE + GAP);
-                let title = format!("{name}, rate {}", rate(*ber));
+                let top = TITLE + ABOVE + row_of_maps as f64 * (map_height + ABOVE + GAP);
+                let title = format!("{name} · {}", rate(*ber));
                 shapes.push(text((left, top - 20.0), &title, 13, Anchor::Start, Ink::Text, true));
                 for (column, width) in self.widths.iter().enumerate() {
                     let x = left + (column as f64 + 0.5) * CELL_WIDTH;
@@ -157,7 +177,7 @@ impl HeatMap {
         }
         Some(Drawing {
             width: LEFT + self.rates.len() as f64 * (map_width + GAP),
-            height: TITLE + COMPONENTS.len() as f64 * (map_height + ABOVE + GAP),
+            height: TITLE + shown.len() as f64 * (map_height + ABOVE + GAP),
             title: self.title.clone(),
             description: "Maps of dummy models: components down, bit error rates across; in each map hidden widths down and \
                           embedding widths across. The data file beside the picture holds the values."

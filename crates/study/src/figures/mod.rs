@@ -5,7 +5,7 @@ mod heat;
 mod plot;
 
 pub(crate) use curves::line_of;
-pub use curves::{curves, recovery};
+pub use curves::{Made, curves, recovery};
 pub(crate) use heat::printed_inf_nan;
 pub use heat::{Failures, HeatMap, heat_maps};
 pub use plot::{Line, Mark, Plot, Sheet};

@@ -24,13 +24,17 @@ const WHISKER_GAP: f64 = 2.5;
 const LETTER: f64 = 0.62;
 
 /// What is drawn at each point.
-const LEGEND: &str = "mean · band: smallest to largest chip · whisker: 95 % interval of the mean, cut at the edge · dashes: predicted";
+const LEGEND: &str = "line: mean of the chips · band: 5 to 95 % of the chips · whisker: 95 % interval of the mean, cut at the edge · dashes: predicted";
+/// Room of one line of notes under the plots.
+const NOTE: f64 = 18.0;
 
 /// Several plots with one legend.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sheet {
     /// What it shows, in a line.
     pub title: String,
+    /// How its models were made, in a line under the plots; may be empty.
+    pub note: String,
     /// What the vertical axes show.
     pub score: &'static str,
     /// The score of guessing, where there is one.
@@ -68,8 +72,10 @@ pub struct Mark {
     pub rate: f64,
     /// Mean score.
     pub mean: f64,
-    /// Smallest and largest score of a chip.
+    /// Scores between which 5 to 95 % of the chips lie.
     pub band: [f64; 2],
+    /// Smallest and largest score of a chip.
+    pub ends: [f64; 2],
     /// 95 % interval of the mean.
     pub interval: Option<[f64; 2]>,
     /// What theory predicts of the mean.
@@ -107,10 +113,6 @@ impl Sheet {
         let columns = self.plots.len().min(COLUMNS);
         let width = columns as f64 * (LEFT + PLOT_WIDTH + GAP) + GAP;
         let mut shapes = vec![text((GAP + 4.0, 24.0), &self.title, 16, Anchor::Start, Ink::Text, true)];
-        if self.whiskers {
-            let at = (width - GAP, 24.0);
-            shapes.push(text(at, LEGEND, 11, Anchor::End, Ink::Muted, false));
-        }
         let rows = legend(&names, width, &mut shapes);
         let top = TITLE + LEGEND_ROW * rows as f64 + ABOVE;
         for (place, plot) in self.plots.iter().enumerate() {
@@ -131,19 +133,29 @@ impl Sheet {
                 axes.draw_line(line, colour, names.len(), &mut shapes);
             }
         }
+        let bottom = top + PLOT_HEIGHT + BELOW + (self.plots.len().div_ceil(columns) - 1) as f64 * ROW;
+        let under: Vec<&str> = [if self.whiskers { LEGEND } else { "" }, self.note.as_str()]
+            .into_iter()
+            .filter(|line| !line.is_empty())
+            .collect();
+        for (place, line) in under.iter().enumerate() {
+            let at = (GAP + 4.0, bottom + NOTE * place as f64 + 4.0);
+            shapes.push(text(at, line, 11, Anchor::Start, Ink::Muted, false));
+        }
         let notes: Vec<String> = self.plots.iter().map(Plot::in_words).collect();
         Some(Drawing {
             width,
-            height: top + PLOT_HEIGHT + BELOW + (self.plots.len().div_ceil(columns) - 1) as f64 * ROW,
+            height: bottom + NOTE * under.len() as f64,
             title: self.title.clone(),
             description: format!(
-                "{} against bit error rate; lines are means, bands reach from the smallest to the largest chip{}. {}",
+                "{} against bit error rate; lines are means, bands hold 5 to 95 % of the chips{}. {} {}",
                 self.score,
                 if self.whiskers {
                     ", whiskers are 95 % intervals of the mean, dashes what theory predicts"
                 } else {
                     ""
                 },
+                self.note,
                 notes.join(" ")
             ),
             shapes,
