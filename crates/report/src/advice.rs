@@ -1,5 +1,7 @@
 //! What to protect with, at one rate: from paired differences on the same chips that hold, and from costs that no clock decides.
 
+use std::fmt::Write as _;
+
 use radhard_metrics::tail::BAD;
 use serde::Serialize;
 
@@ -228,7 +230,7 @@ impl Advice {
             let names = &self.undecided[..self.undecided.len().min(4)];
             let rest = self.undecided.len() - names.len();
             let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-            text.push_str(&format!(". Undecided{more}: {}{rest}", names.join(", ")));
+            let _ = write!(text, ". Undecided{more}: {}{rest}", names.join(", "));
         }
         if timed && !self.front.is_empty() && self.time == "undecided" {
             text.push_str(". Time undecided (machine busy)");
@@ -266,11 +268,12 @@ impl Protected {
         let [before, after] = self.severe_alone;
         let mut text = format!("{} recovers {} AUC on average", self.protection, loss(self.gain));
         if before + after > 0 {
-            text.push_str(&format!(
+            let _ = write!(
+                text,
                 " and keeps {before} of {} chips from losing more than {}",
                 self.n,
                 radhard_metrics::tail::SEVERE
-            ));
+            );
         }
         let memory = match self.memory_share {
             Some(0.0) => ", no extra memory".to_owned(),
@@ -279,12 +282,12 @@ impl Protected {
         };
         text.push_str(&memory);
         if let Some(operations) = self.operations_per_sample {
-            text.push_str(&format!(", {} more operations a row", crate::quantity::count(Some(operations))));
+            let _ = write!(text, ", {} more operations a row", crate::quantity::count(Some(operations)));
         }
         if let Some([median, low, high]) = self.time.filter(|_| timed)
             && decides(&[[low, high]])
         {
-            text.push_str(&format!(", time ×\u{a0}{median:.2}"));
+            let _ = write!(text, ", time ×\u{a0}{median:.2}");
         }
         text
     }

@@ -13,7 +13,7 @@ pub(crate) const RISK: f64 = 0.05;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Chip {
     /// Its number.
-    pub(crate) chip: u64,
+    pub(crate) number: u64,
     /// Its score; none where undefined.
     pub(crate) score: Option<f64>,
     /// Whether it has no flip and the golden score.
@@ -51,10 +51,10 @@ impl CellChips {
         store.each_trial(id, |trial| {
             let score = trial.scores.auc;
             let known = trial.flips == 0 && golden.is_some() && score == golden;
-            chips.push(Chip { chip: trial.chip, score, known });
+            chips.push(Chip { number: trial.chip, score, known });
             Ok::<_, RecordsError>(())
         })?;
-        chips.sort_unstable_by_key(|chip| chip.chip);
+        chips.sort_unstable_by_key(|chip| chip.number);
         let p_no_flip = golden.and(cell.p_no_flip).unwrap_or(0.0);
         Ok(Self {
             golden,
@@ -138,7 +138,7 @@ impl Compared {
         let listed = |cell: &CellChips| -> Vec<(u64, Option<f64>)> {
             let score = |chip: &Chip| {
                 let known = chip.known && p_both > 0.0;
-                (chip.chip, if known { None } else { Some(chip.score.unwrap_or(f64::NAN)) })
+                (chip.number, if known { None } else { Some(chip.score.unwrap_or(f64::NAN)) })
             };
             cell.chips.iter().map(score).collect()
         };
@@ -154,8 +154,8 @@ impl Compared {
             let (Some(one), Some(other)) = (first.reference, second.reference) else { return alone };
             let mut others = second.chips.iter().peekable();
             for chip in &first.chips {
-                while others.next_if(|other| other.chip < chip.chip).is_some() {}
-                let Some(pair) = others.next_if(|other| other.chip == chip.chip) else { continue };
+                while others.next_if(|other| other.number < chip.number).is_some() {}
+                let Some(pair) = others.next_if(|other| other.number == chip.number) else { continue };
                 let (Some(a), Some(b)) = (chip.score, pair.score) else { continue };
                 match (one - a > bound, other - b > bound) {
                     (true, false) => alone[0] += 1,

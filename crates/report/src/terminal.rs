@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
 use crate::benefit::Benefit;
-use crate::finding::Limit;
+use crate::finding::{Finding, Limit};
 use crate::leading;
 use crate::panel::Panel;
 use crate::quantity::{count, loss, rate, rmse, score, share, share_with_ends, whole};
@@ -226,10 +226,10 @@ fn table(header: &[&str], right: std::ops::Range<usize>) -> Table {
 fn breaking_points(summary: &Summary, panel: &Panel) -> Table {
     let header = ["mean loss of AUC above", "0.001", "0.05", "half (BER_50)", "predicted"];
     let mut table = table(&header, 1..5);
-    for curve in panel.curves.iter() {
+    for curve in &panel.curves {
         let bracket = |limit| {
             leading::of(summary, panel, &curve.target, limit)
-                .map_or_else(|| score(None), |finding| finding.bracket_in_words())
+                .map_or_else(|| score(None), Finding::bracket_in_words)
         };
         table.add_row([
             shortened(&curve.target),

@@ -122,7 +122,7 @@ fn texts_that_a_spreadsheet_would_run_are_shielded_in_csv_files() {
     bench.write("plan.toml", &format!("chips = 3\nrates = [1e-3]\n{subject}"));
     bench.run("run plan.toml --out run --json").json();
     let digest = bench.digest("run");
-    bench.run("report run --json").json();
+    bench.run("report run --csv --json").json();
     for file in ["run/cells.csv", "run/trials.csv"] {
         for row in csv(&bench.path(file)) {
             assert_eq!(row["model"], "'=cmd()");
