@@ -7,7 +7,7 @@ use std::time::Instant;
 use std::vec;
 
 use radhard_engine::{Exposed, LentModel, Under};
-use radhard_fault::{BitErrorRate, Chip, DrawError, DrawnMap, PassedOver, Persistence, TargetError};
+use radhard_fault::{BitErrorRate, Chip, DrawError, DrawnMap, Persistence, TargetError};
 use radhard_metrics::{Reference, ScoreOptions};
 use radhard_records::{CellId, Metrics, RecordsError, Store, Trial};
 use rayon::prelude::*;
@@ -83,15 +83,8 @@ pub enum RunError {
         mark: Box<Mark>,
     },
     /// A target passes over parameters that it names, and that was to be an error.
-    #[error("{model}, target {target}: passes over {}, and --strict is given", listed(tensors))]
-    PassedOver {
-        /// The model's name.
-        model: String,
-        /// The target.
-        target: String,
-        /// The parameters.
-        tensors: Vec<PassedOver>,
-    },
+    #[error("{}, target {}: passes over {}, and --strict is given", .0.model, .0.target, listed(&.0.tensors))]
+    PassedOver(Uncovered),
     /// Two subjects have the same names.
     #[error("two subjects are called {model} on {data}; give one of them a name = \"…\"")]
     SameName {
@@ -168,9 +161,8 @@ pub fn run(plan: &CheckedPlan, dir: &Path, how: How, watch: &dyn Watch) -> Resul
         let exposed = exposures(plan, &subject.lent, plan.expose())
             .map_err(|source| RunError::Target { model: subject.model_name.clone(), source })?;
         passed_over.extend(uncovered(plan, &subject.model_name, &exposed));
-        if let Some(Uncovered { model, target, tensors }) = passed_over.first().filter(|_| how.strict) {
-            let (model, target) = (model.clone(), target.clone());
-            return Err(RunError::PassedOver { model, target, tensors: tensors.clone() });
+        if let Some(first) = passed_over.first().filter(|_| how.strict) {
+            return Err(RunError::PassedOver(first.clone()));
         }
         if let Some(mark) = subject.mark.clone().filter(|_| !how.allow_faulty) {
             return Err(RunError::Faulty { path: model, mark: Box::new(mark) });

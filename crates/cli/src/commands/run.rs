@@ -128,7 +128,7 @@ pub(crate) fn run_failure(error: RunError) -> Failure {
     let exit = match &error {
         RunError::Target { .. }
         | RunError::Draw { .. }
-        | RunError::PassedOver { .. }
+        | RunError::PassedOver(_)
         | RunError::SameName { .. }
         | RunError::Guard(GuardError::Protect { .. }) => Exit::Usage,
         RunError::Golden(_) | RunError::Guard(GuardError::Golden { .. }) => Exit::Golden,
