@@ -87,7 +87,7 @@ fn a_saved_model_has_the_sha256_of_its_tensors_in_the_order_of_their_names() {
         sha2::Digest::update(&mut hash, &tensors[start..end]);
     }
     let digest = sha2::Digest::finalize(hash);
-    let expected: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let expected: String = digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     let said: serde_json::Value =
         serde_json::from_str(header["__metadata__"]["radhard.model"].as_str().unwrap()).unwrap();
     assert_eq!(said["sha256"], expected);

@@ -10,7 +10,7 @@ use radhard_models::{Config, Init, Model, TrainError, TrainOptions, train};
 /// Rows of two fields of three and two values, given as (first, second, label, part).
 fn data(rows: &[(u32, u32, u8, u8)], split: bool) -> DataSet {
     let parts: Vec<u8> = rows.iter().map(|row| if split { row.3 } else { 0 }).collect();
-    let counts = [0, 1, 2].map(|code| parts.iter().filter(|part| **part == code).count() as u64);
+    let counts = [0, 1, 2].map(|code| parts.iter().map(|part| u64::from(*part == code)).sum::<u64>());
     let mut meta = Meta::new("d", ["a", "b"].map(str::to_owned).to_vec(), vec![3, 2]);
     meta.split = split.then_some(SplitMeta { seed: 1, ratio: [8, 1, 1], counts });
     let columns = Columns {

@@ -11,7 +11,8 @@ use crate::exit::{Exit, Failure, OrExit};
 pub(crate) fn parsed(arguments: &Run, plan: &CheckedPlan) -> Result<Vec<FailIf>, Failure> {
     let rates: Vec<f64> = plan.rates().iter().map(|rate| rate.get()).collect();
     let targets: Vec<String> = plan.targets().iter().map(ToString::to_string).collect();
-    let protections: Vec<String> = plan.protections().iter().map(|one| one.name()).collect();
+    let protections: Vec<String> =
+        plan.protections().iter().map(radhard_protect::Combination::name).collect();
     let read = |text: &String| {
         let bound: FailIf = text.parse().or_exit(Exit::Usage)?;
         bound.fits(&rates, &targets, &protections).or_exit(Exit::Usage)?;

@@ -54,7 +54,7 @@ fn save(model: &Model, (of, out): (&Path, &Path), what: &str, console: &Console)
     let mark = Mark::of(of).map_err(|error| failure(Exit::Input, format!("{}: {error}", of.display())))?;
     match &mark {
         Some(mark) => {
-            files::write_marked(out, mark.provenance(), |path| model.save(path)).or_exit(Exit::Input)?
+            files::write_marked(out, mark.provenance(), |path| model.save(path)).or_exit(Exit::Input)?;
         }
         None => model.save(out).map_err(|error| at_out(&error))?,
     }
