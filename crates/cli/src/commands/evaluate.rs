@@ -113,21 +113,29 @@ pub(crate) fn run(arguments: &Evaluate, console: &Console) -> Result<Exit, Failu
     Ok(Exit::Done)
 }
 
-/// What ties of probabilities cost, in words; empty where no row's probability is exactly 0 or 1.
+/// What ties of probabilities cost, in words; empty where none is exactly 0 or 1 and logits rank the rows alike.
 fn ties(metrics: &TrialScores, auc_logit: Option<f64>) -> String {
-    let (Some(ties @ 1..), Some(auc), Some(logit)) = (metrics.ties_at_bounds, metrics.auc, auc_logit) else {
+    let (Some(ties), Some(auc), Some(logit)) = (metrics.ties_at_bounds, metrics.auc, auc_logit) else {
         return String::new();
     };
+    if ties == 0 && (logit - auc).abs() < 5e-7 {
+        return String::new();
+    }
     let lost = match logit - auc {
         same if same.abs() < 5e-7 => "as by probability".to_owned(),
         gained if gained < 0.0 => format!("so ties of probabilities add {:.6}", -gained),
         lost => format!("so ties of probabilities cost {lost:.6}"),
     };
-    format!(
-        "\n{ties} of {} rows have a probability of exactly 0 or 1, and those at one bound rank alike:\n\
-         by logit the AUC is {logit:.6}, {lost}",
-        metrics.rows
-    )
+    let alike = match ties {
+        0 => "rows of nearly equal logits share a probability, and rank alike".to_owned(),
+        ties => {
+            let rows = metrics.rows;
+            format!(
+                "{ties} of {rows} rows have a probability of exactly 0 or 1, and those at one bound rank alike"
+            )
+        }
+    };
+    format!("\n{alike}:\nby logit the AUC is {logit:.6}, {lost}")
 }
 
 /// What makes scores worth less than they look.
