@@ -215,7 +215,7 @@ fn a_golden_run_that_fails_stops_the_campaign() {
     assert_eq!(broken["flips"], broken["exposed_bits"]);
     let plan = "rates = [1e-3]\n[[subject]]\nmodel = \"broken.model\"\ndata = \"small.data\"\n";
     bench.write("plan.toml", plan);
-    bench.run("run plan.toml --out run").fails(3, &["golden run of fm", "not finite"]);
+    bench.run("run plan.toml --out run --allow-faulty").fails(3, &["golden run of fm", "not finite"]);
     assert!(!bench.path("run").exists());
 }
 

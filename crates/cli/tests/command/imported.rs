@@ -20,7 +20,7 @@ fn a_state_dict_a_module_and_a_safetensors_file_give_the_same_model() {
         let mut models = Vec::new();
         for kind in ["state_dict.pt", "module.pt"] {
             let words = format!(
-                "import {} --model {model} --field-dims {DIMS} --out {kind}.model --json",
+                "import {} --model {model} --field-dims {DIMS} --out {kind}.model --force --json",
                 golden(&format!("{model}.{kind}"))
             );
             let imported = bench.run(&words).json();
@@ -80,7 +80,7 @@ fn converted_tables_are_evaluated_and_injected() {
     };
     let clean = auc("f32.model");
     for (format, words) in [("f16", "f16"), ("bf16", "bf16"), ("int8-rowwise", "u8")] {
-        let convert = format!("convert f32.model --tables {format} --out small.model --json");
+        let convert = format!("convert f32.model --tables {format} --out small.model --force --json");
         let converted = bench.run(&convert).json();
         assert!(converted["bytes"].as_u64() < plain["bytes"].as_u64(), "{format}");
         let inspected = bench.run("inspect small.model --json").json();
@@ -91,8 +91,7 @@ fn converted_tables_are_evaluated_and_injected() {
         );
         let score = auc("small.model");
         assert!((score - clean).abs() < 0.02, "{format}: {score} against {clean}");
-        let inject =
-            "inject small.model --ber 0.05 --target embedding --out faulty.model --map faults.map --json";
+        let inject = "inject small.model --ber 0.05 --target embedding --out faulty.model --map faults.map --force --json";
         assert!(bench.run(inject).json()["flips"].as_u64() > Some(100));
         assert!((auc("faulty.model") - score).abs() > 1e-6, "{format}: faults do not show");
         bench.run("undo faulty.model --map faults.map --json").json();

@@ -180,7 +180,7 @@ fn inject_then_evaluate_gives_the_recorded_scores() {
     for trial in &trials {
         let rate = if trial["ber"].is_empty() { String::new() } else { format!("--ber {}", trial["ber"]) };
         let words = format!(
-            "inject {}.model --target {} --error-model {} {rate} --seed 3 --chip {} --out faulty.model --json",
+            "inject {}.model --target {} --error-model {} {rate} --seed 3 --chip {} --out faulty.model --force --json",
             trial["model"], trial["target"], trial["error_model"], trial["chip"]
         );
         let injected = bench.run(&words).json();

@@ -43,7 +43,7 @@ fn injecting_under_a_protection_and_evaluating_gives_the_recorded_scores() {
     for trial in trials.iter().filter(|trial| trial["model"] == "wide-deep" && trial["chip"] != "1") {
         let (protection, chip) = (&trial["protection"], &trial["chip"]);
         let words = format!(
-            "inject wide-deep.model --ber 3e-4 --seed 3 --chip {chip} --protection {protection} --out faulty.model --json"
+            "inject wide-deep.model --ber 3e-4 --seed 3 --chip {chip} --protection {protection} --out faulty.model --force --json"
         );
         let injected = bench.run(&words).json();
         let memory_flips = if protection == "none" { &injected["flips"] } else { &injected["memory_flips"] };
@@ -188,7 +188,7 @@ fn injecting_and_evaluating_under_a_clip_gives_the_recorded_scores() {
     bench.run("export run --json").json();
     for trial in csv(&bench.path("run/trials.csv")).iter().filter(|trial| trial["model"] == "wide-deep") {
         let inject = format!(
-            "inject wide-deep.model --ber 1e-3 --seed 3 --chip {} --out faulty.model --json",
+            "inject wide-deep.model --ber 1e-3 --seed 3 --chip {} --out faulty.model --force --json",
             trial["chip"]
         );
         bench.run(&inject).json();
