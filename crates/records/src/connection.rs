@@ -48,6 +48,11 @@ pub(crate) fn open_reading(file: &Path) -> Result<Connection, RecordsError> {
         opened =
             Connection::open_with_flags(immutable(file), flags | OpenFlags::SQLITE_OPEN_URI).and_then(hold);
     }
+    // A writer that was killed while it made or closed the file left a journal, which only a connection that may write takes back.
+    if refused(&opened) == Some(rusqlite::ErrorCode::ReadOnly) {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        opened = Connection::open_with_flags(file, flags).and_then(hold);
+    }
     if cannot_open(&opened) && has_log(file) {
         return Err(RecordsError::LogLeft { path: file.to_owned() });
     }
@@ -55,8 +60,11 @@ pub(crate) fn open_reading(file: &Path) -> Result<Connection, RecordsError> {
 }
 
 fn cannot_open(opened: &rusqlite::Result<Connection>) -> bool {
-    let refused = opened.as_ref().err().and_then(rusqlite::Error::sqlite_error_code);
-    refused == Some(rusqlite::ErrorCode::CannotOpen)
+    refused(opened) == Some(rusqlite::ErrorCode::CannotOpen)
+}
+
+fn refused(opened: &rusqlite::Result<Connection>) -> Option<rusqlite::ErrorCode> {
+    opened.as_ref().err().and_then(rusqlite::Error::sqlite_error_code)
 }
 
 /// Whether another connection has the file.
