@@ -129,8 +129,7 @@ fn plan_text(chips: u64) -> String {
          split = \"test\"\n\
          targets = [\"embedding\", \"dense\", \"all\"]\n\
          error_models = [\"flips\"]\n\
-         rates = [1e-8, 1e-7, 1e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 1e-1]\n\
-         protections = [\"none\", \"range-guard\", \"constant-bits\", \"secded\", \"clip:paper\"]\n\
+         rates = [1e-8, 1e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1]\n\
          \n\
          [[subject]]\n\
          model = \"{MODEL}\"\n\
