@@ -36,7 +36,7 @@ pub(crate) fn data_file() -> &'static [u8] {
     })
 }
 
-/// What holds for every data set that was accepted.
+/// Properties of every data set that was accepted.
 fn check(data: &DataSet) {
     let meta = data.meta();
     assert_eq!(data.labels().len(), data.rows());

@@ -41,7 +41,7 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// What is left out here, and why.
+/// The parts left out here, and why.
 fn skipped() -> Vec<String> {
     let has = |program: &str, arguments: &[&str]| cargo::output(program, arguments).is_ok();
     let mut lines: Vec<String> = [browser::missing(), fuzz::missing()].into_iter().flatten().collect();

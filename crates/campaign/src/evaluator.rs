@@ -120,7 +120,7 @@ impl<'a> Evaluator<'a> {
         self.rows.labels
     }
 
-    /// What the last full passes gave, in the order of their chips.
+    /// Results of the last full passes, in the order of their chips.
     pub fn passed(&self) -> impl Iterator<Item = &Scores> {
         self.passes.iter().map(|(scores, _)| scores)
     }

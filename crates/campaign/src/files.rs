@@ -78,7 +78,7 @@ pub struct Injection {
     pub target: String,
     /// The bit error rate; none where the error model has none.
     pub ber: Option<f64>,
-    /// What the target reached and what it passed over; none where the error map does not say.
+    /// The tensors that the target reached and passed over; none where the error map does not say.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub coverage: Option<Coverage>,
     /// What a protection did; none without one.
@@ -99,7 +99,7 @@ pub struct Protected {
     pub restored: u64,
 }
 
-/// What tells the component of each tensor of a file: the architecture in its metadata, where there is one.
+/// The source of the component of each tensor of a file: the architecture in its metadata, where there is one.
 pub fn component_of(bytes: &[u8]) -> impl Fn(&str) -> Component + use<> {
     let known = Config::of_file(bytes).and_then(|config| components(&config).ok());
     move |name| {
@@ -216,7 +216,7 @@ pub fn inject(model: &Path, outputs: Outputs<'_>, request: &Request<'_>) -> Resu
     Ok(Injection { exposed_bits, protected, ..injection(&errors, 0) })
 }
 
-/// What a request exposes in a file, with what its target passes over.
+/// The words that a request exposes in a file, and the tensors that its target passes over.
 fn reached(request: &Request<'_>, layout: &SafetensorsLayout) -> Result<(Exposure, Coverage), FileCause> {
     let target = || request.target.to_string();
     let exposure = request.target.resolve(layout.specs(), request.expose);
@@ -444,7 +444,7 @@ pub fn undo(model: &Path, map: &Path, out: Option<&Path>) -> Result<Injection, F
         let side = mark.is_some().then(|| side_path(model));
         let survey = in_place::undo(&OpenModel(&opened.file), &words, side.as_deref()).at(model)?;
         if let (Some(side), Some(_)) = (&side, &given.rebased_from) {
-            // What can't be removed is in nobody's way: the side file that names it is gone.
+            // A file that can't be removed does no harm: the side file that names it is gone.
             let _ = std::fs::remove_file(journal_path(side));
         }
         return Ok(injection(&given.errors, survey.old));

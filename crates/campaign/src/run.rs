@@ -79,7 +79,7 @@ pub enum RunError {
     Faulty {
         /// The model's path.
         path: PathBuf,
-        /// What is said of the faults.
+        /// The provenance of the faults.
         mark: Box<Mark>,
     },
     /// A target passes over parameters that it names, and that was to be an error.

@@ -33,12 +33,12 @@ pub enum SubjectError {
         /// What is wrong with it.
         source: radhard_data::OpenError,
     },
-    /// What is said of faults in the model can't be read.
+    /// The provenance of faults in the model can't be read.
     #[error("{}: {source}", path.display())]
     Mark {
         /// The model's path.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         source: MarkError,
     },
     /// Model and data disagree about fields.
@@ -63,7 +63,7 @@ pub enum SubjectError {
     Rows {
         /// The data's path.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The tensors are not those that the model's file was written with.
@@ -220,7 +220,7 @@ pub struct Subject {
     /// Whether the model's tensors are those that its file was written with.
     pub integrity: Integrity,
     model_path: PathBuf,
-    /// What is said of faults in the model file; none where nothing is.
+    /// The provenance of faults in the model file; none where it has no mark.
     pub mark: Option<Mark>,
     /// The prepared data file.
     pub data_path: PathBuf,
@@ -235,7 +235,7 @@ pub struct Subject {
     baseline: SharedBaseline,
 }
 
-/// What the fields say each by itself, found when it is first asked for.
+/// The AUC of the fields' baseline, computed when it is first needed.
 type SharedBaseline = Arc<OnceLock<Option<f64>>>;
 
 /// Who reads which table row, found when it is first asked for.

@@ -1,4 +1,4 @@
-//! What the targets of a plan pass over in a model.
+//! Tensors of a model that the targets of a plan pass over.
 
 use radhard_fault::{Coverage, Exposure, PassedOver, Persistence, Target};
 
@@ -15,7 +15,7 @@ pub struct Uncovered {
     pub tensors: Vec<PassedOver>,
 }
 
-/// What the targets of a plan pass over in a model; where faults strike what is computed, no stored parameter is meant.
+/// Tensors of a model that the targets of a plan pass over; none for transient faults, which strike no stored parameter.
 pub(crate) fn uncovered(plan: &CheckedPlan, model: &str, exposed: &[Exposure]) -> Vec<Uncovered> {
     if plan.persistence() == Persistence::Compute {
         return Vec::new();

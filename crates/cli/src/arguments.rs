@@ -439,7 +439,7 @@ pub(crate) struct Export {
     pub(crate) overwrite: Overwrite,
 }
 
-/// What a digest covers.
+/// The parts that a digest covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DigestOf {
     /// Golden runs, cells and trials with every score

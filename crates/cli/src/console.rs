@@ -118,7 +118,7 @@ fn escaped_but(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(escape).collect())
 }
 
-/// What signals set and everybody reads.
+/// The flag that signals set and every loop reads.
 static RAISED: AtomicBool = AtomicBool::new(false);
 
 /// Whether somebody looks at [`RAISED`]; else a signal ends the process at once.

@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What can go wrong anywhere gets a line of its own and its exit code: memory, a file that is cut, a signal.
+/// Failures that can come from anywhere get a line of their own and an exit code: memory, a file that is cut, a signal.
 fn prepare_for_the_worst() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

@@ -199,7 +199,7 @@ impl Output {
     }
 }
 
-/// What a path leads to; `None` for a device, which is no one file, and where nobody can tell.
+/// The file that a path leads to; `None` for a device, which is no single file, and where the system does not tell.
 fn identity(path: &Path) -> Option<Identity> {
     let there = fs::metadata(path);
     #[cfg(unix)]

@@ -1,4 +1,4 @@
-//! What can be wrong with a prepared file.
+//! Errors of a prepared file.
 use radhard_memory::MapError;
 
 use crate::meta::FORMAT_VERSION;
@@ -18,7 +18,7 @@ pub enum OpenError {
     /// A prepared file of another version.
     #[error("data format version {found}, but this program reads version {FORMAT_VERSION}")]
     Version {
-        /// What the file says.
+        /// The value in the file.
         found: String,
     },
     /// The metadata could not be read.
@@ -86,7 +86,7 @@ pub enum OpenError {
     Bag {
         /// The row, from 0.
         row: u64,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
     /// The rows are not those that the file was written with.
@@ -112,7 +112,7 @@ pub enum OpenError {
     Vocabulary {
         /// The field.
         field: String,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
 }

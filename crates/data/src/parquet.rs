@@ -75,7 +75,7 @@ pub fn parquet(
     let used: Vec<usize> = used.collect();
     for group in 0..reader.num_row_groups() {
         let metadata = reader.metadata().row_group(group);
-        // What is read so far is kept, and taken once more when it is put into the order of the file.
+        // The rows read so far are kept, and copied once more into the order of the file.
         let count = u64::try_from(metadata.num_rows()).unwrap_or(0);
         need_rows(count, 2 * (4 * used.len() as u64 + 2))?;
         for &column in &used {

@@ -76,7 +76,7 @@ fn read(file: &mut File, start: u64, bytes: u64) -> io::Result<Vec<u8>> {
     if read.len() as u64 == bytes { Ok(read) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
-/// What of a page header matters here.
+/// The parts of a page header that matter here.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Header {
     /// Its own length.

@@ -189,9 +189,9 @@ pub enum PrepareError {
     /// The rows need more memory than there is.
     #[error("{what}: {source}")]
     Memory {
-        /// What the memory is for.
+        /// The purpose of the memory.
         what: String,
-        /// What is needed and what is there.
+        /// The bytes needed and the bytes there.
         source: TooLittleMemory,
     },
     /// A format that is read twice, from where it can be read once only.

@@ -1,4 +1,4 @@
-//! What a target reaches of a file, by format, and which of the tensors that it names it passes over.
+//! Tensors that a target reaches, by format, and those that it names and passes over.
 
 use std::fmt;
 
@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Expose, Exposure, ForeignTensor, Format, ParameterSpec, Target};
 
-/// What a target reaches, and what it names but can't reach.
+/// Tensors that a target reaches, and those that it names but can't reach.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coverage {
-    /// What is exposed, by format.
+    /// Exposed words and bits, by format.
     pub hit: Vec<Hit>,
     /// Tensors of which no bit is exposed, though the target names them.
     pub passed_over: Vec<PassedOver>,
 }
 
-/// What a target exposes in the parameters of one format.
+/// Words and bits that a target exposes in one format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hit {
     /// The format.
@@ -38,7 +38,7 @@ pub struct PassedOver {
 }
 
 impl Coverage {
-    /// What a target reaches in parameters, and what it passes over: tensors of formats that are not known, and parameters whose
+    /// Parameters that a target reaches, and those that it passes over: tensors of formats that are not known, and parameters whose
     /// format has none of the bits that it selects.
     pub fn of(target: &Target, expose: Expose, exposure: &Exposure, foreign: &[ForeignTensor]) -> Self {
         let specs = &exposure.identity().specs;

@@ -37,7 +37,7 @@ pub struct MapOrigin {
     pub stream_version: u32,
     /// The protection that read the words, whose repairs and losses are in the map; none without one.
     pub protection: Option<String>,
-    /// What of the file the target reached and what it passed over; none in maps of models, and in those of older versions.
+    /// Tensors of the file that the target reached and passed over; none in maps of models, and in those of older versions.
     pub coverage: Option<Coverage>,
 }
 

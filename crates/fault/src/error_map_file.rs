@@ -21,7 +21,7 @@ use crate::{BitErrorRate, Chip, Coverage, ErrorMap, Expose, Format, Hit, Paramet
 pub const MAP_FORMAT_VERSION: u32 = 1;
 
 const KEY: &str = "radhard.error_map";
-/// What stands in place of the SHA-256 while it is taken.
+/// The placeholder of the SHA-256 while it is computed.
 const NO_SHA256: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// Why bytes are not an error map.

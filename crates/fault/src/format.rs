@@ -60,7 +60,7 @@ struct Float {
     top: Top,
 }
 
-/// What the largest words of a float stand for.
+/// The meaning of the largest words of a float.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Top {
     /// Infinity where the exponent is all ones and the mantissa zero, NaN above.

@@ -162,7 +162,7 @@ impl<B: Deref<Target = [u8]>> SafetensorsBytes<B> {
         &self.layout
     }
 
-    /// What the parameters are, in the order of their names.
+    /// Parameters, in the order of their names.
     pub fn specs(&self) -> &[ParameterSpec] {
         &self.layout.specs
     }

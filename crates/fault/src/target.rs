@@ -71,9 +71,9 @@ pub enum TargetParseError {
     Quote {
         /// The whole target.
         target: String,
-        /// What was read of the item.
+        /// The part of the item that was read.
         read: String,
-        /// What follows.
+        /// The rest.
         found: String,
     },
     /// The bits after the `@` make no sense.

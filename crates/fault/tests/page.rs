@@ -105,7 +105,7 @@ fn a_map_written_from_the_page_is_read_and_applied() {
     assert!(map.apply(&mut changed).is_err());
     map.undo(&mut changed).unwrap();
     assert_eq!(changed.words(0).get(5), u64::from(3.0_f32.to_bits()));
-    // What the page says of damage: the digits are compared.
+    // The page's rule for damage: the digits are compared.
     let last = bytes.len() - 1;
     bytes[last] ^= 4;
     assert!(ErrorMap::from_bytes(&bytes).unwrap_err().to_string().contains("SHA-256"));

@@ -44,7 +44,7 @@ impl GlobalId {
     }
 }
 
-/// What both types can: be made of a plain number and give it back, one by one and whole slices at once.
+/// Conversion of both types from and to plain numbers, one by one and in whole slices.
 macro_rules! number {
     ($name:ident) => {
         impl $name {

@@ -3,7 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::OnceLock;
 
-/// What is done where the system refuses memory, given how many bytes were wanted; it ends the process.
+/// The action where the system refuses memory, given how many bytes were wanted; it ends the process.
 static REFUSED: OnceLock<fn(u64) -> !> = OnceLock::new();
 
 /// The system's allocator. Where it refuses, what [`on_refusal`] was given is called in place of the abort that Rust ends with.

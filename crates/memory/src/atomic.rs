@@ -43,7 +43,7 @@ enum Target {
 }
 
 impl Target {
-    /// What `path` leads to through any symbolic links.
+    /// The target of `path` through any symbolic links.
     fn of(path: &Path) -> io::Result<Self> {
         match fs::metadata(path) {
             Ok(there) if there.is_file() => Ok(Self::File(followed(path)?)),
@@ -93,7 +93,7 @@ pub fn followed(path: impl AsRef<Path>) -> io::Result<PathBuf> {
 /// Whether a file can be made where `path` leads, found by making a hidden one there and removing it.
 ///
 /// # Errors
-/// What the system says against it.
+/// The system's error.
 pub fn can_write(path: impl AsRef<Path>) -> io::Result<()> {
     match Target::of(path.as_ref())? {
         Target::File(path) => Temporary::beside(&path)?.create().map(drop),

@@ -65,7 +65,7 @@ mod linux {
     use std::fs;
     use std::path::{Path, PathBuf};
 
-    /// What the machine has free or can free, swap included.
+    /// Memory that the machine has free or can free, swap included.
     pub(super) fn of_machine() -> Option<u64> {
         machine(&fs::read_to_string("/proc/meminfo").ok()?)
     }
@@ -78,7 +78,7 @@ mod linux {
         Some(of("MemAvailable")?.saturating_add(of("SwapFree").unwrap_or(0)))
     }
 
-    /// What the control groups leave that this process is in, the tightest of them.
+    /// Memory left by the control groups of this process, the tightest of them.
     pub(super) fn of_groups() -> Option<u64> {
         let text = fs::read_to_string("/proc/self/cgroup").ok()?;
         groups(&text, Path::new("/sys/fs/cgroup"))
@@ -108,7 +108,7 @@ mod linux {
         lefts.min()
     }
 
-    /// What one group leaves: its limit less what is in use and is no cached file.
+    /// Memory left by one group: its limit less the memory in use, cached files apart.
     fn left(group: &Path, [limit, usage, inactive, active]: [&str; 4]) -> Option<u64> {
         let number = |name: &str| fs::read_to_string(group.join(name)).ok()?.trim().parse::<u64>().ok();
         let (limit, usage) = (number(limit)?, number(usage)?);
@@ -120,7 +120,7 @@ mod linux {
         Some(limit.saturating_sub(usage.saturating_sub(cached.sum())))
     }
 
-    /// What the limit on this process's address space leaves.
+    /// Memory left by the limit on this process's address space.
     pub(super) fn of_process() -> Option<u64> {
         let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         // SAFETY: the pointer is to a whole structure of the type that the call fills.

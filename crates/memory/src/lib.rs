@@ -1,4 +1,4 @@
-//! What rooms need of the machine: mapped files, huge-page aligned buffers, wide vectors, how much memory there is, signals.
+//! Access to the machine for all crates: mapped files, huge-page aligned buffers, wide vectors, how much memory there is, signals.
 //!
 //! `unsafe` are here the advice to use huge pages and about reads, holes of files, the allocator, signals, and the mapping of files: the
 //! compiler cannot know that nobody truncates a file while it is mapped. radhard replaces its files by rename ([`write_atomically`],

@@ -30,7 +30,7 @@ pub enum LockError {
     Unsupported {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }

@@ -20,7 +20,7 @@ pub struct Bracket {
     pub smallest_beyond: Option<f64>,
 }
 
-/// What of a bracket is shown.
+/// The ends of a bracket that are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BracketStatus {

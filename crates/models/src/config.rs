@@ -125,7 +125,7 @@ pub enum ConfigError {
     Memory {
         /// The architecture.
         name: String,
-        /// What is needed and what is there.
+        /// The bytes needed and the bytes there.
         source: TooLittleMemory,
     },
     /// More bytes than the address space.

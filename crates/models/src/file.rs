@@ -66,7 +66,7 @@ struct Header {
     sha256: Option<String>,
 }
 
-/// What is added to a model's file name for the file that says which of its bits were flipped in place.
+/// Suffix of the side file that says which bits of a model were flipped in place.
 const FAULT_FILE: &str = ".radhard-fault";
 
 /// How metadata keys begin that say which bits of a copy were flipped.
@@ -90,7 +90,7 @@ pub enum Integrity {
     },
 }
 
-/// What a file says of its tensors.
+/// The integrity of a file's tensors.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Written {
     sha256: Option<String>,

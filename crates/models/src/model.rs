@@ -65,7 +65,7 @@ pub struct Model {
     pub training: Option<TrainingMeta>,
     /// What it was trained on, if known.
     pub data: Option<DataMeta>,
-    /// What its file says of its tensors.
+    /// The integrity of its file's tensors.
     pub(crate) written: Written,
 }
 

@@ -105,14 +105,14 @@ fn fields(metrics: &Metrics) -> impl Iterator<Item = String> {
     metrics.iter().flat_map(|(name, value)| ["metric".to_owned(), name.clone(), real(*value).to_string()])
 }
 
-/// What protections noticed in a trial, and how far its chip was exposed.
+/// Detections of protections in a trial, and the exposure of its chip.
 fn noticed_fields(trial: &Trial) -> impl Iterator<Item = String> {
     let count = |count: Option<u64>| count.map_or_else(String::new, |count| count.to_string());
     let exposed = ["noticed".to_owned(), count(trial.flips_read), count(trial.reads)];
     exposed.into_iter().chain(trial.noticed.counts().map(|count| count.to_string()))
 }
 
-/// What a protection costs, the times apart.
+/// The cost of a protection, times apart.
 fn cost_fields(cost: &ProtectionCost) -> [String; 10] {
     [
         "protection".to_owned(),

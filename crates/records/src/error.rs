@@ -111,7 +111,7 @@ pub enum RecordsError {
     NoLocks {
         /// The file.
         path: PathBuf,
-        /// What was being done.
+        /// The action that failed.
         action: &'static str,
     },
     /// The file or its directory cannot be written.
@@ -213,7 +213,7 @@ pub enum RecordsError {
     },
 }
 
-/// What SQLite says where the file system refuses to lock or to share memory.
+/// SQLite's codes where the file system refuses to lock or to share memory.
 const LOCKING: [i32; 6] = [
     ffi::SQLITE_IOERR_LOCK,
     ffi::SQLITE_IOERR_RDLOCK,
@@ -270,7 +270,7 @@ impl RecordsError {
                 };
                 Self::Damaged { path, place: "the schema".to_owned(), reason }
             }
-            // What SQLite itself had nothing to say about: a value that is not of the type that its column holds.
+            // Errors without a code of SQLite: a value that is not of the type that its column holds.
             None if !matches!(source, rusqlite::Error::InvalidPath(_)) => {
                 Self::Damaged { path, place: action.to_owned(), reason: source.to_string() }
             }

@@ -108,7 +108,7 @@ impl Fields<'_> {
     }
 }
 
-/// What a number of a column may be; NaN is in none.
+/// The range of a column's numbers; NaN is in none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Range {
     /// [0, 1].

@@ -1,4 +1,4 @@
-//! What writers and readers of rows share.
+//! Helpers of writers and readers of rows.
 
 use std::path::Path;
 

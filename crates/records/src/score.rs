@@ -206,7 +206,7 @@ pub(crate) fn columns() -> impl Iterator<Item = (&'static str, &'static str)> {
     NAMES.into_iter().zip(TYPES)
 }
 
-/// What each score may be, in the order of [`NAMES`]; counts have their own rule.
+/// The range of each score, in the order of [`NAMES`]; counts have their own rule.
 fn range(name: &str) -> Range {
     match name {
         "auc" | "auc_finite" | "auc_worst" => Range::Share,
@@ -242,7 +242,7 @@ fn check(scores: &TrialScores) -> Result<(), (&'static str, String)> {
         return Err(("saturated", reason));
     }
     let silent = Outcome::of_trial(&samples, Detection::Silent);
-    // What detectors do makes a trial recovered or DUE, whatever its rows are.
+    // Detections make a trial recovered or DUE, whatever its rows are.
     if ![silent, Outcome::Recovered, Outcome::Due].contains(&scores.outcome) {
         return Err(("outcome", format!("{}, and its rows make it {silent}", scores.outcome)));
     }

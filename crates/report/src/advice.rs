@@ -1,4 +1,4 @@
-//! What to protect with, at one rate: from paired differences on the same chips that hold, and from costs that no clock decides.
+//! Advice on protections at one rate: from paired differences on the same chips that hold, and from costs that no clock decides.
 
 use std::fmt::Write as _;
 
@@ -13,14 +13,14 @@ use crate::summary::CellLine;
 /// The lowest rate at which more chips than this are shown to lose more than the severe bound is where protection is worth a look.
 const WORTH_PROTECTING: f64 = 0.01;
 
-/// What to protect a model with at one rate.
+/// Advice on protections of a model at one rate.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Advice {
     /// Name of the model.
     pub model: String,
     /// Name of the data set.
     pub data: String,
-    /// What is hit: the widest target that protections were measured on.
+    /// The target: the widest that protections were measured on.
     pub target: String,
     /// How bits go wrong.
     pub error_model: String,
@@ -61,7 +61,7 @@ pub struct Protected {
     pub severe_share_ci_low: Option<f64>,
     /// Upper end of it.
     pub severe_share_ci_high: Option<f64>,
-    /// What it keeps, as a share of the model's bits.
+    /// Its extra memory, as a share of the model's bits.
     pub memory_share: Option<f64>,
     /// Operations more per scored row.
     pub operations_per_sample: Option<f64>,
@@ -128,7 +128,7 @@ pub(crate) fn decisive<'a>(curve: &[&'a CellLine], at: Option<f64>) -> Option<&'
     curve.iter().find(shown).or(curve.last()).copied()
 }
 
-/// What to protect each model with; nothing for those without protections.
+/// Advice for each model; none for those without protections.
 pub(crate) fn advices(
     cells: &[CellLine],
     benefits: &[Benefit],
@@ -263,7 +263,7 @@ impl Advice {
 }
 
 impl Protected {
-    /// What it does and costs, in words: "range-guard recovers 0.077 AUC on average, no extra memory".
+    /// Its effect and cost, in words: "range-guard recovers 0.077 AUC on average, no extra memory".
     fn in_words(&self, timed: bool) -> String {
         let [before, after] = self.severe_alone;
         let mut text = format!("{} recovers {} AUC on average", self.protection, loss(self.gain));

@@ -35,7 +35,7 @@ impl Bounded {
     ];
 }
 
-/// What makes a campaign fail, as in `[TARGET/][PROTECTION/]KEY@RATE OP NUMBER`.
+/// A condition that makes a campaign fail, as in `[TARGET/][PROTECTION/]KEY@RATE OP NUMBER`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FailIf {
     text: String,
@@ -57,7 +57,7 @@ pub enum BoundError {
     Form {
         /// The text.
         text: String,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
     /// The rate is not among those of the campaign.
@@ -82,7 +82,7 @@ pub enum BoundError {
     },
 }
 
-/// What is shown about a bound.
+/// The result for a bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BoundVerdict {
@@ -99,7 +99,7 @@ pub enum BoundVerdict {
 pub struct BoundCheck {
     /// The bound as it was written.
     pub bound: String,
-    /// What is shown.
+    /// The result.
     pub verdict: BoundVerdict,
     /// Cells looked at.
     pub cells: usize,
@@ -169,7 +169,7 @@ impl FailIf {
 }
 
 impl Summary {
-    /// What is shown about a bound: a cell crosses it at the level that Holm's procedure leaves to the first of all cells, or every
+    /// The result for a bound: a cell crosses it at the level that Holm's procedure leaves to the first of all cells, or every
     /// cell keeps it, each at 2.5 %.
     ///
     /// Errors: no cell has the rate, or a name is unknown.

@@ -32,7 +32,7 @@ struct Measure {
     axis: &'static str,
     /// What the whiskers are an interval of.
     whiskers: &'static str,
-    /// What the band spans.
+    /// The range that the band spans.
     spans: &'static str,
     value: fn(&CellLine) -> Option<f64>,
     /// The ends of the band.

@@ -16,13 +16,13 @@ pub struct ComparedCell {
     pub other_model: String,
     /// Name of the data set.
     pub data: String,
-    /// What is hit.
+    /// The target.
     pub target: String,
     /// How bits go wrong.
     pub error_model: String,
     /// Bit error rate; none where the error model has none.
     pub ber: Option<f64>,
-    /// What protects the model.
+    /// The protection.
     pub protection: String,
     /// Chips of both.
     pub n: u64,
@@ -63,7 +63,7 @@ pub enum ComparisonError {
         "the campaigns have other chips: {what} {first} and {second}; run both plans with the same seed and version"
     )]
     OtherChips {
-        /// What differs.
+        /// The difference.
         what: &'static str,
         /// In the first.
         first: u64,
@@ -145,7 +145,7 @@ impl Comparison {
         Ok(Self { seed: first.seed, cells, unpaired })
     }
 
-    /// What the comparison shows, as sentences.
+    /// The result of the comparison, as sentences.
     pub fn sentences(&self) -> Vec<String> {
         let count = |better: u8, grade: Grade| {
             self.cells.iter().filter(|cell| cell.better == Some(better) && cell.grade == grade).count()

@@ -47,7 +47,7 @@ pub enum ReportError {
     },
 }
 
-/// What a report leaves beside its page.
+/// Files that a report writes besides its page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Extras {
     /// A chart for each panel, as svg and png.

@@ -30,11 +30,11 @@ pub struct Finding {
     pub model: String,
     /// Name of the data set.
     pub data: String,
-    /// What is hit.
+    /// The target.
     pub target: String,
     /// How bits go wrong.
     pub error_model: String,
-    /// What protects the model.
+    /// The protection.
     pub protection: String,
     /// The score whose loss it is.
     pub metric: &'static str,
@@ -128,7 +128,7 @@ impl Finding {
     }
 }
 
-/// What a bracket shows, as a sentence: `beyond` says what happens where the bound is exceeded, `within` what where it is kept; `more` says
+/// A bracket as a sentence: `beyond` says what happens where the bound is exceeded, `within` what where it is kept; `more` says
 /// what would decide the rest.
 pub(crate) fn statement(
     [beyond, within]: [&str; 2],
@@ -200,7 +200,7 @@ fn more_chips(curve: &[&CellLine], chips: &AllChips, bound: f64, bracket: &Brack
 }
 
 impl CellLine {
-    /// What names it.
+    /// Its key.
     pub(crate) fn key(&self) -> CellKey {
         CellKey {
             model: self.model.clone(),

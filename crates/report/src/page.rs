@@ -173,7 +173,7 @@ pub fn framed(summary: &Summary, frame: Frame) -> Result<String, minijinja::Erro
     })
 }
 
-/// What the page is about.
+/// The subject of the page.
 fn page_title(summary: &Summary) -> String {
     let subject = leading::panels(summary).first().map(|panel| panel.subject());
     subject.map_or_else(|| "radhard report".to_owned(), |subject| format!("{subject}: what breaks first"))

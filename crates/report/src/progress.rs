@@ -54,7 +54,7 @@ fn planned_trials(store: &Store) -> u64 {
         return planned;
     }
     planned(&store.header().plan, |error_model| {
-        // What was recorded tells whether an error model has a rate.
+        // Records tell whether an error model has a rate.
         let mut own = store.cells().map(|(_, cell)| &cell.key).filter(|key| key.error_model == error_model);
         own.next().is_none_or(|key| key.ber.is_some())
     })

@@ -1,4 +1,4 @@
-//! What breaks first: parts of one model compared on the same chips, at every rate, with Holm's adjustment over all comparisons.
+//! The part that breaks first: parts of one model compared on the same chips, at every rate, with Holm's adjustment over all comparisons.
 
 use std::collections::BTreeMap;
 
@@ -44,7 +44,7 @@ pub struct First {
     pub data: String,
     /// How bits go wrong.
     pub error_model: String,
-    /// What protects the model.
+    /// The protection.
     pub protection: String,
     /// The parts compared.
     pub parts: Vec<String>,
@@ -62,7 +62,7 @@ pub struct First {
     pub more_chips: Option<u64>,
 }
 
-/// What breaks first, for every model, data set, error model and protection with at least two parts that may be compared.
+/// The part that breaks first, for every model, data set, error model and protection with at least two parts that may be compared.
 pub(crate) fn firsts(cells: &[CellLine], chips: &AllChips) -> Vec<First> {
     let mut panels: BTreeMap<[&str; 4], Vec<&CellLine>> = BTreeMap::new();
     for cell in
@@ -145,7 +145,7 @@ impl First {
 }
 
 impl Rivalry {
-    /// What the comparison found, in words: "at 1e-4, 21 of 30 chips lose more than 0.05 with errors there alone, 0 with errors in …".
+    /// The result of the comparison, in words: "at 1e-4, 21 of 30 chips lose more than 0.05 with errors there alone, 0 with errors in …".
     pub fn in_words(&self, severe: f64) -> String {
         let at = rate(self.ber);
         if self.worse_alone + self.better_alone == 0 {

@@ -13,7 +13,7 @@ use crate::rival::First;
 use crate::summary::{CellLine, Summary};
 use crate::terminal::finite_or_infinite;
 
-/// What is shown of a panel, the part that breaks first before the rates.
+/// The contents of a panel, the part that breaks first before the rates.
 pub(crate) fn sentences_of(summary: &Summary, panel: &Panel) -> Vec<String> {
     if panel.by_rmse() && panel.has_rates() {
         return panel.curves.iter().flat_map(deviation).collect();

@@ -42,13 +42,13 @@ pub struct Summary {
     pub findings: Vec<Finding>,
     /// Which parts break first.
     pub firsts: Vec<First>,
-    /// What to protect the leading model with.
+    /// Advice on protections of the leading model.
     pub advice: Option<Advice>,
     /// The same for every model with protections.
     pub advices: Vec<Advice>,
     /// Curves over rates, grouped by what shares a chart.
     pub panels: Vec<Panel>,
-    /// What protections recover on the same chips, and what they cost, the best first.
+    /// Gains of protections on the same chips, and their costs, the best first.
     pub protections: Vec<Benefit>,
     /// One line a golden run.
     pub goldens: Vec<GoldenLine>,

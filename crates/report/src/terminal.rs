@@ -16,7 +16,7 @@ const WIDTH: usize = 80;
 /// Longest name of a target that a table shows whole.
 const TARGET_WIDTH: usize = 20;
 
-/// What a campaign found, in a few lines: the three questions with their answers and how sure these are.
+/// Findings of a campaign, in a few lines: the three questions with their answers and how sure these are.
 ///
 /// Data that are a stand-in are marked in the heading.
 pub fn terminal_summary(summary: &Summary) -> String {
@@ -101,7 +101,7 @@ pub fn terminal_cells(summary: &Summary) -> String {
     lines.join("\n")
 }
 
-/// What protections recover and cost.
+/// Gains and costs of protections.
 fn protections(summary: &Summary) -> Vec<String> {
     let mut lines = Vec::new();
     for group in summary.protections.chunk_by(|a, b| (&a.model, &a.data) == (&b.model, &b.data)) {

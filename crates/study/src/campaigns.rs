@@ -71,7 +71,7 @@ pub(crate) const PROFILED_MODELS: [&str; 4] = ["deepfm", "afm", "dcn", "wide-dee
 pub(crate) const COUNTED: [&str; 4] = ["none", "clip:paper", "sbp", "sbp=tmr"];
 /// Rates of transient faults, per bit of what layers compute.
 pub(crate) const TRANSIENT_RATES: [f64; 3] = [1e-6, 1e-5, 1e-4];
-/// What one flipped bit is detected by: the checks of the tables and of the networks.
+/// Detectors of one flipped bit: the checks of the tables and of the networks.
 pub(crate) const DETECTED: [(&str, &str); 4] = [
     ("embedding@30", "abft-embedding:reload"),
     ("embedding", "abft-embedding:reload"),

@@ -17,7 +17,7 @@ pub enum Verdict {
     /// The trials are too few to tell.
     #[serde(rename = "undecided")]
     Undecided,
-    /// What was measured is not what the paper says.
+    /// The measurement is of another thing than the paper's statement.
     #[serde(rename = "not tested as stated")]
     NotTested,
     /// Nothing was measured.

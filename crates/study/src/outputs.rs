@@ -341,7 +341,7 @@ impl Outputs {
         self.write(&format!("{name}.html"), html.as_bytes())
     }
 
-    /// What a verdict rests on, as a file: the comparisons with theirs, then every measured number.
+    /// The evidence of a verdict, as a file: the comparisons with theirs, then every measured number.
     fn evidence(&mut self, claim: &Claim) -> Result<(), StudyError> {
         let mut data = "kind,of,quantity,verdict,p,chips_for,chips_against,value,low,high,n\n".to_owned();
         for part in &claim.parts {

@@ -259,7 +259,7 @@ impl Study<'_> {
         Ok(Some(()))
     }
 
-    /// What captions say of the data and of the models.
+    /// Captions on the data and on the models.
     fn made(&self, trained: &[Trained]) -> Result<Made, StudyError> {
         let mut made = Made::default();
         for place in self.scale.chosen() {

@@ -63,7 +63,7 @@ impl Set {
         !meta.stand_in && meta.rows + meta.bad_lines < self.rows
     }
 
-    /// What its rows are, for captions: `MovieLens-1M (synthetic, 1,000,209 rows)`.
+    /// Its rows, for captions: `MovieLens-1M (synthetic, 1,000,209 rows)`.
     pub(crate) fn caption(&self, meta: &Meta) -> String {
         let kind = match (meta.stand_in, self.partial(meta)) {
             (true, _) => format!("synthetic, {} rows", grouped(meta.rows)),

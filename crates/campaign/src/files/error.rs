@@ -17,11 +17,11 @@ use super::provenance::{Mark, MarkError};
 pub struct FileError {
     /// The file that is at fault.
     pub path: PathBuf,
-    /// What is wrong.
+    /// The reason.
     pub cause: FileCause,
 }
 
-/// What is wrong with a file, or with what is asked of it.
+/// The reason why a file, or a request on it, is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum FileCause {
     /// It could not be read or written.
@@ -96,7 +96,7 @@ pub enum FileCause {
     /// It holds faults already.
     #[error("it holds faults already: {mark}; undo these first")]
     Marked {
-        /// What is said of them.
+        /// The provenance of the faults.
         mark: Box<Mark>,
     },
     /// The map that goes with a side file is another one.
@@ -125,14 +125,14 @@ pub enum FileCause {
         "some words are injected and some are not: undo with the same map makes all of them old, apply all of them injected"
     })]
     Stopped {
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
         /// Whether the words are old again.
         restored: bool,
     },
 }
 
-/// What the system said, a full disk in plain words.
+/// The system's error; a full disk in plain words.
 fn told(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "no space left on the disk".to_owned(),

@@ -23,7 +23,7 @@ const LENGTH: usize = size_of::<u64>();
 /// The name of the metadata in a header.
 const METADATA: &str = "__metadata__";
 
-/// What is to be said of a copy.
+/// The mark of a copy.
 pub(crate) enum Header<'a> {
     /// It holds faults, and can be brought back to the file that it was made of.
     Marked(&'a Provenance),
@@ -31,13 +31,13 @@ pub(crate) enum Header<'a> {
     Plain(Vec<u8>),
 }
 
-/// What differs in a copy.
+/// The difference of a copy.
 pub(crate) struct Change<'a> {
     /// The data, where they are others than those of the source.
     pub(crate) data: Option<&'a [u8]>,
     /// The words of a map.
     pub(crate) words: &'a ChangedWords<'a>,
-    /// What becomes of them.
+    /// The state that they are brought to.
     pub(crate) state: State,
 }
 

@@ -21,14 +21,14 @@ const SIDE: &str = "m.st.radhard-fault";
 const MARK: &[u8] = b"{\"format\": 1}";
 const SECTOR: usize = 512;
 
-/// What the system is told to do with one file, and may not have done yet.
+/// Operations on one file that the system was told to do and may not have done yet.
 #[derive(Clone)]
 enum Write {
     Length(usize),
     Sector(usize, Vec<u8>),
 }
 
-/// What is to happen to the entries of the directory at once.
+/// Changes of the directory's entries that happen at once.
 #[derive(Clone)]
 struct Entries(Vec<(PathBuf, Option<usize>)>);
 
@@ -63,7 +63,7 @@ struct Recorder {
     broken: Broken,
 }
 
-/// What is on the disk after a stop: model, map and side file, whichever are there.
+/// The disk after a stop: model, map and side file, whichever are there.
 type State = (Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>);
 
 impl Write {

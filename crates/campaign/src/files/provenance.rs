@@ -1,4 +1,4 @@
-//! What a faulty file says of its faults: in the metadata of a copy, in a side file where words were changed in place.
+//! Provenance of a faulty file: in the metadata of a copy, in a side file where words were changed in place.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::FileCause;
 
-/// What the metadata keys of a faulty copy begin with.
+/// Prefix of the metadata keys of a faulty copy.
 pub(crate) const PREFIX: &str = "radhard.fault.";
 /// The metadata key under which a faulty copy has the header of the file it was made of.
 pub(crate) const HEADER: &str = "radhard.fault.header";
-/// What the name of a side file has after that of its model.
+/// Suffix of a side file's name, after that of its model.
 const SIDE: &str = ".radhard-fault";
 /// Version of the side file.
 const SIDE_FORMAT: u64 = 1;
@@ -33,7 +33,7 @@ pub struct Provenance {
     pub ber: Option<BitErrorRate>,
     /// The target, in its canonical form.
     pub target: String,
-    /// What was exposed besides parameters.
+    /// State that was exposed besides parameters.
     pub expose: Expose,
     /// Canonical name of the error model.
     pub error_model: String,
@@ -82,7 +82,7 @@ pub enum MarkError {
     Io {
         /// The side file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The side file makes no sense.
@@ -90,7 +90,7 @@ pub enum MarkError {
     Side {
         /// The side file.
         path: PathBuf,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
     /// The side file is of another file.
@@ -116,13 +116,13 @@ pub enum MarkError {
         key: &'static str,
         /// Its text, or that it is missing.
         found: String,
-        /// What it should be.
+        /// The expected value.
         expected: &'static str,
     },
 }
 
 impl Provenance {
-    /// What is said of the faults of a map.
+    /// The provenance of a map's faults.
     pub(crate) fn of_map(errors: &ErrorMap, map_sha256: String, golden: String) -> Self {
         let origin = &errors.origin;
         Self {
@@ -159,7 +159,7 @@ impl Provenance {
         pairs.into_iter().filter_map(|(key, text)| Some((format!("{PREFIX}{key}"), text?))).collect()
     }
 
-    /// What metadata say; none where they say nothing of faults.
+    /// The provenance in metadata; none where they say nothing of faults.
     pub(crate) fn of_metadata(metadata: &BTreeMap<String, String>) -> Result<Option<Self>, MarkError> {
         if !metadata.keys().any(|key| key.starts_with(PREFIX)) {
             return Ok(None);

@@ -31,12 +31,12 @@ impl Bytes for File {
     }
 }
 
-/// What the words of a map are to become.
+/// The words of a map, as they are to become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
-    /// What they were before.
+    /// The words before.
     Old,
-    /// What the map makes of them.
+    /// The words that the map makes of them.
     Injected,
 }
 

@@ -68,7 +68,7 @@ pub(crate) struct Prepare {
     /// Column with the label (csv, parquet)
     #[arg(long, value_name = "COL")]
     pub(crate) label: Option<String>,
-    /// What makes a label positive, e.g. '>3' or '=yes' [default: '>0'; MovieLens '>3']
+    /// Condition that makes a label positive, e.g. '>3' [default: '>0'; MovieLens '>3']
     #[arg(long, value_name = "RULE")]
     pub(crate) positive: Option<String>,
     /// Columns that become table lookups (csv, parquet)

@@ -21,7 +21,7 @@ pub(crate) fn parsed(arguments: &Run, plan: &CheckedPlan) -> Result<Vec<FailIf>,
     arguments.fail_if.iter().map(read).collect()
 }
 
-/// What a finished campaign shows about its bounds.
+/// The bounds of a finished campaign and their results.
 pub(crate) fn checked(bounds: &[FailIf], summary: &Summary) -> Result<Vec<BoundCheck>, Failure> {
     bounds.iter().map(|bound| summary.check(bound).or_exit(Exit::Usage)).collect()
 }

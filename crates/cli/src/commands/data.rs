@@ -62,7 +62,7 @@ pub(crate) fn prepare(arguments: &Prepare, console: &Console) -> Result<Exit, Fa
     show(&meta, &arguments.out, console)
 }
 
-/// What a preparation reads and writes.
+/// The files that a preparation reads and writes.
 fn files(arguments: &Prepare) -> Result<CommandFiles, Failure> {
     let located = match (movielens(arguments.format), arguments.format) {
         (Some(set), _) => prepare::movielens_file(set, &arguments.input),

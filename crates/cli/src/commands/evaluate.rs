@@ -113,7 +113,7 @@ pub(crate) fn run(arguments: &Evaluate, console: &Console) -> Result<Exit, Failu
     Ok(Exit::Done)
 }
 
-/// What ties of probabilities cost, in words; empty where none is exactly 0 or 1 and logits rank the rows alike.
+/// The cost of ties of probabilities, in words; empty where none is exactly 0 or 1 and logits rank the rows alike.
 fn ties(metrics: &TrialScores, auc_logit: Option<f64>) -> String {
     let (Some(ties), Some(auc), Some(logit)) = (metrics.ties_at_bounds, metrics.auc, auc_logit) else {
         return String::new();
@@ -138,7 +138,7 @@ fn ties(metrics: &TrialScores, auc_logit: Option<f64>) -> String {
     format!("\n{alike}:\nby logit the AUC is {logit:.6}, {lost}")
 }
 
-/// What makes scores worth less than they look.
+/// Reasons why scores are worth less than they look.
 fn warnings(subject: &Subject, model: &Path) -> Vec<String> {
     match &subject.integrity {
         Integrity::Damaged { stored, found } => vec![format!(

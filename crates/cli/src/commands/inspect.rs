@@ -35,7 +35,7 @@ struct Inspection {
     bits: u64,
     /// None where they were not counted.
     critical_bits: Option<u64>,
-    /// What is said of faults in the file; none where nothing is.
+    /// The provenance of faults in the file; none where it has no mark.
     fault: Option<Provenance>,
     /// Tensors whose number format is not known; they can't be injected.
     others: Vec<String>,

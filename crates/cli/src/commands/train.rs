@@ -117,7 +117,7 @@ pub(crate) fn run(arguments: &Train, console: &Console) -> Result<Exit, Failure>
     Ok(Exit::Done)
 }
 
-/// What the flags ask of training.
+/// The options of training, from the flags.
 fn options(arguments: &Train) -> Result<TrainOptions, Failure> {
     Ok(TrainOptions {
         optimizer: arguments

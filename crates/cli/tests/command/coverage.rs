@@ -1,4 +1,4 @@
-//! What a target reaches of a file and what it passes over is said: no tensor is left out in silence.
+//! Tensors that a target reaches and passes over are named: none is left out in silence.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::fs;

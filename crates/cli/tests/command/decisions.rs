@@ -1,4 +1,4 @@
-//! What a campaign decides: the report's first lines, bounds in scripts, two campaigns on the same chips.
+//! Decisions from a campaign: the report's first lines, bounds in scripts, two campaigns on the same chips.
 
 use crate::workbench::Workbench;
 

@@ -128,7 +128,7 @@ fn texts_that_a_spreadsheet_would_run_are_shielded_in_csv_files() {
             assert_eq!(row["model"], "'=cmd()");
         }
     }
-    // What the digest is taken of has the name as it is.
+    // The digest is taken over the name as it is.
     assert_eq!(bench.digest("run"), digest);
     assert_eq!(bench.run("report run --json").json()["cells"][0]["model"], "=cmd()");
 }

@@ -86,7 +86,7 @@ fn a_killed_campaign_of_schema_3_continues_to_the_digest_of_a_whole_one() {
     fs::create_dir(&kept).unwrap();
     fs::copy(bench.path("killed/records.sqlite.3"), kept.join("records.sqlite")).unwrap();
     assert_eq!(bench.digest("kept"), digest_of("killed"));
-    // What schema 3 lacked of golden runs is filled in.
+    // Columns of golden runs that schema 3 lacked are filled in.
     let connection = rusqlite::Connection::open(bench.path("killed/records.sqlite")).unwrap();
     let sql = "SELECT count(*) FROM goldens WHERE auc_ci_low IS NULL OR ties_at_bounds IS NULL";
     assert_eq!(connection.query_row(sql, [], |row| row.get::<_, i64>(0)), Ok(0));

@@ -1,4 +1,4 @@
-//! What goes away while the command works: standard error, a reader, a terminal, a file; and signals.
+//! Losses while the command works: standard error, a reader, a terminal, a file; and signals.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 

@@ -367,7 +367,7 @@ fn a_model_with_a_table_per_field_gives_the_same_records_both_ways_under_every_c
         assert_eq!(auto["trials"], full["trials"]);
         assert!(auto["paths"]["rows"].as_u64().unwrap() > 50, "{persistence}: {auto}");
         assert_eq!(bench.digest(&one), bench.digest(&two), "{persistence}");
-        // What protections noticed and how far flips are read is the same too.
+        // Detections of protections and reads of flips are the same too.
         let [one, two] = [one, two].map(|run| bench.run(&format!("export {run} --digest=all")).out);
         assert_eq!(one, two, "{persistence}");
     }

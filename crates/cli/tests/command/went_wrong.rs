@@ -1,4 +1,4 @@
-//! What went wrong without an error: scores that tie, models that were changed, training that came to nothing.
+//! Faults without an error: scores that tie, models that were changed, training that came to nothing.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::fmt::Write;

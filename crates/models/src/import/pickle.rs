@@ -13,16 +13,16 @@ use super::strided::{MAX_RANK, Strided};
 /// The longest pickle that is read; tensors are not in it.
 pub(super) const MAX_BYTES: usize = 16 << 20;
 
-/// What an allocation takes besides what it holds.
+/// Overhead of an allocation, in bytes.
 const ALLOCATION_BYTES: usize = 32;
 
-/// What a memo entry takes: a node of the map holds it, and is half full at least.
+/// Bytes of a memo entry: a node of the map holds it, and is half full at least.
 const MEMO_BYTES: usize = 2 * size_of::<(u32, Value<'_>)>() + 8;
 
 /// The machine.
 struct Unpickler<'a, 'b> {
     bytes: &'a [u8],
-    /// What values may take of memory.
+    /// Memory that values may take, in bytes.
     budget: &'b mut Budget,
     /// The next byte.
     at: usize,

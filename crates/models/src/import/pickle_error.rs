@@ -1,11 +1,11 @@
-//! What can be wrong with a pickle.
+//! Errors of a pickle.
 
 use thiserror::Error;
 
 use super::budget::TooMuch;
 use super::pickle::MAX_BYTES;
 
-/// What is wrong with a pickle.
+/// The reason why a pickle is refused.
 #[derive(Debug, Error, PartialEq)]
 #[non_exhaustive]
 pub enum PickleError {
@@ -76,9 +76,9 @@ pub enum PickleError {
     /// A value of the wrong kind.
     #[error("pickle byte {offset}: {found} where {wanted} has to be")]
     Operand {
-        /// What the instruction takes.
+        /// The operand that the instruction takes.
         wanted: &'static str,
-        /// What it was given.
+        /// The operand that it was given.
         found: String,
         /// Where the instruction is.
         offset: usize,

@@ -18,7 +18,7 @@ const MAX_NAMES: usize = 65_536;
 /// Bytes of a tensor's name.
 const MAX_NAME: usize = 1024;
 
-/// What keeping a name and what belongs to it takes, besides its text.
+/// Bytes of keeping a name and its entry, besides its text.
 const NAME_BYTES: u64 = 256;
 
 /// The keys under which training scripts keep the state dict.

@@ -23,7 +23,7 @@ use crate::training::optimizer::Moments;
 /// The version of the checkpoint file that is written; version 1, which has no checksum, is read too.
 const FORMAT_VERSION: u32 = 2;
 
-/// What stands before the digits of the checksum in the header of a file: they are text in a text.
+/// The text before the digits of the checksum in the header of a file.
 const BEFORE_DIGITS: &str = r#"\"sha256\":\""#;
 
 /// Stands for the digits of the checksum while it is computed.
@@ -379,7 +379,7 @@ fn is_intact(mapped: &Mapped) -> bool {
     while start < bytes.len() {
         let end = bytes.len().min(start + PIECE);
         hash.update(&bytes[start..end]);
-        // What was hashed need not stay in memory.
+        // Pages that were hashed need not stay in memory.
         mapped.release(start..end);
         start = end;
     }

@@ -1,4 +1,4 @@
-//! What the fields say each by itself: the bar that a trained model must clear to be worth measuring.
+//! The baseline of single fields: the bar that a trained model must clear to be worth measuring.
 
 use std::io;
 

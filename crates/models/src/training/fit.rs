@@ -217,7 +217,7 @@ pub enum TrainError {
     OneClass {
         /// The training rows.
         rows: usize,
-        /// What they are.
+        /// The labels.
         class: &'static str,
     },
     /// The loss is no number.

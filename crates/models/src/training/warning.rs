@@ -7,7 +7,7 @@ use crate::training::fit::{TrainOptions, TrainReport};
 /// Steps without progress after which patience should not run out yet.
 const FEW_STEPS: u64 = 50;
 
-/// What a trained model may be worth less for than its AUC says, and what to do about it.
+/// Warnings: reasons why a trained model may be worth less than its AUC says, and the next step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum TrainWarning {
@@ -52,7 +52,7 @@ pub enum TrainWarning {
 }
 
 impl TrainReport {
-    /// What is to be said of a training that was not interrupted; `baseline_auc` is that of the test rows.
+    /// Warnings of a training that was not interrupted; `baseline_auc` is that of the test rows.
     pub fn warnings(&self, options: &TrainOptions, baseline_auc: Option<f64>) -> Vec<TrainWarning> {
         let mut all = Vec::new();
         let epochs = self.epochs.len() as u64;

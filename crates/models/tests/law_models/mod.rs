@@ -16,7 +16,7 @@ pub(crate) struct LawModel {
     pub(crate) numeric: Vec<f32>,
     /// `[rows]`, of both classes.
     pub(crate) labels: Vec<u8>,
-    /// What a dummy reads in place of indices.
+    /// The bags that a dummy reads in place of indices.
     pub(crate) bags: Option<Bags<'static>>,
 }
 

@@ -175,7 +175,7 @@ impl Protection for Given {
     }
 }
 
-/// What records call each layer: its name, with its number where another has the same.
+/// The name of each layer in records: its name, with its number where another has the same.
 fn names(sites: &[HookSite]) -> Vec<String> {
     let twice = |site: &HookSite| sites.iter().filter(|other| other.name == site.name).count() > 1;
     let of = |site: &HookSite| {

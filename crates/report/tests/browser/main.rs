@@ -280,7 +280,7 @@ fn downloads_hold_the_cells_of_the_records() {
         assert_eq!((one["target"].as_str(), one["mean"].as_f64()), (Some(cell.target.as_str()), cell.mean));
     }
     assert_eq!(json["goldens"].as_array().unwrap().len(), 2);
-    // What is packed in the page unpacks to the JSON of the report, but for numbers that a script rounds.
+    // The data packed in the page unpack to the JSON of the report, but for numbers that a script rounds.
     let whole = serde_json::to_value(&summary).unwrap();
     for key in ["boxes", "firsts", "complete", "trials_planned", "metric", "findings", "protections"] {
         assert_eq!(as_floats(&json[key]), as_floats(&whole[key]), "{key}");

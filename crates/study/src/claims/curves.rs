@@ -18,7 +18,7 @@ const SEVERE: f64 = 0.05;
 const NOTHING_LEFT: f64 = 0.55;
 /// A ratio nearer to two orders of magnitude than to one.
 const NEAR_TWO_ORDERS: f64 = 31.6;
-/// What is said where models share the names and shapes of what is hit.
+/// The remark where models share the names and shapes of the parameters hit.
 const SHARED: &str =
     "deepfm and wide-deep share names and shapes of their networks and tables, so they meet the same errors";
 

@@ -11,7 +11,7 @@ pub(crate) struct Printed {
     pub(crate) set: &'static str,
     /// Parameters, counted from the definition of the model and the dimensions of its fields.
     pub(crate) count: u64,
-    /// What is printed, where it is not the count at the printed precision or was read with its digits.
+    /// The printed count, where it is not the count at the printed precision or was read with its digits.
     pub(crate) other: Option<&'static str>,
     /// Whether the count and the print agree.
     agrees: bool,

@@ -31,7 +31,7 @@ fn sheet(title: &str, made: &Made, plots: Vec<Plot>) -> Sheet {
     Sheet { title, note, score: "AUC", guess: Some(0.5), whiskers: true, plots }
 }
 
-/// What captions say of the data and models of a study.
+/// Captions on the data and models of a study.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Made {
     /// Of each data set: its title, kind and rows; empty where it is not studied.

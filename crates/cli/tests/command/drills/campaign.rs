@@ -23,7 +23,7 @@ fn a_campaign_killed_at_any_instant_continues_to_the_same_digest() {
                 break;
             }
             killed += 1;
-            // What a kill leaves is either no records yet or records that can be read.
+            // A kill leaves either no records yet or records that can be read.
             let read = bench.run(&format!("export {out} --digest"));
             assert!(read.code == Some(0) || read.err.contains("no records"), "kill {killed}: {}", read.err);
         }
