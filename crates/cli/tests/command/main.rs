@@ -1,6 +1,8 @@
 //! The command as its users run it.
 
 mod bad_input;
+#[cfg(target_os = "linux")]
+mod cases;
 mod coverage;
 mod decisions;
 mod door;

@@ -7,6 +7,8 @@
 mod campaign;
 #[cfg(target_os = "linux")]
 mod full_disk;
+#[cfg(target_os = "linux")]
+mod in_place;
 mod writers;
 
 use std::process::{Child, Command, ExitStatus, Stdio};
