@@ -381,7 +381,12 @@ fn aligned<'a, T: bytemuck::Pod>(bytes: &'a [u8], name: &str) -> Result<&'a [T],
 }
 
 fn read_meta(metadata: &Metadata) -> Result<Meta, OpenError> {
-    let json = metadata.metadata().as_ref().and_then(|m| m.get(META_KEY)).ok_or(OpenError::Foreign)?;
+    let pairs = metadata.metadata().as_ref().ok_or(OpenError::Foreign)?;
+    let json = pairs.get(META_KEY).ok_or(OpenError::Foreign)?;
+    // A file without a checksum is one of an older version; a checksum under a damaged name must not pass for one.
+    if let Some(key) = pairs.keys().filter(|key| *key != META_KEY && *key != layout::CHECKSUM_KEY).min() {
+        return Err(OpenError::UnknownKey(key.clone()));
+    }
     let value: serde_json::Value =
         serde_json::from_str(json).map_err(|error| OpenError::Meta(error.to_string()))?;
     match value.get("format_version").and_then(serde_json::Value::as_u64) {

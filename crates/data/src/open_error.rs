@@ -24,6 +24,9 @@ pub enum OpenError {
     /// The metadata could not be read.
     #[error("metadata `radhard.data` cannot be read: {0}")]
     Meta(String),
+    /// The metadata have a key that prepared files don't have.
+    #[error("metadata key `{0}` is not one of a prepared file: the header is damaged")]
+    UnknownKey(String),
     /// The metadata contradict themselves or the tensors.
     #[error("metadata `radhard.data`: {0}")]
     Contradiction(String),

@@ -68,24 +68,18 @@ impl Random {
 }
 
 #[test]
-fn every_truncation_and_every_flipped_bit_is_refused_or_says_the_same() {
+fn every_truncation_and_every_flipped_bit_is_refused() {
     for bags in [false, true] {
         let whole = whole(bags);
-        let expected = said(&whole).unwrap();
+        said(&whole).unwrap();
         for length in 0..whole.len() {
             assert!(said(&whole[..length]).is_err(), "{length} bytes");
         }
-        let mut same = 0;
         for bit in 0..8 * whole.len() {
             let mut bytes = whole.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            if let Ok(found) = said(&bytes) {
-                assert_eq!(found, expected, "bit {bit} was believed");
-                same += 1;
-            }
+            assert!(said(&bytes).is_err(), "bit {bit} was believed");
         }
-        // The name of the key that holds the checksum, where a file without one is one of old.
-        assert!(same <= 8 * "radhard.checksum".len(), "{same} flips changed nothing");
     }
 }
 

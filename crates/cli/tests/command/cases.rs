@@ -1,5 +1,6 @@
 //! Cases that once went wrong, each of which stands for its kind.
 
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -263,7 +264,8 @@ fn dlrm_under_checks_of_its_tables_is_evaluated_alike_both_ways() {
         let mut text = format!("{},x,y\n", fields.join(","));
         for _ in 0..2000 {
             let ids: Vec<String> = dims.iter().map(|dim| below(*dim).to_string()).collect();
-            text += &format!("{},0.{},{}\n", ids.join(","), below(1000), u32::from(below(10) < 4));
+            writeln!(text, "{},0.{},{}", ids.join(","), below(1000), u32::from(below(10) < 4))
+                .expect("a string takes text");
         }
         bench.write("t.csv", &text);
         let prepare = format!(
